@@ -1,0 +1,250 @@
+"""A case: one PyPSA network and the institutional data beside it, never changed."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.check import check, provinces_of
+from powermkt.errors import InputError
+from powermkt.market import Carriers, Market
+
+# `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
+# trade rules that follow it apply. It is kept in the case and taken out of the network.
+
+
+class Case:
+    """A physical system with the columns that market rules need.
+
+    Parameters
+    ----------
+    network : pypsa.Network
+        Copied, never changed.
+    market : Market, optional
+        Institutional data; defaults as in `market.yaml`.
+    name : str, optional
+        Used in messages and file names.
+    windows : dict of str to pandas.Index, optional
+        Label and snapshots of each part that is cleared on its own; one window by default.
+
+    Raises
+    ------
+    InputError
+        Listing every fault of the network.
+    """
+
+    def __init__(
+        self,
+        network: pypsa.Network,
+        market: Market | None = None,
+        *,
+        name: str = "",
+        windows: dict[str, pd.Index] | None = None,
+    ) -> None:
+        market = market or Market()
+        label = name or market.name or network.name or "network"
+        faults = check(network, market, label)
+        if faults:
+            raise InputError(faults)
+        n = network.copy()
+        self.name = label
+        self.schedule = _take_schedule(n)
+        present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
+        self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
+        self._n = n
+        self.windows = windows or {"all": n.snapshots}
+
+    def __repr__(self) -> str:
+        n = self._n
+        return (
+            f"Case({self.name!r}: {self.provinces.nunique()} provinces, {len(n.generators)} "
+            f"generators, {len(n.links)} links, {len(n.snapshots)} snapshots, "
+            f"{len(self.windows)} window{'s' if len(self.windows) != 1 else ''})"
+        )
+
+    # ---- the physical system -----------------------------------------------------------------
+
+    def network(self) -> pypsa.Network:
+        """Return a fresh copy of the network, without the framework schedule."""
+        return self._n.copy()
+
+    @property
+    def snapshots(self) -> pd.Index:
+        """Snapshots of all windows."""
+        return self._n.snapshots
+
+    @cached_property
+    def weights(self) -> pd.Series:
+        """Hours of the horizon that each snapshot stands for [h]."""
+        return self._n.snapshot_weightings["objective"]
+
+    @property
+    def carriers(self) -> Carriers:
+        """Carriers by role."""
+        return self.market.carriers
+
+    @cached_property
+    def provinces(self) -> pd.Series:
+        """Province of each bus."""
+        return provinces_of(self._n)
+
+    @cached_property
+    def generators(self) -> pd.DataFrame:
+        """Static generator data with every default filled in.
+
+        Columns: bus, province, carrier, p_nom [MW], units [1], emission_rate [t/MWh electric],
+        benchmark [t/MWh], tariff [money/MWh], min_stable_pu [1], start_cost [money per MW of
+        capacity started], no_load_cost [money/h per MW online], ramp_up, ramp_down [1/h].
+        """
+        g = self._n.generators
+        n_carriers = self._n.carriers
+        fuel = n_carriers["co2_emissions"] if "co2_emissions" in n_carriers else pd.Series(0.0)
+        by_carrier = g["carrier"].map(fuel).fillna(0.0) / g["efficiency"].replace(0, np.nan)
+        units = _column(g, "units", 1.0)
+        per_mw = units / g["p_nom"].where(g["p_nom"] > 0)
+        table = pd.DataFrame(
+            {
+                "bus": g["bus"],
+                "province": g["bus"].map(self.provinces),
+                "carrier": g["carrier"],
+                "p_nom": g["p_nom"],
+                "units": units,
+                "emission_rate": _column(g, "emission_rate", by_carrier.fillna(0.0)),
+                "benchmark": _column(g, "benchmark", 0.0),
+                "tariff": _column(g, "tariff", self.default_tariff),
+                "min_stable_pu": _column(g, "min_stable_pu", 0.0),
+                "start_cost": (g["start_up_cost"] * per_mw).fillna(0.0),
+                "no_load_cost": (g["stand_by_cost"] * per_mw).fillna(0.0),
+                "ramp_up": g["ramp_limit_up"],
+                "ramp_down": g["ramp_limit_down"],
+                "min_up_time": g["min_up_time"],
+                "min_down_time": g["min_down_time"],
+            }
+        )
+        table.index.name = "name"
+        return table
+
+    @cached_property
+    def default_tariff(self) -> float:
+        """Tariff where none is given [money/MWh].
+
+        The capacity-weighted mean marginal cost of the generators that are not renewable: one
+        number for the network, so that it does not depend on dispatch or on a carbon price.
+        """
+        g = self._n.generators
+        thermal = g[~g["carrier"].isin(self.carriers.renewable) & (g["p_nom"] > 0)]
+        if thermal.empty:
+            return 0.0
+        cost = self.dense("Generator", "marginal_cost")[thermal.index].mean()
+        capacity = thermal["p_nom"].clip(upper=1e7)
+        return float((cost * capacity).sum() / capacity.sum())
+
+    @cached_property
+    def loads(self) -> pd.DataFrame:
+        """Static load data: bus, province, tariff, network_charge [money/MWh], user_class."""
+        loads = self._n.loads
+        charge = _column(loads, "network_charge", 0.0)
+        given = loads["user_class"] if "user_class" in loads else pd.Series("", loads.index)
+        return pd.DataFrame(
+            {
+                "bus": loads["bus"],
+                "province": loads["bus"].map(self.provinces),
+                "tariff": _column(loads, "tariff", self.default_tariff + charge),
+                "network_charge": charge,
+                "user_class": given.fillna("").replace("", "industrial_commercial"),
+            }
+        )
+
+    @cached_property
+    def storage_units(self) -> pd.DataFrame:
+        """Static storage data: bus, province, carrier, p_nom [MW], tariff [money/MWh]."""
+        storage = self._n.storage_units
+        inflow = self.dense("StorageUnit", "inflow").sum() > 0
+        return pd.DataFrame(
+            {
+                "bus": storage["bus"],
+                "province": storage["bus"].map(self.provinces),
+                "carrier": storage["carrier"],
+                "p_nom": storage["p_nom"],
+                # Plant without inflow is an asset of the grid: a tariff pays it nothing.
+                "tariff": _column(storage, "tariff", inflow * self.default_tariff),
+            }
+        )
+
+    @cached_property
+    def corridors(self) -> pd.DataFrame:
+        """Links between provinces: province0, province1, p_nom [MW], wheeling_fee [money/MWh]."""
+        links = self._n.links
+        table = pd.DataFrame(
+            {
+                "province0": links["bus0"].map(self.provinces),
+                "province1": links["bus1"].map(self.provinces),
+                "p_nom": links["p_nom"],
+                "efficiency": self.dense("Link", "efficiency").mean(),
+                "wheeling_fee": _column(links, "wheeling_fee", 0.0),
+            }
+        )
+        return table[table["province0"] != table["province1"]]
+
+    def dense(self, component: str, attribute: str) -> pd.DataFrame:
+        """Attribute of a component as [snapshot x name], static values repeated."""
+        frame: pd.DataFrame = self._n.get_switchable_as_dense(component, attribute)
+        return frame
+
+    @cached_property
+    def availability(self) -> pd.DataFrame:
+        """Available output of each generator [MW], [snapshot x generator]."""
+        return self.dense("Generator", "p_max_pu") * self._n.generators["p_nom"]
+
+    @cached_property
+    def must_run(self) -> pd.DataFrame:
+        """Lowest allowed output of each generator [MW], [snapshot x generator]."""
+        return self.dense("Generator", "p_min_pu") * self._n.generators["p_nom"]
+
+    # ---- parts -------------------------------------------------------------------------------
+
+    def window(self, label: str) -> Case:
+        """Return the part of the case that one window covers."""
+        snapshots = self.windows[label]
+        if len(snapshots) == len(self.snapshots):
+            return self
+        return self._with(self._n.copy(snapshots=snapshots), {label: snapshots})
+
+    def _with(self, n: pypsa.Network, windows: dict[str, pd.Index]) -> Case:
+        """Return a case on another network of the same structure; nothing is checked again."""
+        case = object.__new__(Case)
+        case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
+        case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
+        return case
+
+    def with_schedule(self, schedule: pd.DataFrame) -> Case:
+        """Return the case with a framework schedule of its ties, [snapshot x link] in MW."""
+        case = self._with(self._n, self.windows)
+        case.schedule = schedule.reindex(self.snapshots)
+        return case
+
+
+def _take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
+    """Take the framework schedule out of a network's link set points."""
+    if n.links.empty:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        schedule: pd.DataFrame = n.get_switchable_as_dense("Link", "p_set")
+        schedule = schedule.dropna(axis="columns", how="any").astype(float).copy()
+    n.links["p_set"] = np.nan
+    n.links_t["p_set"] = pd.DataFrame(index=n.snapshots)
+    return schedule if len(schedule.columns) else None
+
+
+def _column(table: pd.DataFrame, column: str, default: pd.Series | float) -> pd.Series:
+    """Return an optional numeric column with its default filled in."""
+    if not isinstance(default, pd.Series):
+        default = pd.Series(float(default), index=table.index)
+    if column not in table:
+        return default.astype(float)
+    return pd.to_numeric(table[column], errors="coerce").fillna(default).astype(float)

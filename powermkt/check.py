@@ -1,0 +1,221 @@
+"""Everything that can be wrong with a network, found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.errors import Fault, name_list, nearest
+from powermkt.market import Market
+
+# component list name -> (columns that must be finite, columns that must be >= 0)
+_NUMBERS: dict[str, tuple[list[str], list[str]]] = {
+    "generators": (
+        ["p_nom", "marginal_cost", "p_min_pu", "p_max_pu", "efficiency", "start_up_cost"],
+        ["p_nom", "efficiency", "start_up_cost", "stand_by_cost"],
+    ),
+    "loads": (["p_set"], []),
+    "links": (["p_nom", "marginal_cost", "p_min_pu", "p_max_pu", "efficiency"], ["p_nom"]),
+    "lines": (["s_nom", "x"], ["s_nom"]),
+    "transformers": (["s_nom", "x"], ["s_nom"]),
+    "storage_units": (
+        ["p_nom", "marginal_cost", "max_hours", "inflow", "efficiency_store"],
+        ["p_nom", "max_hours", "inflow"],
+    ),
+    "stores": (["e_nom", "marginal_cost"], ["e_nom"]),
+}
+# own columns: may be absent or NaN (default), else >= 0
+_OWN = {
+    "generators": ["units", "emission_rate", "benchmark", "tariff", "min_stable_pu"],
+    "loads": ["tariff", "network_charge"],
+    "storage_units": ["tariff"],
+    "links": ["wheeling_fee"],
+}
+USER_CLASSES = ("industrial_commercial", "energy_intensive", "residential_agricultural")
+
+
+def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
+    """Return every fault of a network and its market file; empty if it can be cleared."""
+    faults = [*_structure(n, where)]
+    if not faults:
+        faults += [*_numbers(n, where), *_names(n, market, where), *_support(n, where)]
+    return faults
+
+
+def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    if n.buses.empty:
+        yield Fault(where, "the network has no buses", "add buses, loads and generators")
+        return
+    if n.loads.empty:
+        yield Fault(where, "the network has no load", "add at least one Load with p_set")
+    if n.generators.empty and n.storage_units.empty:
+        yield Fault(where, "the network has no supply", "add generators or storage units")
+    if len(n.snapshots) == 0:
+        yield Fault(where, "the network has no snapshots", "call n.set_snapshots(...)")
+    if n.snapshots.has_duplicates:
+        yield Fault(where, "snapshots repeat", "give each snapshot once")
+    if n.snapshots.nlevels > 1 or getattr(n, "has_scenarios", False):
+        yield Fault(
+            where, "investment periods and stochastic scenarios are not cleared", "select one"
+        )
+    for name in ("generators", "loads", "storage_units", "stores"):
+        yield from _unknown_bus(n, where, name, static(n, name)["bus"])
+    for name in ("links", "lines", "transformers"):
+        for end in ("bus0", "bus1"):
+            yield from _unknown_bus(n, where, name, static(n, name)[end])
+
+
+def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Iterator[Fault]:
+    for item, value in bus[~bus.isin(n.buses.index)].items():
+        yield Fault(
+            f"{where}: {name}[{item!r}]", f"unknown bus {value!r}", nearest(value, n.buses.index)
+        )
+
+
+def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    for name, (finite, positive) in _NUMBERS.items():
+        table, series = static(n, name), getattr(n, f"{name}_t")
+        if table.empty:
+            continue
+        for column in dict.fromkeys([*finite, *positive]):
+            frame = series[column] if column in series else pd.DataFrame()
+            constant = table.loc[table.index.difference(frame.columns), column]
+            constant = pd.to_numeric(constant, errors="coerce")
+            place = f"{where}: {name}.{column}"
+            if column in finite:
+                bad = constant.index[constant.isna()].tolist()
+                bad += frame.columns[frame.isna().any()].tolist()
+                if bad:
+                    hours = int(frame.isna().sum().sum())
+                    detail = f" ({hours} values of the time series)" if hours else ""
+                    yield Fault(place, f"NaN for {name_list(bad)}{detail}", "give a number")
+            if column in positive:
+                bad = constant.index[constant < 0].tolist()
+                bad += frame.columns[(frame < 0).any()].tolist()
+                if bad:
+                    yield Fault(place, f"negative for {name_list(bad)}", "give a value >= 0")
+    for name, columns in _OWN.items():
+        table = static(n, name)
+        for column in [c for c in columns if c in table]:
+            values = pd.to_numeric(table[column], errors="coerce")
+            wrong = table.index[(values < 0) | (values.isna() & table[column].notna())].tolist()
+            if column == "units":
+                wrong += table.index[values == 0].tolist()
+            if wrong:
+                yield Fault(
+                    f"{where}: {name}.{column}",
+                    f"not a number above zero for {name_list(wrong)}"
+                    if column == "units"
+                    else f"not a number >= 0 for {name_list(wrong)}",
+                    "correct the values, or leave them empty for the default",
+                )
+    if not n.generators.empty:
+        low = n.get_switchable_as_dense("Generator", "p_min_pu")
+        high = n.get_switchable_as_dense("Generator", "p_max_pu")
+        crossed = low.columns[(low > high + 1e-9).any()]
+        if len(crossed):
+            yield Fault(
+                f"{where}: generators.p_min_pu",
+                f"above p_max_pu for {name_list(crossed)}",
+                "lower p_min_pu or raise p_max_pu in those hours",
+            )
+    load = n.get_switchable_as_dense("Load", "p_set")
+    if not load.isna().any().any() and not (load.to_numpy() > 0).any():
+        yield Fault(f"{where}: loads.p_set", "all loads are zero", "give loads in MW")
+    weights = n.snapshot_weightings
+    if (weights <= 0).any().any() or weights.isna().any().any():
+        yield Fault(f"{where}: snapshot_weightings", "not above zero", "give hours > 0")
+    elif not np.allclose(weights["objective"], weights["generators"]):
+        yield Fault(
+            f"{where}: snapshot_weightings",
+            "`objective` and `generators` differ: money and energy would not add up",
+            "set both to the hours a snapshot stands for",
+        )
+
+
+def _names(n: pypsa.Network, market: Market, where: str) -> Iterator[Fault]:
+    for name in ("generators", "storage_units"):
+        carriers = static(n, name)["carrier"].fillna("").astype(str)
+        for carrier in sorted(set(carriers[carriers != ""]) - set(n.carriers.index)):
+            yield Fault(
+                f"{where}: {name}.carrier",
+                f"unknown carrier {carrier!r} of {name_list(carriers.index[carriers == carrier])}",
+                nearest(carrier, n.carriers.index)
+                + f"; or n.add('Carrier', {carrier!r}, co2_emissions=...)",
+            )
+    used = set(n.generators["carrier"]) | set(n.storage_units["carrier"]) | set(n.carriers.index)
+    for kind in type(market.carriers).model_fields:
+        for carrier in getattr(market.carriers, kind) or []:
+            if carrier not in used:
+                yield Fault(
+                    f"market.yaml: carriers.{kind}",
+                    f"unknown carrier {carrier!r}",
+                    nearest(carrier, used),
+                )
+    provinces = provinces_of(n)
+    for province in market.quota.load_factor:
+        if province not in set(provinces):
+            yield Fault(
+                "market.yaml: quota.load_factor",
+                f"unknown province {province!r}",
+                nearest(province, set(provinces)),
+            )
+    if "user_class" in n.loads:
+        given = n.loads["user_class"].replace("", np.nan).dropna()
+        for value in sorted(set(given.astype(str)) - set(USER_CLASSES)):
+            yield Fault(
+                f"{where}: loads.user_class",
+                f"unknown class {value!r}",
+                nearest(value, USER_CLASSES),
+            )
+
+
+def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Name what a network may contain but powermkt does not clear."""
+    for name, nominal in (
+        ("generators", "p_nom"),
+        ("links", "p_nom"),
+        ("storage_units", "p_nom"),
+        ("lines", "s_nom"),
+        ("stores", "e_nom"),
+    ):
+        table = static(n, name)
+        extendable = table.index[table[f"{nominal}_extendable"].astype(bool)]
+        if len(extendable):
+            yield Fault(
+                f"{where}: {name}.{nominal}_extendable",
+                f"capacities to be found: {name_list(extendable)}",
+                "fix them, e.g. n.optimize.fix_optimal_capacities()",
+            )
+        if "committable" in table and table["committable"].astype(bool).any():
+            yield Fault(
+                f"{where}: {name}.committable",
+                f"unit commitment with integers: {name_list(table.index[table['committable']])}",
+                "set committable=False and give min_stable_pu (and units, start_up_cost): "
+                "generators are then committed as fleets",
+            )
+        quadratic = table.get("marginal_cost_quadratic")
+        if quadratic is not None and (quadratic.fillna(0) != 0).any():
+            yield Fault(
+                f"{where}: {name}.marginal_cost_quadratic",
+                f"quadratic costs of {name_list(table.index[quadratic.fillna(0) != 0])}",
+                "use steps: several generators with rising marginal_cost",
+            )
+
+
+def static(n: pypsa.Network, name: str) -> pd.DataFrame:
+    """Static table of a component by its list name, e.g. `generators`."""
+    table: pd.DataFrame = getattr(n, name)
+    return table
+
+
+def provinces_of(n: pypsa.Network) -> pd.Series:
+    """Province of each bus: `buses.province`, by default the bus itself."""
+    own = pd.Series(n.buses.index, index=n.buses.index, dtype=object)
+    if "province" not in n.buses:
+        return own
+    given = n.buses["province"].astype(object).replace("", np.nan)
+    return given.where(given.notna(), own)

@@ -1,0 +1,222 @@
+"""Clear one window: PyPSA's programme, the rules' rows, offers and limits, one optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import linopy
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.case import Case
+from powermkt.errors import ClearingError
+from powermkt.fleet import fleets, starts_per_event
+from powermkt.outcome import Outcome
+from powermkt.programme import Adders, Limits, Point, Programme
+
+# Slack at every bus keeps a shortage or an excess from making the whole window infeasible, so that
+# the place and the hours can be named. Order of costs: weight of renewables (rules) < excess <
+# unserved load.
+EXCESS_COST = 5_000.0
+UNSERVED_COST = 20_000.0
+_SHED, _EXCESS = "unserved load at ", "excess at "
+_SLACK_TOLERANCE_MW = 1e-3
+
+# Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
+# curtailed first; storage that moves nothing stays still. Never part of a cost or a price.
+_TIE_STEP = 2e-4
+
+Constrain = Callable[[linopy.Model, Case], None]
+
+
+def build(case: Case, constrain: Sequence[Constrain]) -> Programme:
+    """Build the programme of a window: PyPSA's rows, slack, and the rows of the rules."""
+    n = case.network()
+    _add_slack(n, case)
+    committed = fleets(case).index
+    for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
+        n.generators.loc[committed, column] = np.nan
+    model = n.optimize.create_model(consistency_check=False, include_objective_constant=False)
+    for rows in constrain:
+        rows(model, case)
+    return Programme(model)
+
+
+def clear(
+    case: Case,
+    programme: Programme,
+    offers: Sequence[Adders],
+    limits: Sequence[Limits],
+    exposure: pd.Series,
+) -> Outcome:
+    """Clear a window under offers and limits.
+
+    Parameters
+    ----------
+    case : Case
+        The window.
+    programme : Programme
+        As built for it.
+    offers : sequence of mapping
+        By variable, what each rule adds to resource cost [money/MWh].
+    limits : sequence of mapping
+        By variable, lower and upper bounds [MW].
+    exposure : Series [generator]
+        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ClearingError
+        If there is no optimum, or load stays unserved without a declared value of lost load, or
+        generation exceeds what can be used: province and hours are named.
+    """
+    weights = case.weights
+    emission = case.generators["emission_rate"]
+    offered = programme.cost + sum(
+        (programme.spread(part, weights) for part in offers), start=np.zeros(len(programme.cost))
+    )
+    objectives = {
+        "offer": offered,
+        "cost": programme.cost,
+        "emission": programme.spread({"Generator-p": emission}, weights),
+        "exposure": programme.spread({"Generator-p": exposure}, weights),
+    }
+    lower, upper = programme.bounds(list(limits))
+    label = next(iter(case.windows))
+    try:
+        point = programme.solve(
+            offered + programme.spread(_tie_break(case, programme), weights),
+            lower,
+            upper,
+            objectives,
+        )
+    except ClearingError as error:
+        raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
+    output = programme.values("Generator-p", point)
+    shed = _slack(output, _SHED)
+    _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
+    if case.market.value_of_lost_load is None:
+        _refuse(case, label, shed, "load cannot be served in")
+    return _outcome(case, programme, point, output, shed, label)
+
+
+def _outcome(
+    case: Case,
+    programme: Programme,
+    point: Point,
+    output: pd.DataFrame,
+    shed: pd.DataFrame,
+    label: str,
+) -> Outcome:
+    weights = case.weights
+    snapshots = weights.index
+
+    def values(name: str) -> pd.DataFrame:
+        if name not in programme.variables:
+            return pd.DataFrame(index=snapshots)
+        frame = programme.values(name, point)
+        if not frame.index.equals(snapshots):  # one level for the whole window
+            frame = pd.DataFrame(
+                np.repeat(frame.to_numpy(), len(snapshots), axis=0), snapshots, frame.columns
+            )
+        return frame
+
+    def prices(objective: str) -> pd.DataFrame:
+        duals = programme.duals("Bus-nodal_balance", point.row_duals[objective])
+        duals = duals.T.groupby(level=0).sum().T.reindex(columns=case.provinces.index)
+        if duals.isna().any().any():
+            missing = duals.columns[duals.isna().any()].tolist()
+            raise ClearingError(f"no nodal balance found for buses {missing}")
+        return duals.div(weights, axis="index")
+
+    online, started = values("Fleet-online"), values("Fleet-start")
+    table = case.generators
+    started_total = started.mul(starts_per_event(case), axis="index").sum()
+    commitment = (
+        started_total * table["start_cost"].reindex(started.columns)
+    ).reindex(table.index, fill_value=0.0) + (
+        online.mul(weights, axis="index").sum() * table["no_load_cost"].reindex(online.columns)
+    ).reindex(table.index, fill_value=0.0)  # fmt: skip
+    flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
+    net = values("StorageUnit-p_dispatch") - values("StorageUnit-p_store")
+    return Outcome(
+        dispatch=output[table.index],
+        online=online,
+        started=started,
+        commitment_cost=commitment,
+        flows=pd.concat(flows, axis=1),
+        storage=pd.concat([net, values("Store-p")], axis=1),
+        state_of_charge=values("StorageUnit-state_of_charge"),
+        spill=values("StorageUnit-spill"),
+        shed=shed,
+        offer_price=prices("offer"),
+        cost_price=prices("cost"),
+        marginal_emission=prices("emission"),
+        marginal_exposure=prices("exposure"),
+        cost=float(programme.cost @ point.columns),
+        notes=[f"{label}: {note}" for note in point.notes],
+    )
+
+
+def _add_slack(n: pypsa.Network, case: Case) -> None:
+    """Add unserved load and excess generation at every bus that has load or supply."""
+    load = case.dense("Load", "p_set").clip(lower=0).T.groupby(case.loads["bus"]).sum().T
+    peak = load.max()
+    buses = peak.index[peak > 0]
+    n.add(
+        "Generator",
+        [_SHED + bus for bus in buses],
+        bus=buses.to_numpy(),
+        p_nom=peak[buses].to_numpy(),
+        p_max_pu=(load[buses] / peak[buses]).add_prefix(_SHED),
+        marginal_cost=case.market.value_of_lost_load or UNSERVED_COST,
+    )
+    supplied = case.provinces.index[
+        case.provinces.index.isin({*n.generators["bus"], *n.storage_units["bus"], *n.stores["bus"]})
+    ]
+    n.add(
+        "Generator",
+        [_EXCESS + bus for bus in supplied],
+        bus=supplied.to_numpy(),
+        p_nom=float(case.availability.to_numpy().max() * 10 + 1),
+        p_min_pu=-1.0,
+        p_max_pu=0.0,
+        marginal_cost=-EXCESS_COST,
+    )
+
+
+def _slack(output: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    columns = [name for name in output.columns if name.startswith(prefix)]
+    return output[columns].rename(columns=lambda name: name.removeprefix(prefix)).clip(lower=0.0)
+
+
+def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:
+    """Raise if slack is used, naming each province, its hours and the largest amount."""
+    by_province = slack.T.groupby(case.provinces).sum().T
+    used = by_province > _SLACK_TOLERANCE_MW
+    if not used.any().any():
+        return
+    parts = []
+    for province in used.columns[used.any()]:
+        hours = used.index[used[province]]
+        span = f"{hours[0]}" + (f" .. {hours[-1]} ({len(hours)} hours)" if len(hours) > 1 else "")
+        parts.append(f"{province}: {span}, up to {by_province[province].max():,.1f} MW")
+    raise ClearingError(f"{case.name}, window {label!r}: {what} " + "; ".join(parts))
+
+
+def _tie_break(case: Case, programme: Programme) -> Adders:
+    """Tiny costs that decide among equal offers."""
+    order = {name: -_TIE_STEP * (i + 1) for i, name in enumerate(case.carriers.renewable)}
+    adders: dict[str, pd.Series | float] = {
+        "Generator-p": case.generators["carrier"].map(order).fillna(0.0)
+    }
+    if "StorageUnit-p_store" in programme.variables:
+        adders["StorageUnit-p_store"] = _TIE_STEP * (len(order) + 2)
+    if "StorageUnit-spill" in programme.variables:
+        adders["StorageUnit-spill"] = _TIE_STEP * (len(order) + 1)
+    return adders

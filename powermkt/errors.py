@@ -1,0 +1,103 @@
+"""Exceptions of powermkt.
+
+PowermktError
+├── InputError      what was given is wrong: all faults at once        (exit code 2)
+└── ClearingError   a window has no accepted solution                  (exit code 1)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pydantic
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with an input.
+
+    Parameters
+    ----------
+    where : str
+        File, component or key.
+    what : str
+        What is wrong there.
+    remedy : str
+        What to do about it.
+    """
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} -> {self.remedy}"
+
+
+class PowermktError(Exception):
+    """Base class of every error that powermkt raises on purpose."""
+
+
+class InputError(PowermktError):
+    """The input cannot be used; `faults` lists everything that is wrong with it."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = list(faults)
+        count = len(self.faults)
+        head = f"{count} fault{'s' if count != 1 else ''} in the input"
+        super().__init__("\n  - ".join([head, *map(str, self.faults)]))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[list[Fault]]]:
+        return type(self), (self.faults,)
+
+
+class ClearingError(PowermktError):
+    """A window could not be cleared; the message names province, hours and rule."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Say which valid name is meant: ``did you mean 'x'? valid: ...``."""
+    options = sorted(map(str, valid))
+    close = difflib.get_close_matches(str(name), options, n=1, cutoff=0.5)
+    listed = ", ".join(options[:20]) + (", ..." if len(options) > 20 else "")
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}valid: {listed}"
+
+
+def name_list(names: Iterable[object], most: int = 5) -> str:
+    """Join names for a message, cut after `most`."""
+    items = [str(name) for name in names]
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def faults_of(
+    error: pydantic.ValidationError, where: str, model: type[pydantic.BaseModel]
+) -> list[Fault]:
+    """Translate a pydantic error into faults, naming the nearest valid key."""
+    faults = []
+    for item in error.errors():
+        path = [str(part) for part in item["loc"]]
+        place = f"{where}: {'.'.join(path)}" if path else where
+        if item["type"] == "extra_forbidden":
+            owner = _model_at(model, path[:-1])
+            faults.append(
+                Fault(place, f"unknown key {path[-1]!r}", nearest(path[-1], owner.model_fields))
+            )
+        else:
+            faults.append(
+                Fault(place, f"{item['msg']} (given {item['input']!r})", "correct the value")
+            )
+    return faults
+
+
+def _model_at(model: type[pydantic.BaseModel], path: list[str]) -> type[pydantic.BaseModel]:
+    """Return the nested model that the key path points into."""
+    for key in path:
+        field = model.model_fields.get(key)
+        annotation = field.annotation if field else None
+        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+            model = annotation
+    return model

@@ -1,0 +1,165 @@
+"""Fleet commitment: how much of a fleet of like units is online, as a linear programme.
+
+A fleet is a generator with `min_stable_pu` m > 0. With online capacity y [MW] and capacity started
+s [MW], output g [MW] obeys, at every snapshot t of a window that is taken to repeat itself,
+
+    m y <= g <= y <= available,    s_t >= y_t - y_(t-1),
+    y_t >= s_t + ... + s_(t-UT+1),    y_(t-DT) + s_t + ... + s_(t-DT+1) <= available,
+    g_t - g_(t-1) <= RU (y_t - s_t) + max(m, RU) s_t,
+    g_(t-1) - g_t <= RD y_t + max(m, RD) (y_(t-1) - y_t + s_t).
+
+The relaxation of clustered unit commitment (Palmintier and Webster 2014,
+doi:10.1109/TPWRS.2013.2293127): convex, so its duals are prices.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import linopy
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from powermkt.case import Case
+
+Commitment = Literal["hourly", "fixed", "all"]
+
+
+def fleets(case: Case) -> pd.DataFrame:
+    """Rows of `case.generators` that are committed as fleets."""
+    g = case.generators
+    return g[(g["min_stable_pu"] > 0) & (g["p_nom"] > 0)]
+
+
+def add_fleets(model: linopy.Model, case: Case, commitment: Commitment) -> None:
+    """Add online and started capacity of every fleet to a model.
+
+    Parameters
+    ----------
+    model : linopy.Model
+        As PyPSA built it for the snapshots of `case`; changed in place.
+    case : Case
+    commitment : {"hourly", "fixed", "all"}
+        Online capacity free in every hour, one level for the whole window, or all that is
+        available.
+    """
+    table = fleets(case)
+    if table.empty:
+        return
+    output = model.variables["Generator-p"].sel(name=table.index)
+    available = case.availability[table.index]
+    minimum = _by_name(table["min_stable_pu"])
+    if commitment == "all":
+        model.add_constraints(output >= minimum * _grid(available), name="Fleet-minimum")
+        return
+    if commitment == "fixed":
+        online = model.add_variables(
+            lower=0, upper=_by_name(available.max()), coords=[_names(table.index)],
+            name="Fleet-online",
+        )  # fmt: skip
+    else:
+        online = model.add_variables(
+            lower=0, upper=_grid(available), coords=_grid(available).coords, name="Fleet-online"
+        )
+    model.add_constraints(output - online <= 0, name="Fleet-maximum")
+    model.add_constraints(output - minimum * online >= 0, name="Fleet-minimum")
+    hours = case.weights
+    total_hours = float(hours.sum()) if commitment == "fixed" else _by_snapshot(hours)
+    idle_cost = _by_name(table["no_load_cost"])
+    if (table["no_load_cost"] > 0).any():
+        model.objective += (online * idle_cost * total_hours).sum()
+    if commitment == "hourly":
+        _add_starts(model, case, table)
+    _add_ramps(model, table, commitment)
+
+
+def starts_per_event(case: Case) -> pd.Series:
+    """How many starts of the horizon one start in a snapshot stands for [1]."""
+    weightings = case._n.snapshot_weightings
+    ratio: pd.Series = weightings["objective"] / weightings["stores"]
+    return ratio
+
+
+def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
+    needs = (table["start_cost"] > 0) | (table["min_up_time"] > 0) | (table["min_down_time"] > 0)
+    needs |= table["ramp_up"].notna() | table["ramp_down"].notna()
+    table = table[needs]
+    if table.empty:
+        return
+    online = model.variables["Fleet-online"].sel(name=table.index)
+    started = model.add_variables(lower=0, coords=online.coords, name="Fleet-start")
+    model.add_constraints(started - online + online.roll(snapshot=1) >= 0, name="Fleet-start")
+    cost = _by_name(table["start_cost"]) * _by_snapshot(starts_per_event(case))
+    model.objective += (started * cost).sum()
+    available = _grid(case.availability)
+    for column in ("min_up_time", "min_down_time"):
+        for steps, group in table[table[column] > 0].groupby(column):
+            members, length = group.index, min(int(steps), len(case.snapshots))
+            recent = sum(
+                (started.sel(name=members).roll(snapshot=k) for k in range(1, length)),
+                start=1 * started.sel(name=members),
+            )
+            level = online.sel(name=members)
+            if column == "min_up_time":
+                model.add_constraints(level - recent >= 0, name=f"Fleet-up-{length}")
+            else:
+                model.add_constraints(
+                    recent + level.roll(snapshot=length) <= available.sel(name=members),
+                    name=f"Fleet-down-{length}",
+                )
+
+
+def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment) -> None:
+    for column, sign in (("ramp_up", 1), ("ramp_down", -1)):
+        group = table[table[column].notna()]
+        if group.empty:
+            continue
+        output = model.variables["Generator-p"].sel(name=group.index)
+        online = model.variables["Fleet-online"].sel(name=group.index)
+        limit, edge = _by_name(group[column]), _by_name(group[["min_stable_pu", column]].max(axis=1))
+        later, earlier = slice(1, None), slice(None, -1)
+        change = sign * (output.isel(snapshot=later) - _shifted(output, earlier, later))
+        if commitment == "fixed":
+            model.add_constraints(change - limit * online <= 0, name=f"Fleet-{column}")
+            continue
+        level, started = online, model.variables["Fleet-start"].sel(name=group.index)
+        now, new = level.isel(snapshot=later), started.isel(snapshot=later)
+        if column == "ramp_up":
+            room = limit * now + (edge - limit) * new
+        else:
+            room = (limit - edge) * now + edge * _shifted(level, earlier, later) + edge * new
+        model.add_constraints(change - room <= 0, name=f"Fleet-{column}")
+
+
+def _shifted(variable: linopy.Variable, part: slice, onto: slice) -> linopy.LinearExpression:
+    """Values of one part of the horizon, labelled by the snapshots of another."""
+    labels = variable.indexes["snapshot"][onto]
+    return (1 * variable.isel(snapshot=part)).assign_coords(snapshot=labels)
+
+
+def _names(index: pd.Index) -> pd.Index:
+    return pd.Index(index, name="name")
+
+
+def _by_name(series: pd.Series) -> xr.DataArray:
+    return xr.DataArray(series.to_numpy(float), coords={"name": _names(series.index)}, dims="name")
+
+
+def _by_snapshot(series: pd.Series) -> xr.DataArray:
+    return xr.DataArray(
+        series.to_numpy(float),
+        coords={"snapshot": pd.Index(series.index, name="snapshot")},
+        dims="snapshot",
+    )
+
+
+def _grid(frame: pd.DataFrame) -> xr.DataArray:
+    return xr.DataArray(
+        np.asarray(frame, dtype=float),
+        coords={
+            "snapshot": pd.Index(frame.index, name="snapshot"),
+            "name": _names(frame.columns),
+        },
+        dims=("snapshot", "name"),
+    )

@@ -1,0 +1,204 @@
+"""The horizon of a study: all snapshots, every week, or a few weeks that stand for the year."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.errors import Fault, InputError
+
+WEEK = pd.Timedelta(days=7)
+
+
+def with_horizon(case: Case, weeks: int | None = None, year: bool = False) -> Case:
+    """Return the case cut to the windows of a study.
+
+    Parameters
+    ----------
+    case : Case
+    weeks : int, optional
+        Number of representative weeks; default: `weeks` of the market file, and where that is
+        absent all snapshots at once.
+    year : bool, default False
+        Clear every week.
+
+    Raises
+    ------
+    InputError
+        If the snapshots cannot be cut into weeks.
+    """
+    if year:
+        return every_week(case)
+    weeks = case.market.weeks if weeks is None else weeks
+    return case if weeks is None else representative_weeks(case, weeks)
+
+
+def every_week(case: Case) -> Case:
+    """Return the case with one window for every seven days from the first snapshot on.
+
+    A rest of the horizon shorter than two days joins the last week.
+    """
+    index = _times(case)
+    number = np.asarray((index - index[0]) // WEEK)
+    if len(index) and (index[-1] - index[0]) - number[-1] * WEEK < pd.Timedelta(days=2):
+        number = np.minimum(number, max(number[-1] - 1, 0))
+    labels = [f"week {1 + i:02d}" for i in range(number[-1] + 1)]
+    return case._with(case._n, {label: index[number == i] for i, label in enumerate(labels)})
+
+
+def representative_weeks(case: Case, weeks: int) -> Case:
+    """Return a case of a few whole weeks that stand for all snapshots.
+
+    The horizon is cut into as many seasons of equal length. In each, the seven days (from each
+    midnight) are taken whose mean load and mean available energy of each renewable carrier and of
+    inflow are nearest to the season's (root of summed squared relative deviations). Each hour of
+    the week then stands for `season hours / week hours`, and load, availability, must-run and
+    inflow of the week are scaled to the season's mean, so that annual energies are kept; where
+    an availability would pass 1 it is clipped and the other hours are raised.
+
+    Parameters
+    ----------
+    case : Case
+        Snapshots are regular points in time.
+    weeks : int
+        Number of seasons.
+
+    Raises
+    ------
+    InputError
+        If the snapshots are no regular times or too few.
+    """
+    index = _times(case)
+    step = index[1] - index[0]
+    per_week, per_day = int(WEEK / step), max(int(pd.Timedelta(days=1) / step), 1)
+    if len(index) < weeks * per_week:
+        raise InputError(
+            [
+                Fault(
+                    case.name,
+                    f"{len(index)} snapshots do not hold {weeks} weeks",
+                    "ask for fewer weeks, or leave --weeks away to clear all snapshots at once",
+                )
+            ]
+        )
+    if weeks * per_week > 0.98 * len(index):
+        return every_week(case)
+    features = _features(case)
+    seasons = np.array_split(np.arange(len(index)), weeks)
+    windows: dict[str, pd.Index] = {}
+    members: dict[str, np.ndarray] = {}
+    for season in seasons:
+        rows = features[season]
+        mean = rows.mean(axis=0)
+        starts = np.arange(0, len(season) - per_week + 1, per_day)
+        sums = np.vstack([np.zeros(rows.shape[1]), rows.cumsum(axis=0)])
+        deviation = (sums[starts + per_week] - sums[starts]) / per_week / np.maximum(mean, 1e-9) - 1
+        start = int(starts[np.argmin((deviation**2).sum(axis=1))])
+        chosen = season[start : start + per_week]
+        label = f"{index[chosen[0]]:%Y-%m-%d}"
+        windows[label], members[label] = index[chosen], season
+    return _scaled(case, windows, members)
+
+
+def _times(case: Case) -> pd.DatetimeIndex:
+    index = case.snapshots
+    regular = isinstance(index, pd.DatetimeIndex) and len(index) > 1
+    if regular:
+        steps = index[1:] - index[:-1]
+        regular = bool((steps == steps[0]).all()) and WEEK % steps[0] == pd.Timedelta(0)
+    if not regular or not np.allclose(case.weights, case.weights.iloc[0]):
+        raise InputError(
+            [
+                Fault(
+                    f"{case.name}: snapshots",
+                    "weeks need equally spaced times of equal weight",
+                    "give hourly (or n-hourly) times, or clear all snapshots at once",
+                )
+            ]
+        )
+    assert isinstance(index, pd.DatetimeIndex)
+    return index
+
+
+def _features(case: Case) -> np.ndarray:
+    """Series a representative week must resemble: load, each renewable carrier, inflow [MW]."""
+    columns = [case.dense("Load", "p_set").sum(axis=1)]
+    carrier = case.generators["carrier"]
+    for name in case.carriers.renewable:
+        available = case.availability.loc[:, carrier == name]
+        if available.to_numpy().sum() > 0:
+            columns.append(available.sum(axis=1))
+    inflow = case.dense("StorageUnit", "inflow").sum(axis=1)
+    if inflow.sum() > 0:
+        columns.append(inflow)
+    return np.column_stack(columns)
+
+
+def _scaled(case: Case, windows: dict[str, pd.Index], members: dict[str, np.ndarray]) -> Case:
+    """Cut the case to its windows, weight them and scale their series to their seasons."""
+    chosen = case.snapshots[
+        np.sort(np.concatenate([case.snapshots.get_indexer(part) for part in windows.values()]))
+    ]
+    full, n = case._n, case._n.copy(snapshots=chosen)
+    for label, snapshots in windows.items():
+        hours = float(case.weights.iloc[members[label]].sum())
+        for column in ("objective", "generators"):
+            weight = n.snapshot_weightings[column].astype(float).copy()
+            weight.loc[snapshots] = hours / len(snapshots)
+            n.snapshot_weightings[column] = weight
+    series = [
+        ("loads_t", "p_set", None),
+        ("storage_units_t", "inflow", None),
+        ("generators_t", "p_max_pu", 1.0),
+        ("generators_t", "p_min_pu", None),
+    ]
+    for table, attribute, ceiling in series:
+        source = getattr(full, table)[attribute]
+        if source.empty:
+            continue
+        target = getattr(n, table)[attribute].astype(float).copy()
+        for label, snapshots in windows.items():
+            goal = source.iloc[members[label]].mean()
+            target.loc[snapshots] = scaled_to_mean(source.loc[snapshots], goal, ceiling)
+        if attribute == "p_min_pu":
+            ceiling_frame = n.get_switchable_as_dense("Generator", "p_max_pu")[target.columns]
+            target = target.clip(upper=ceiling_frame)
+        getattr(n, table)[attribute] = target
+    return case._with(n, windows)
+
+
+def scaled_to_mean(frame: pd.DataFrame, mean: pd.Series, ceiling: float | None) -> pd.DataFrame:
+    """Scale each column to a given mean, keeping values at or below `ceiling`.
+
+    Parameters
+    ----------
+    frame : DataFrame [snapshot x name]
+        Values >= 0.
+    mean : Series [name]
+        Means to reach; a column without any positive value is set to its mean throughout.
+    ceiling : float or None
+        Values above are clipped and the remaining ones raised until the mean is met.
+
+    Returns
+    -------
+    DataFrame [snapshot x name]
+    """
+    values = frame.to_numpy(dtype=float, copy=True)
+    goal = mean[frame.columns].to_numpy(dtype=float)
+    empty = values.sum(axis=0) <= 0
+    values[:, empty] = 1.0
+    for _ in range(50):
+        now = values.mean(axis=0)
+        if np.allclose(now, goal, rtol=1e-12, atol=0):
+            break
+        free = values < ceiling if ceiling is not None else np.ones_like(values, dtype=bool)
+        fixed_sum = np.where(free, 0.0, values).sum(axis=0)
+        free_sum = np.where(free, values, 0.0).sum(axis=0)
+        factor = (goal * len(values) - fixed_sum) / np.where(free_sum > 0, free_sum, np.inf)
+        # Scaling down must also reach the values that stand at the ceiling.
+        factor = np.where(now > goal, goal / np.maximum(now, 1e-300), np.maximum(factor, 0.0))
+        values = np.where(free | (now > goal), values * factor, values)
+        if ceiling is not None:
+            values = np.minimum(values, ceiling)
+    return pd.DataFrame(values, index=frame.index, columns=frame.columns)

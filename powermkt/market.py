@@ -1,0 +1,132 @@
+"""What a network says about its institutions: the `market.yaml` beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from powermkt.errors import Fault, InputError, faults_of
+
+# Name fragments by which carriers are recognised where market.yaml does not list them
+# (PyPSA, PyPSA-Eur and PyPSA-China spellings).
+_FRAGMENTS = {
+    "wind": ("wind",),
+    "solar": ("solar", "pv"),
+    "hydro": ("hydro", "ror", "run of river"),
+    "quota": ("coal", "lignite"),
+    "heat": ("chp",),
+}
+_NOT_HYDRO = ("pumped", "phs", "hydrogen")
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Carriers(_Strict):
+    """Which carriers the rules mean; each list defaults to a match by name."""
+
+    wind: list[str] | None = None
+    solar: list[str] | None = None
+    hydro: list[str] | None = None
+    quota: list[str] | None = pydantic.Field(
+        default=None, description="thermal units that get equal shares and annual contracts"
+    )
+    heat: list[str] | None = pydantic.Field(
+        default=None, description="units whose p_min_pu is heat must-run, outside the quota"
+    )
+
+    def resolved(self, present: list[str]) -> Carriers:
+        """Fill the lists that are not given from the carriers `present` in a network."""
+        lists = {}
+        for kind, fragments in _FRAGMENTS.items():
+            given = getattr(self, kind)
+            if given is None:
+                given = [
+                    name
+                    for name in present
+                    if any(part in name.lower() for part in fragments)
+                    and not (kind == "hydro" and any(part in name.lower() for part in _NOT_HYDRO))
+                ]
+            lists[kind] = given
+        return Carriers(**lists)
+
+    @property
+    def renewable(self) -> list[str]:
+        """Carriers whose unused output is curtailment, in curtailment order (first cut first).
+
+        The order is the declared tie-break among resources with equal offers.
+        """
+        return [*(self.solar or []), *(self.wind or []), *(self.hydro or [])]
+
+
+class Quota(_Strict):
+    """The annual plan of thermal units under equal shares."""
+
+    band: float = pydantic.Field(default=0.03, ge=0, le=1, description="tolerance, share of H")
+    load_factor: dict[str, float] = pydantic.Field(
+        default_factory=dict,
+        description="planned full-load hours over hours, by province; found by least cost if absent",
+    )
+
+
+class Trade(_Strict):
+    """The framework schedule of the ties and what may deviate from it."""
+
+    schedule_band: float = pydantic.Field(default=0.0, ge=0, description="free deviation, share")
+    hurdle_rate: float = pydantic.Field(
+        default=float("inf"), ge=0, description="money/MWh on exchange beyond the band; .inf: none"
+    )
+
+
+class Calibration(_Strict):
+    """The run that is set beside observed figures."""
+
+    regime: str
+    observed: str
+    carbon_price: float = pydantic.Field(default=0.0, ge=0)
+
+
+class Market(_Strict):
+    """Contents of a `market.yaml`; every key is optional."""
+
+    name: str = ""
+    currency: str = "money"
+    price_year: int | None = None
+    carriers: Carriers = Carriers()
+    value_of_lost_load: float | None = pydantic.Field(
+        default=None, gt=0, description="money/MWh; absent: unserved load is an error"
+    )
+    weeks: int | None = pydantic.Field(
+        default=None, ge=1, le=52, description="default horizon; absent: all snapshots at once"
+    )
+    quota: Quota = Quota()
+    trade: Trade = Trade()
+    calibration: Calibration | None = None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping safely; a file that is none is an InputError."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([Fault(str(path), f"cannot be read: {error}", "check the file")]) from None
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise InputError([Fault(str(path), f"is no valid YAML: {detail}", "mend it")]) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise InputError([Fault(str(path), "is no mapping of keys", "write `key: value` lines")])
+    return content
+
+
+def read_market(path: Path) -> Market:
+    """Read a `market.yaml`."""
+    try:
+        return Market.model_validate(load_yaml(path))
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, str(path), Market)) from None

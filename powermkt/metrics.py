@@ -1,0 +1,186 @@
+"""Numbers of one run: curtailment, the row of the comparison table, energy and utilisation."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.ledger import balances
+from powermkt.outcome import Outcome
+from powermkt.rules import Prices
+
+# The comparison table: column -> (unit, meaning). Documentation prints this table.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price tau"),
+    "cost": (
+        "money",
+        "resource cost: fuel, operation, starts, unserved load at its declared value; no carbon "
+        "payments, no fees",
+    ),
+    "emissions_t": ("t", "direct CO2 emissions of generation"),
+    "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
+    "curtailment_rate": ("1", "curtailed / (used + curtailed), wind, solar and hydro together"),
+    "wind_curtailment_rate": ("1", "the same for wind"),
+    "solar_curtailment_rate": ("1", "the same for solar"),
+    "wholesale_price": ("money/MWh", "price paid to generation, load-weighted over provinces"),
+    "retail_price": ("money/MWh", "price paid by users with all charges, load-weighted"),
+    "consumer_payment": ("money", "what users pay in all"),
+    "producer_surplus": (
+        "money",
+        "receipts of generators and storage less resource cost less net carbon payments",
+    ),
+    "congestion_rent": ("money", "merchandising surplus of links and lines after wheeling fees"),
+    "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
+    "reserve_cost": ("money", "payments for reserve products"),
+    "uplift": ("money", "make-whole payments"),
+    "load_shed_mwh": ("MWh", "unserved load"),
+}
+
+
+def curtailment(case: Case, outcome: Outcome) -> pd.DataFrame:
+    """Available and unused energy of wind, solar and hydro by province and carrier.
+
+    Returns
+    -------
+    DataFrame
+        Columns province, carrier, available_mwh, curtailment_mwh, curtailment_rate. For storage
+        with inflow, available energy is inflow and curtailment is spill. The split among
+        provinces and carriers with equal offers follows the declared tie-break
+        (`Carriers.renewable`: earlier carriers are cut first).
+    """
+    weights = case.weights
+    renewable = case.carriers.renewable
+    parts = []
+    table = case.generators[case.generators["carrier"].isin(renewable)]
+    available = case.availability[table.index].mul(weights, axis="index").sum()
+    used = outcome.dispatch[table.index].mul(weights, axis="index").sum()
+    parts.append(_by_carrier(table, available, available - used))
+    storage = case.storage_units[case.storage_units["carrier"].isin(renewable)]
+    inflow = case.dense("StorageUnit", "inflow")[storage.index].mul(weights, axis="index").sum()
+    spill = outcome.spill.reindex(columns=storage.index, fill_value=0.0)
+    parts.append(_by_carrier(storage, inflow, spill.mul(weights, axis="index").sum()))
+    result = pd.concat([part for part in parts if not part.empty] or parts[:1])
+    result = result.groupby(["province", "carrier"], as_index=False, sort=False).sum()
+    result["curtailment_rate"] = rate(result["curtailment_mwh"], result["available_mwh"])
+    return result
+
+
+def _by_carrier(table: pd.DataFrame, available: pd.Series, unused: pd.Series) -> pd.DataFrame:
+    frame = table[["province", "carrier"]].assign(
+        available_mwh=available, curtailment_mwh=unused.clip(lower=0.0)
+    )
+    return frame[frame["available_mwh"] > 0].reset_index(drop=True)
+
+
+def rate(part: pd.Series, whole: pd.Series) -> pd.Series:
+    """Ratio that is 0 where there is nothing to divide by."""
+    return (part / whole.where(whole > 0)).fillna(0.0)
+
+
+def summary(
+    case: Case,
+    outcome: Outcome,
+    prices: Prices,
+    entries: pd.DataFrame,
+    regime: str,
+    carbon_price: float,
+) -> pd.Series:
+    """One row of the comparison table; columns and units as in `COLUMNS`."""
+    lost = curtailment(case, outcome)
+    carrier = lost["carrier"]
+
+    def lost_rate(carriers: list[str] | None) -> float:
+        rows = lost if carriers is None else lost[carrier.isin(carriers)]
+        available = rows["available_mwh"].sum()
+        return float(rows["curtailment_mwh"].sum() / available) if available > 0 else 0.0
+
+    served = outcome.served(case).mul(case.weights, axis="index")
+    by_province = served.T.groupby(case.loads["province"]).sum().T
+    wholesale = (prices.wholesale[by_province.columns] * by_province).to_numpy().sum()
+    retail = (prices.retail[served.columns] * served).to_numpy().sum()
+    energy = served.to_numpy().sum()
+    net = balances(entries)
+    shed = outcome.shed.mul(case.weights, axis="index").to_numpy().sum()
+    owners = [*case.generators.index, *case.storage_units.index, *case._n.stores.index]
+    shed_value = (case.market.value_of_lost_load or 0.0) * shed
+    plant_cost = outcome.cost - shed_value - _branch_cost(case, outcome)
+    return pd.Series(
+        {
+            "regime": regime,
+            "carbon_price": float(carbon_price),
+            "cost": outcome.cost,
+            "emissions_t": outcome.emissions(case).mul(case.weights, axis="index").to_numpy().sum(),
+            "curtailment_mwh": lost["curtailment_mwh"].sum(),
+            "curtailment_rate": lost_rate(None),
+            "wind_curtailment_rate": lost_rate(case.carriers.wind),
+            "solar_curtailment_rate": lost_rate(case.carriers.solar),
+            "wholesale_price": wholesale / energy,
+            "retail_price": retail / energy,
+            "consumer_payment": -net.reindex(case.loads.index).fillna(0.0).sum(),
+            "producer_surplus": net.reindex(owners).fillna(0.0).sum() - plant_cost,
+            "congestion_rent": _amount(entries, "congestion rent"),
+            "carbon_revenue": _amount(entries, "carbon allowances")
+            - _amount(entries, "free allocation"),
+            "reserve_cost": _amount(entries, "reserve"),
+            "uplift": _amount(entries, "uplift"),
+            "load_shed_mwh": shed,
+        }
+    )
+
+
+def _amount(entries: pd.DataFrame, product: str) -> float:
+    return float(entries.loc[entries["product"] == product, "amount"].sum())
+
+
+def _branch_cost(case: Case, outcome: Outcome) -> float:
+    """Resource cost of links: their own marginal cost times flow [money]."""
+    cost = case.dense("Link", "marginal_cost")
+    flow = outcome.flows[cost.columns].mul(case.weights, axis="index")
+    return float((cost * flow).to_numpy().sum())
+
+
+def generation(case: Case, outcome: Outcome) -> pd.DataFrame:
+    """Energy, emissions and utilisation by province and carrier.
+
+    Returns
+    -------
+    DataFrame
+        Columns province, carrier, capacity_mw, generation_mwh, emissions_t, utilisation_h
+        (generation over capacity; storage counts what it discharges).
+    """
+    weights = case.weights
+    table = case.generators[["province", "carrier"]].assign(
+        capacity_mw=case.generators["p_nom"],
+        generation_mwh=outcome.dispatch.mul(weights, axis="index").sum(),
+        emissions_t=outcome.emissions(case).mul(weights, axis="index").sum(),
+    )
+    units = case.storage_units
+    discharged = outcome.storage[units.index].clip(lower=0).mul(weights, axis="index").sum()
+    stored = units[["province", "carrier"]].assign(
+        capacity_mw=units["p_nom"], generation_mwh=discharged, emissions_t=0.0
+    )
+    both = pd.concat([table, stored]) if len(units) else table
+    result = both.groupby(["province", "carrier"], as_index=False).sum()
+    result["utilisation_h"] = rate(result["generation_mwh"], result["capacity_mw"])
+    return result
+
+
+def simultaneous_storage(case: Case, outcome: Outcome) -> float:
+    """Energy that storage discharges below its inflow-free capability by burning it [MWh].
+
+    Losses beyond those of the net exchange show storage that charges and discharges at once: with
+    negative offers this pays, and it must be seen.
+    """
+    units = case._n.storage_units
+    if units.empty:
+        return 0.0
+    net = outcome.storage[units.index].mul(case.weights, axis="index")
+    stored = -net.clip(upper=0) * units["efficiency_store"]
+    drawn = net.clip(lower=0) / units["efficiency_dispatch"].replace(0, 1)
+    inflow = case.dense("StorageUnit", "inflow").mul(case.weights, axis="index")
+    spill = outcome.spill.reindex(columns=units.index, fill_value=0.0)
+    spill = spill.mul(case.weights, axis="index")
+    standing = (units["standing_loss"] > 0) | ~units["cyclic_state_of_charge"]
+    burnt = (stored + inflow - spill - drawn).sum()
+    return float(burnt[~standing].clip(lower=0).sum())

@@ -1,0 +1,85 @@
+"""What a clearing decided: quantities and marginal values, before anybody is paid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import pandas as pd
+
+from powermkt.case import Case
+
+
+@dataclass
+class Outcome:
+    """Physical result of one regime on one case; rows are snapshots.
+
+    Attributes
+    ----------
+    dispatch : DataFrame [snapshot x generator], MW
+    online : DataFrame [snapshot x fleet], MW
+    started : DataFrame [snapshot x fleet], MW
+    commitment_cost : Series [generator]
+        Start and no-load cost over the horizon [money].
+    flows : DataFrame [snapshot x branch], MW
+        At bus0, + from bus0 to bus1.
+    storage : DataFrame [snapshot x storage unit or store], MW, + discharging
+    state_of_charge : DataFrame [snapshot x storage unit], MWh
+    spill : DataFrame [snapshot x storage unit], MW
+    shed : DataFrame [snapshot x bus], MW
+    offer_price : DataFrame [snapshot x bus]
+        Marginal value at offers, the LMP of a market [money/MWh].
+    cost_price : DataFrame [snapshot x bus]
+        Resource cost of one more MWh of load under the rules of the regime [money/MWh].
+    marginal_emission : DataFrame [snapshot x bus]
+        Emissions of one more MWh of load [t/MWh].
+    marginal_exposure : DataFrame [snapshot x bus]
+        Carbon exposure (emissions less output-based allocation) of one more MWh of load [t/MWh].
+    cost : float
+        Resource cost of the horizon, unserved load at its declared value included [money].
+    notes : list of str
+        What the solver had to do beyond the usual, by window.
+    """
+
+    dispatch: pd.DataFrame
+    online: pd.DataFrame
+    started: pd.DataFrame
+    commitment_cost: pd.Series
+    flows: pd.DataFrame
+    storage: pd.DataFrame
+    state_of_charge: pd.DataFrame
+    spill: pd.DataFrame
+    shed: pd.DataFrame
+    offer_price: pd.DataFrame
+    cost_price: pd.DataFrame
+    marginal_emission: pd.DataFrame
+    marginal_exposure: pd.DataFrame
+    cost: float
+    notes: list[str] = field(default_factory=list)
+
+    def emissions(self, case: Case) -> pd.DataFrame:
+        """Emission rate of each generator in time, [snapshot x generator] in t/h."""
+        return self.dispatch.mul(case.generators["emission_rate"], axis="columns")
+
+    def served(self, case: Case) -> pd.DataFrame:
+        """Load served, [snapshot x load] in MW; what is shed at a bus is shared pro rata."""
+        load = case.dense("Load", "p_set")
+        bus = case.loads["bus"]
+        at_bus = load.T.groupby(bus).sum().T
+        share = (self.shed.reindex(columns=at_bus.columns, fill_value=0.0) / at_bus).fillna(0.0)
+        return load * (1 - share[bus].set_axis(load.columns, axis="columns"))
+
+
+def join(parts: list[Outcome]) -> Outcome:
+    """Join the outcomes of consecutive windows."""
+    joined: dict[str, object] = {}
+    for item in fields(Outcome):
+        values = [getattr(part, item.name) for part in parts]
+        if isinstance(values[0], pd.DataFrame):
+            joined[item.name] = pd.concat(values)
+        elif isinstance(values[0], pd.Series):
+            joined[item.name] = sum(values[1:], start=values[0])
+        elif isinstance(values[0], list):
+            joined[item.name] = [note for value in values for note in value]
+        else:
+            joined[item.name] = sum(values)
+    return Outcome(**joined)  # type: ignore[arg-type]

@@ -1,0 +1,144 @@
+"""Read a case from a folder, a PyPSA netCDF file or a PyPSA CSV folder."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pypsa
+
+from powermkt.case import Case
+from powermkt.errors import Fault, InputError, name_list
+from powermkt.market import Market, read_market
+
+
+def read(path: str | Path) -> Case:
+    """Read a case.
+
+    Parameters
+    ----------
+    path : str or Path
+        A PyPSA netCDF file, a PyPSA CSV folder, or a folder with a `market.yaml` and one of the two
+        (one .nc file, or the CSV files in it or in its subfolder `network`). For a file, a `market.yaml` beside it is read.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        Listing everything that is wrong: missing files, faults of the network and of the market
+        file.
+    """
+    path = Path(path)
+    source = _source(path)
+    folder = path if path.is_dir() else path.parent
+    faults: list[Fault] = []
+    market = Market()
+    market_file = folder / "market.yaml"
+    if market_file.is_file():
+        try:
+            market = read_market(market_file)
+        except InputError as error:
+            faults += error.faults
+    network = None
+    try:
+        network = _load(source)
+    except InputError as error:
+        faults += error.faults
+    name = market.name or path.resolve().stem
+    if network is not None and faults:  # say what is wrong with the network as well
+        try:
+            Case(network, market, name=name)
+        except InputError as error:
+            faults += error.faults
+    if faults or network is None:
+        raise InputError(faults)
+    return Case(network, market, name=name)
+
+
+def _source(path: Path) -> Path:
+    """Find the network in a path: a .nc file or a folder with buses.csv."""
+    if not path.exists():
+        raise InputError(
+            [Fault(str(path), "no such file or folder", "give a PyPSA .nc file or a folder")]
+        )
+    if path.is_file():
+        if path.suffix not in (".nc", ".h5"):
+            raise InputError([Fault(str(path), "is no PyPSA network", "give a .nc file")])
+        return path
+    for folder in (path, path / "network"):
+        if (folder / "buses.csv").is_file():
+            return folder
+    found = sorted(path.glob("*.nc"))
+    if len(found) != 1:
+        what = f"{len(found)} networks ({name_list([f.name for f in found])})" if found else (
+            "no network"
+        )
+        raise InputError(
+            [Fault(str(path), what, "keep one .nc file in it, or a CSV folder with buses.csv")]
+        )
+    return found[0]
+
+
+def _load(source: Path) -> pypsa.Network:
+    if source.is_dir():
+        faults = _csv_faults(source)
+        if faults:
+            raise InputError(faults)
+    logger = logging.getLogger("pypsa")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pypsa.Network(str(source))
+    except Exception as error:  # PyPSA raises whatever its readers raise
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            [Fault(str(source), f"cannot be read by PyPSA ({detail})", "check the file")]
+        ) from None
+    finally:
+        logger.setLevel(level)
+
+
+def _csv_faults(folder: Path) -> list[Fault]:
+    """Compare the time axis of each series with snapshots.csv; PyPSA would fill gaps silently."""
+    file = folder / "snapshots.csv"
+    series = sorted(folder.glob("*-*.csv"))
+    if not file.is_file():
+        if not series:
+            return []
+        return [Fault(str(file), "missing, but there are time series", "add snapshots.csv")]
+    try:
+        axis = _times(pd.read_csv(file, dtype=str)["snapshot"])
+    except (OSError, ValueError, KeyError) as error:
+        return [Fault(str(file), f"has no column `snapshot` ({error})", "export it with PyPSA")]
+    faults = []
+    for item in series:
+        try:
+            times = _times(pd.read_csv(item, dtype=str).iloc[:, 0])
+        except (OSError, ValueError, IndexError) as error:
+            faults.append(Fault(str(item), f"cannot be read ({error})", "check the file"))
+            continue
+        # PyPSA itself writes positions instead of times.
+        if times != axis and times != [str(i) for i in range(len(axis))]:
+            faults.append(
+                Fault(
+                    str(item),
+                    f"its {len(times)} times do not match the {len(axis)} of snapshots.csv",
+                    "give one row for every snapshot, in the same order",
+                )
+            )
+    return faults
+
+
+def _times(column: pd.Series) -> list[object]:
+    """Return times where a column holds times, else its words: both spellings are in use."""
+    if column.str.fullmatch(r"\d+").all():
+        return list(column)
+    parsed = pd.to_datetime(column, errors="coerce", format="mixed")
+    return list(column if parsed.isna().any() else parsed)

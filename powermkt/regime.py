@@ -1,0 +1,209 @@
+"""A regime: rules by role, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pydantic
+import yaml
+
+from powermkt.case import Case
+from powermkt.errors import Fault, InputError, faults_of, nearest
+from powermkt.market import load_yaml
+from powermkt.rules import RULES, CarbonPrice, PricingRule, Rule
+
+_ONE = ("dispatch", "trade", "pricing")
+_MANY = ("carbon",)
+_KEYS = ("name", "extends", "description", *_ONE, *_MANY)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """An ordered list of rules: one of dispatch, one of trade, one of pricing, any of carbon.
+
+    Parameters
+    ----------
+    name : str
+    rules : tuple of Rule
+    description : str, optional
+
+    Raises
+    ------
+    InputError
+        If a role is missing or filled twice.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        faults = []
+        for role in _ONE:
+            found = [type(rule).__name__ for rule in self.rules if rule.role == role]
+            if len(found) != 1:
+                faults.append(
+                    Fault(
+                        f"regime {self.name!r}",
+                        f"{len(found)} rules of {role}" + (f" ({', '.join(found)})" * bool(found)),
+                        f"state exactly one; there are {', '.join(_names(role))}",
+                    )
+                )
+        if faults:
+            raise InputError(faults)
+
+    @property
+    def pricing(self) -> PricingRule:
+        """The pricing rule."""
+        rule = next(rule for rule in self.rules if rule.role == "pricing")
+        assert isinstance(rule, PricingRule)
+        return rule
+
+    @property
+    def structure(self) -> str:
+        """Key of the programme's rows: regimes with the same key share one live solver."""
+        return repr([rule for rule in self.rules if rule.structural])
+
+    def at(self, carbon_price: float) -> Regime:
+        """Return the regime at a carbon price.
+
+        Raises
+        ------
+        InputError
+            If the price is negative or not finite, or above zero without a carbon rule.
+        """
+        where = f"regime {self.name!r}: carbon_price"
+        if not (0 <= carbon_price < float("inf")):
+            raise InputError([Fault(where, f"{carbon_price} is no price", "give a number >= 0")])
+        if carbon_price > 0 and not any(isinstance(rule, CarbonPrice) for rule in self.rules):
+            raise InputError(
+                [Fault(where, "the regime has no carbon rule", "add `carbon: {rule: CarbonPrice}`")]
+            )
+        rules = tuple(
+            rule.model_copy(update={"price": float(carbon_price)})
+            if isinstance(rule, CarbonPrice)
+            else rule
+            for rule in self.rules
+        )
+        return replace(self, rules=rules)
+
+    def faults(self, case: Case) -> list[Fault]:
+        """Return everything that a case lacks for the rules of this regime."""
+        return [fault for rule in self.rules for fault in rule.faults(case)]
+
+    def exposure(self, case: Case) -> pd.Series:
+        """Net allowances that one more MWh of each generator takes, all rules [t/MWh]."""
+        total = pd.Series(0.0, index=case.generators.index)
+        for rule in self.rules:
+            if isinstance(rule, CarbonPrice):
+                total = total + rule.exposure(case)
+        return total
+
+    def carbon_adder(self, case: Case) -> pd.Series:
+        """Carbon cost of one more MWh of each generator, all rules [money/MWh]."""
+        total = pd.Series(0.0, index=case.generators.index)
+        for rule in self.rules:
+            if isinstance(rule, CarbonPrice):
+                total = total + rule.price * rule.exposure(case)
+        return total
+
+    # ---- files -------------------------------------------------------------------------------
+
+    def to_yaml(self) -> str:
+        """Return the regime as the text of a regime file."""
+        content: dict[str, Any] = {"name": self.name, "description": self.description}
+        for rule in self.rules:
+            entry = {
+                "rule": type(rule).__name__, **rule.model_dump(mode="json", exclude_defaults=True)
+            }  # fmt: skip
+            if rule.role in _ONE:
+                content[rule.role] = entry
+            else:
+                content.setdefault(rule.role, []).append(entry)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def regime(value: str | Path | Regime | dict[str, Any]) -> Regime:
+    """Return a regime from a preset's name, a YAML path, a mapping, or a regime itself.
+
+    Raises
+    ------
+    InputError
+        Naming every unknown key, rule or value, with the nearest valid one.
+    """
+    if isinstance(value, Regime):
+        return value
+    if isinstance(value, dict):
+        return _from_mapping(value, "regime", Path("."))
+    text = str(value)
+    if text in presets():
+        source = resources.files("powermkt") / "presets" / f"{text}.yaml"
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        return _from_mapping({"name": text, **content}, f"preset {text}", Path("."))
+    path = Path(text)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        content = load_yaml(path)
+        return _from_mapping({"name": path.stem, **content}, str(path), path.parent)
+    raise InputError([Fault(f"regime {text!r}", "unknown regime", nearest(text, presets()))])
+
+
+def presets() -> list[str]:
+    """Names of the regimes that come with powermkt."""
+    folder = resources.files("powermkt") / "presets"
+    names = (item.name for item in folder.iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def _from_mapping(content: dict[str, Any], where: str, folder: Path) -> Regime:
+    faults = [
+        Fault(f"{where}: {key}", f"unknown key {key!r}", nearest(key, _KEYS))
+        for key in content
+        if key not in _KEYS
+    ]
+    inherited: dict[str, list[Rule]] = {}
+    if (base := content.get("extends")) is not None:
+        in_folder = folder / str(base)
+        parent = regime(in_folder if in_folder.is_file() else str(base))
+        for rule in parent.rules:
+            inherited.setdefault(rule.role, []).append(rule)
+    rules: list[Rule] = []
+    for role in (*_ONE, *_MANY):
+        if role not in content:
+            rules += inherited.get(role, [])
+            continue
+        entries = content[role] if isinstance(content[role], list) else [content[role]]
+        for entry in entries:
+            rules += _rule(entry, role, f"{where}: {role}", faults)
+    if faults:
+        raise InputError(faults)
+    return Regime(str(content.get("name", where)), tuple(rules), str(content.get("description", "")))
+
+
+def _rule(entry: Any, role: str, where: str, faults: list[Fault]) -> list[Rule]:
+    """Return the rule of one entry, or add what is wrong with it to `faults`."""
+    if isinstance(entry, str):
+        entry = {"rule": entry}
+    if not isinstance(entry, dict) or "rule" not in entry:
+        remedy = f"write {{rule: NAME, ...}} with one of {', '.join(_names(role))}"
+        faults.append(Fault(where, "names no rule", remedy))
+        return []
+    name = str(entry["rule"])
+    if name not in _names(role):
+        faults.append(
+            Fault(f"{where}.rule", f"unknown rule {name!r} of {role}", nearest(name, _names(role)))
+        )
+        return []
+    values = {key: value for key, value in entry.items() if key != "rule"}
+    try:
+        return [RULES[name].model_validate(values)]
+    except pydantic.ValidationError as error:
+        faults += faults_of(error, f"{where} ({name})", RULES[name])
+        return []
+
+
+def _names(role: str) -> list[str]:
+    return [name for name, rule in RULES.items() if rule.role == role]

@@ -1,0 +1,44 @@
+"""Rules of market regimes, named after institutions; one class each."""
+
+from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.carbon import CarbonPrice
+from powermkt.rules.dispatch import EqualShares, MeritOrder, PriorityOrder
+from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase, LocationalPrice
+from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
+
+RULES: dict[str, type[Rule]] = {
+    rule.__name__: rule
+    for rule in (
+        EqualShares,
+        PriorityOrder,
+        MeritOrder,
+        Scheduled,
+        ProvinceFirst,
+        Coupled,
+        FlatBlocks,
+        BenchmarkTariff,
+        GuaranteedPurchase,
+        LocationalPrice,
+        CarbonPrice,
+    )
+}
+
+__all__ = [
+    "RULES",
+    "BenchmarkTariff",
+    "CarbonPrice",
+    "Cleared",
+    "Coupled",
+    "EqualShares",
+    "FlatBlocks",
+    "GuaranteedPurchase",
+    "LocationalPrice",
+    "MeritOrder",
+    "Prices",
+    "PricingRule",
+    "PriorityOrder",
+    "ProvinceFirst",
+    "Role",
+    "Rule",
+    "Scheduled",
+]

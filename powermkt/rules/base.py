@@ -1,0 +1,101 @@
+"""What a rule may say, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import linopy
+import pandas as pd
+import pydantic
+
+from powermkt.case import Case
+from powermkt.errors import Fault
+from powermkt.ledger import Ledger
+from powermkt.outcome import Outcome
+from powermkt.programme import Adders, Limits
+
+Role = Literal["dispatch", "trade", "pricing", "carbon"]
+
+# Parties of the ledger that are no component of the network.
+MARKET = "market operator"
+TRANSMISSION = "transmission owner"
+CARBON_FUND = "carbon fund"
+
+
+def grid_company(province: str) -> str:
+    """Name of the account of a province's grid company."""
+    return f"grid company {province}"
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """A case, what its clearing decided, and the carbon cost that units see per MWh.
+
+    `carbon_adder` [money/MWh] by generator is the carbon price times the unit's exposure under
+    the allowance rule, whether or not the regime lets it into offers.
+    """
+
+    case: Case
+    outcome: Outcome
+    carbon_adder: pd.Series
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What a pricing rule announces.
+
+    Attributes
+    ----------
+    nodal : DataFrame [snapshot x bus], money/MWh
+        The hourly price signal at each bus.
+    wholesale : DataFrame [snapshot x province], money/MWh
+        What generation is paid, per MWh.
+    retail : DataFrame [snapshot x load], money/MWh
+        What users pay, all charges included.
+    """
+
+    nodal: pd.DataFrame
+    wholesale: pd.DataFrame
+    retail: pd.DataFrame
+
+
+class Rule(pydantic.BaseModel):
+    """One rule of a regime: a frozen value with up to four things to say.
+
+    A subclass implements the hooks it needs: `offer` (objective), `limit` (bounds), `constrain`
+    (rows) and `settle` (payments). Offers and limits change numbers only; `constrain` alone
+    changes the structure of the programme.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    role: ClassVar[Role]
+    structural: ClassVar[bool] = False  # whether `constrain` adds anything
+
+    def faults(self, case: Case) -> list[Fault]:
+        """Return what the case lacks for this rule."""
+        return []
+
+    def offer(self, case: Case) -> Adders:
+        """Return, by variable, what is added to resource cost [money/MWh]."""
+        return {}
+
+    def limit(self, case: Case) -> Limits:
+        """Return, by variable, lower and upper bounds [MW]."""
+        return {}
+
+    def constrain(self, model: linopy.Model, case: Case) -> None:
+        """Add variables and rows to the model of a window."""
+
+    def settle(self, ledger: Ledger, cleared: Cleared) -> None:
+        """Enter payments."""
+
+
+class PricingRule(Rule):
+    """A rule that says at which prices is settled."""
+
+    role: ClassVar[Role] = "pricing"
+
+    def prices(self, cleared: Cleared) -> Prices:
+        """Return the prices this rule announces."""
+        raise TypeError(f"{type(self).__name__} does not state prices")

@@ -1,0 +1,223 @@
+"""Who runs: equal shares, order of priority, merit order."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import linopy
+import numpy as np
+import pandas as pd
+import pydantic
+import xarray as xr
+
+from powermkt.case import Case
+from powermkt.errors import Fault, nearest
+from powermkt.fleet import Commitment, add_fleets
+from powermkt.programme import Adders
+from powermkt.rules.base import Role, Rule
+
+
+class DispatchRule(Rule):
+    """A rule of dispatch; thermal fleets are committed as `commitment` says."""
+
+    role: ClassVar[Role] = "dispatch"
+    structural: ClassVar[bool] = True
+    commitment: Commitment = "hourly"
+
+    def constrain(self, model: linopy.Model, case: Case) -> None:
+        """Add fleet commitment."""
+        add_fleets(model, case, self.commitment)
+
+
+class MeritOrder(DispatchRule):
+    """Units run in the order of their offers: marginal cost times one plus a mark-up.
+
+    Parameters
+    ----------
+    mark_up : float, default 0
+        Share of marginal cost that thermal units add to it [1].
+    """
+
+    mark_up: float = pydantic.Field(default=0.0, ge=-1)
+
+    def offer(self, case: Case) -> Adders:
+        """Add the mark-up to the marginal cost of units that are not renewable."""
+        if self.mark_up == 0:
+            return {}
+        cost = case.dense("Generator", "marginal_cost")
+        thermal = ~case.generators["carrier"].isin(case.carriers.renewable)
+        return {"Generator-p": self.mark_up * cost.loc[:, thermal]}
+
+
+class PriorityOrder(DispatchRule):
+    """Units run in classes: renewables first, then the classes named, then the rest by rank.
+
+    Classes are kept apart by weights, which are offers and neither costs nor prices: curtailing
+    the first class costs `weight`, the k-th of K classes `weight (K - k + 1) / K`.
+
+    Parameters
+    ----------
+    classes : list of list of str, optional
+        Carriers by class; default: the renewable carriers in one class.
+    weight : float, default 1000
+        Weight of the first class [money/MWh]; above fuel and start cost spreads.
+    rank : {"cost", "heat_rate"}
+        Order of quota units (coal) within a province: by marginal cost, or by emission rate at
+        the province's mean cost per tonne (energy-saving dispatch: the unit that burns less runs
+        first, whatever its fuel costs).
+    """
+
+    classes: list[list[str]] | None = None
+    weight: float = pydantic.Field(default=1000.0, gt=0, le=4000)
+    rank: Literal["cost", "heat_rate"] = "heat_rate"
+
+    def faults(self, case: Case) -> list[Fault]:
+        """Name carriers that the case does not have."""
+        known = {*case.generators["carrier"], *case.storage_units["carrier"]}
+        return [
+            Fault("PriorityOrder.classes", f"unknown carrier {name!r}", nearest(name, known))
+            for members in self.classes or []
+            for name in members
+            if name not in known
+        ]
+
+    def offer(self, case: Case) -> Adders:
+        """Return class weights and, for quota units, the difference of rank and cost."""
+        classes = self.classes or [case.carriers.renewable]
+        weight = {
+            carrier: self.weight * (len(classes) - k) / len(classes)
+            for k, members in enumerate(classes)
+            for carrier in members
+        }
+        table = case.generators
+        adder = -table["carrier"].map(weight).fillna(0.0)
+        adders: dict[str, pd.DataFrame | pd.Series] = {}
+        if self.rank == "heat_rate":
+            adder = adder + _rank_adder(case)
+        adders["Generator-p"] = adder
+        spill = case.storage_units["carrier"].map(weight).fillna(0.0)
+        inflow = case.dense("StorageUnit", "inflow")
+        spill = spill[inflow.columns[(inflow > 0).any()]]
+        if (spill > 0).any():
+            adders["StorageUnit-spill"] = spill
+        return adders
+
+
+def _rank_adder(case: Case) -> pd.Series:
+    """What ranks quota units by emission rate at the mean cost per tonne of their province.
+
+    With c the time-mean marginal cost, e the emission rate and bars for capacity-weighted means
+    over the quota units of a province, the ranking offer is ``e c_bar / e_bar``.
+    """
+    table = case.generators
+    cost = case.dense("Generator", "marginal_cost").mean()[table.index]
+    quota = table["carrier"].isin(case.carriers.quota or []) & (table["emission_rate"] > 0)
+    members = table[quota]
+    capacity = members["p_nom"]
+    mean_cost = (cost[quota] * capacity).groupby(members["province"]).sum()
+    mean_rate = (members["emission_rate"] * capacity).groupby(members["province"]).sum()
+    per_tonne = (mean_cost / mean_rate).replace([np.inf, -np.inf], np.nan)
+    ranked = members["emission_rate"] * members["province"].map(per_tonne)
+    return (ranked - cost[quota]).reindex(table.index).fillna(0.0)
+
+
+class EqualShares(DispatchRule):
+    """Quota units of a province get equal load factors; the carbon price is absent.
+
+    For unit i with energy E_i, heat must-run energy Q_i and available energy A_i in a period,
+    ``(1 - eps) H_p (A_i - Q_i) <= E_i - Q_i <= (1 + eps) H_p (A_i - Q_i)``: heat is outside the
+    quota. H_p is the plan of the market file, or found by least cost.
+
+    Parameters
+    ----------
+    band : float, optional
+        Tolerance eps [1]; default: `quota.band` of the market file.
+    load_factor : dict, optional
+        Planned load factor H_p by province [1]; default: `quota.load_factor` of the market file.
+    period : {"window", "week", "month", "hour"}
+        Over which energies are equal; "window" is the week of a weekly study.
+    commitment : {"fixed", "hourly", "all"}
+        Online capacity fixed over the window by default.
+    """
+
+    band: float | None = pydantic.Field(default=None, ge=0, le=1)
+    load_factor: dict[str, float] | None = None
+    period: Literal["window", "week", "month", "hour"] = "window"
+    commitment: Commitment = "fixed"
+
+    def faults(self, case: Case) -> list[Fault]:
+        """Name provinces that do not exist."""
+        known = set(case.provinces)
+        return [
+            Fault("EqualShares.load_factor", f"unknown province {name!r}", nearest(name, known))
+            for name in self.load_factor or {}
+            if name not in known
+        ]
+
+    def constrain(self, model: linopy.Model, case: Case) -> None:
+        """Add fleet commitment and the quota rows."""
+        super().constrain(model, case)
+        band = case.market.quota.band if self.band is None else self.band
+        plan = case.market.quota.load_factor if self.load_factor is None else self.load_factor
+        table = case.generators
+        members = table[table["carrier"].isin(case.carriers.quota or []) & (table["p_nom"] > 0)]
+        for period, snapshots in _periods(case, self.period):
+            for province, group in members.groupby("province", sort=False):
+                if province in plan or len(group) > 1:
+                    rows = f"Quota-{province}-{period}"
+                    _quota(model, case, group, snapshots, band, plan.get(str(province)), rows)
+
+
+def _quota(
+    model: linopy.Model,
+    case: Case,
+    group: pd.DataFrame,
+    snapshots: pd.Index,
+    band: float,
+    planned: float | None,
+    name: str,
+) -> None:
+    hours = case.weights.loc[snapshots]
+    heat = case.must_run.loc[snapshots, group.index].mul(hours, axis="index").sum()
+    heat = heat.where(group["carrier"].isin(case.carriers.heat or []), 0.0)
+    room = case.availability.loc[snapshots, group.index].mul(hours, axis="index").sum() - heat
+    room = room[room > 1e-6]
+    if room.empty:
+        return
+    heat = heat[room.index]
+    index = pd.Index(room.index, name="name")
+    output = model.variables["Generator-p"].sel(snapshot=snapshots, name=index)
+    by_hour = xr.DataArray(
+        hours.to_numpy(float), {"snapshot": pd.Index(snapshots, name="snapshot")}, "snapshot"
+    )
+    free, bound = (
+        xr.DataArray(s.to_numpy(float), {"name": index}, "name") for s in (room, heat)
+    )
+    # Per unit of room, so that rows of large and small fleets weigh alike.
+    share = (output * (by_hour / free)).sum("snapshot")
+    if planned is None:
+        level = model.add_variables(lower=0, upper=1, name=f"{name}-level")
+        model.add_constraints(share - (1 + band) * level <= bound / free, name=f"{name}-upper")
+        model.add_constraints(share - (1 - band) * level >= bound / free, name=f"{name}-lower")
+    else:
+        model.add_constraints(
+            share <= bound / free + (1 + band) * planned, name=f"{name}-upper"
+        )
+        model.add_constraints(
+            share >= bound / free + (1 - band) * planned, name=f"{name}-lower"
+        )
+
+
+def _periods(case: Case, period: str) -> list[tuple[str, pd.Index]]:
+    """Label and snapshots of each period of a window."""
+    index = case.snapshots
+    if period == "window" or (period != "hour" and not isinstance(index, pd.DatetimeIndex)):
+        return [("window", index)]
+    if period == "hour":
+        return [(str(t), index[i : i + 1]) for i, t in enumerate(index)]
+    assert isinstance(index, pd.DatetimeIndex)
+    if period == "month":
+        keys = np.asarray(index.year * 12 + index.month)
+    else:
+        keys = np.asarray((index - index[0]) // pd.Timedelta(days=7))
+    return [(str(key), index[keys == key]) for key in np.unique(keys)]

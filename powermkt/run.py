@@ -1,0 +1,267 @@
+"""Clear a case under a regime: windows in parallel, one live solver per window and structure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import loky
+import pandas as pd
+import pypsa
+
+from powermkt import clearing, metrics
+from powermkt.case import Case
+from powermkt.errors import InputError
+from powermkt.horizon import with_horizon
+from powermkt.ledger import Ledger
+from powermkt.outcome import Outcome, join
+from powermkt.regime import Regime, regime
+from powermkt.rules import Cleared, Prices
+
+Progress = Callable[[int, int, str], None]
+
+# Below this many generator-hours a pool of processes costs more than it saves.
+_WORTH_A_POOL = 50_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """Result of one regime at one carbon price; frames are computed when asked for."""
+
+    case: Case
+    regime: Regime
+    carbon_price: float
+    outcome: Outcome
+
+    def __repr__(self) -> str:
+        return f"Run({self.case.name!r}, {self.regime.name!r}, carbon_price={self.carbon_price:g})"
+
+    @property
+    def objective(self) -> float:
+        """Resource cost of the horizon, without carbon payments [money]."""
+        return self.outcome.cost
+
+    @property
+    def emissions(self) -> float:
+        """Direct emissions of the horizon [t]."""
+        rate = self.outcome.emissions(self.case)
+        return float(rate.mul(self.case.weights, axis="index").to_numpy().sum())
+
+    @property
+    def prices(self) -> pd.DataFrame:
+        """Hourly price signal, [snapshot x bus] in money/MWh.
+
+        The settlement price in a market; under priority dispatch the resource cost of one more
+        MWh (information, paid to nobody); under a fixed tariff the on-grid tariff.
+        """
+        return self.announced.nodal
+
+    @property
+    def dispatch(self) -> pd.DataFrame:
+        """Output, [snapshot x generator] in MW."""
+        return self.outcome.dispatch
+
+    @property
+    def flows(self) -> pd.DataFrame:
+        """Flow at bus0, [snapshot x branch] in MW, + from bus0 to bus1."""
+        return self.outcome.flows
+
+    @property
+    def storage(self) -> pd.DataFrame:
+        """Net output, [snapshot x storage unit or store] in MW, + discharging."""
+        return self.outcome.storage
+
+    @property
+    def reserves(self) -> pd.DataFrame:
+        """Reserve awards: snapshot, product, zone, provider, reserve_mw (no product yet)."""
+        return pd.DataFrame(columns=["snapshot", "product", "zone", "provider", "reserve_mw"])
+
+    @property
+    def reserve_prices(self) -> pd.DataFrame:
+        """Reserve prices: snapshot, product, zone, price in money/(MW h) (no product yet)."""
+        return pd.DataFrame(columns=["snapshot", "product", "zone", "price"])
+
+    @cached_property
+    def curtailment(self) -> pd.DataFrame:
+        """Curtailment by province and carrier, as `metrics.curtailment`."""
+        return metrics.curtailment(self.case, self.outcome)
+
+    @cached_property
+    def generation(self) -> pd.DataFrame:
+        """Energy, emissions and utilisation by province and carrier."""
+        return metrics.generation(self.case, self.outcome)
+
+    @cached_property
+    def _cleared(self) -> Cleared:
+        return Cleared(self.case, self.outcome, self.regime.carbon_adder(self.case))
+
+    @cached_property
+    def announced(self) -> Prices:
+        """Nodal, wholesale and retail prices as the pricing rule states them."""
+        return self.regime.pricing.prices(self._cleared)
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """Payments: payer, payee, product, period, quantity, price, amount."""
+        labels = {t: label for label, index in self.case.windows.items() for t in index}
+        periods = pd.Series(self.case.snapshots.map(labels), index=self.case.snapshots)
+        ledger = Ledger(periods, self.case.weights)
+        for rule in self.regime.rules:
+            rule.settle(ledger, self._cleared)
+        return ledger.table()
+
+    def summary(self) -> pd.Series:
+        """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""
+        return metrics.summary(
+            self.case,
+            self.outcome,
+            self.announced,
+            self.ledger,
+            self.regime.name,
+            self.carbon_price,
+        )
+
+    @cached_property
+    def network(self) -> pypsa.Network:
+        """A PyPSA network with the results, for `n.statistics`, `n.plot` and `n.explore`."""
+        n, out = self.case.network(), self.outcome
+        n.generators_t["p"] = out.dispatch
+        n.loads_t["p"] = out.served(self.case)
+        n.buses_t["marginal_price"] = self.prices
+        units, stores = n.storage_units.index, n.stores.index
+        n.storage_units_t["p"] = out.storage[units]
+        n.storage_units_t["state_of_charge"] = out.state_of_charge
+        n.storage_units_t["spill"] = out.spill
+        n.stores_t["p"] = out.storage[stores]
+        sent = out.flows[n.links.index]
+        n.links_t["p0"] = sent
+        n.links_t["p1"] = -sent * self.case.dense("Link", "efficiency")
+        for table, series in ((n.lines, n.lines_t), (n.transformers, n.transformers_t)):
+            series["p0"] = out.flows[table.index]
+            series["p1"] = -out.flows[table.index]
+        return n
+
+
+def clear(
+    case: Case,
+    regime: str | Path | Regime,  # noqa: A002
+    carbon_price: float = 0.0,
+    *,
+    weeks: int | None = None,
+    year: bool = False,
+    workers: int | None = None,
+) -> Run:
+    """Clear a case under one regime at one carbon price.
+
+    Parameters
+    ----------
+    case : Case
+    regime : str, Path or Regime
+        A preset's name, a YAML file, or a regime.
+    carbon_price : float, default 0
+        [money/t].
+    weeks : int, optional
+        Clear this many representative weeks; default as the network's market file says, and all
+        snapshots in one programme where it says nothing.
+    year : bool, default False
+        Clear every week.
+    workers : int, optional
+        Processes; default: one per core where it pays.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If the regime or the case lacks something.
+    ClearingError
+        If a window has no optimum, or unserved load or excess generation that nobody declared.
+    """
+    return clear_all(with_horizon(case, weeks, year), [(regime, carbon_price)], workers)[0]
+
+
+def clear_all(
+    case: Case,
+    cells: Sequence[tuple[str | Path | Regime, float]],
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Clear the windows of a case under several regimes and carbon prices.
+
+    Parameters
+    ----------
+    case : Case
+        With the windows to clear.
+    cells : sequence of (regime, carbon price)
+    workers : int, optional
+    progress : callable, optional
+        Called with parts done, parts in all, and what was done.
+
+    Returns
+    -------
+    list of Run, one a cell
+    """
+    regimes = [(regime(name).at(price), float(price)) for name, price in cells]
+    faults = {str(fault): fault for item, _ in regimes for fault in item.faults(case)}
+    if faults:
+        raise InputError(faults.values())
+    structures: dict[str, list[int]] = {}
+    for i, (item, _) in enumerate(regimes):
+        structures.setdefault(item.structure, []).append(i)
+    tasks = [(label, members) for label in case.windows for members in structures.values()]
+    size = len(case.generators) * len(case.snapshots) * len(structures)
+    wanted = (os.cpu_count() or 1) if workers is None else workers
+    wanted = min(wanted, len(tasks)) if size >= _WORTH_A_POOL else 1
+    found: dict[tuple[str, int], Outcome] = {}
+    done = 0
+
+    def keep(label: str, members: list[int], outcomes: list[Outcome]) -> None:
+        nonlocal done
+        done += 1
+        found.update({(label, i): outcome for i, outcome in zip(members, outcomes, strict=True)})
+        if progress is not None:
+            progress(done, len(tasks), f"{regimes[members[0]][0].name}, {label}")
+
+    def job(label: str, members: list[int]) -> tuple[Case, list[Regime]]:
+        return case.window(label), [regimes[i][0] for i in members]
+
+    if wanted <= 1:
+        for label, members in tasks:
+            keep(label, members, clear_window(*job(label, members)))
+    else:
+        pool = loky.get_reusable_executor(max_workers=wanted)
+        futures = {
+            pool.submit(clear_window, *job(label, members)): (label, members)
+            for label, members in tasks
+        }
+        try:
+            for future in as_completed(futures):
+                keep(*futures[future], future.result())
+        finally:
+            for future in futures:
+                future.cancel()
+    return [
+        Run(case, item, price, join([found[label, i] for label in case.windows]))
+        for i, (item, price) in enumerate(regimes)
+    ]
+
+
+def clear_window(case: Case, regimes: Sequence[Regime]) -> list[Outcome]:
+    """Clear one window under regimes of one structure, each from the basis of the last."""
+    programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
+    return [
+        clearing.clear(
+            case,
+            programme,
+            [rule.offer(case) for rule in item.rules],
+            [rule.limit(case) for rule in item.rules],
+            item.exposure(case),
+        )
+        for item in regimes
+    ]
