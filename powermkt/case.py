@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ class Case:
         Used in messages and file names.
     windows : dict of str to pandas.Index, optional
         Label and snapshots of each part that is cleared on its own; one window by default.
+    folder : Path, optional
+        Where files that the market data name are found.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Case:
         *,
         name: str = "",
         windows: dict[str, pd.Index] | None = None,
+        folder: Path | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
@@ -57,6 +61,7 @@ class Case:
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
         self._n = n
         self.windows = windows or {"all": n.snapshots}
+        self.folder = folder
 
     def __repr__(self) -> str:
         n = self._n
@@ -218,7 +223,14 @@ class Case:
         """Return a case on another network of the same structure; nothing is checked again."""
         case = object.__new__(Case)
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
+        case.folder = self.folder
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
+        return case
+
+    def with_market(self, market: Market) -> Case:
+        """Return the case with other institutional data."""
+        case = self._with(self._n, self.windows)
+        case.market = market
         return case
 
     def with_schedule(self, schedule: pd.DataFrame) -> Case:

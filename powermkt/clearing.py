@@ -99,7 +99,8 @@ def clear(
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
     shed = _slack(output, _SHED)
-    _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
+    if case.market.price_of_excess is None:
+        _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
     if case.market.value_of_lost_load is None:
         _refuse(case, label, shed, "load cannot be served in")
     return _outcome(case, programme, point, output, shed, label)
@@ -127,7 +128,7 @@ def _outcome(
         return frame
 
     def prices(objective: str) -> pd.DataFrame:
-        duals = programme.duals("Bus-nodal_balance", point.row_duals[objective])
+        duals = programme.balance_duals(point.row_duals[objective])
         duals = duals.T.groupby(level=0).sum().T.reindex(columns=case.provinces.index)
         if duals.isna().any().any():
             missing = duals.columns[duals.isna().any()].tolist()
@@ -186,7 +187,7 @@ def _add_slack(n: pypsa.Network, case: Case) -> None:
         p_nom=float(case.availability.to_numpy().max() * 10 + 1),
         p_min_pu=-1.0,
         p_max_pu=0.0,
-        marginal_cost=-EXCESS_COST,
+        marginal_cost=-(case.market.price_of_excess or EXCESS_COST),
     )
 
 

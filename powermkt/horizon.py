@@ -70,8 +70,7 @@ def representative_weeks(case: Case, weeks: int) -> Case:
         If the snapshots are no regular times or too few.
     """
     index = _times(case)
-    step = index[1] - index[0]
-    per_week, per_day = int(WEEK / step), max(int(pd.Timedelta(days=1) / step), 1)
+    per_week = int(WEEK / (index[1] - index[0]))
     if len(index) < weeks * per_week:
         raise InputError(
             [
@@ -84,8 +83,22 @@ def representative_weeks(case: Case, weeks: int) -> Case:
         )
     if weeks * per_week > 0.98 * len(index):
         return every_week(case)
+    return _typical_weeks(case, np.array_split(np.arange(len(index)), weeks))
+
+
+def typical_months(case: Case) -> Case:
+    """Return a case of one whole week for every calendar month, chosen and scaled likewise."""
+    index = _times(case)
+    month = np.asarray(index.year * 12 + index.month)
+    return _typical_weeks(case, [np.flatnonzero(month == key) for key in np.unique(month)])
+
+
+def _typical_weeks(case: Case, seasons: list[np.ndarray]) -> Case:
+    """Choose one week for each set of consecutive snapshots and scale it to the set's mean."""
+    index = _times(case)
+    step = index[1] - index[0]
+    per_week, per_day = int(WEEK / step), max(int(pd.Timedelta(days=1) / step), 1)
     features = _features(case)
-    seasons = np.array_split(np.arange(len(index)), weeks)
     windows: dict[str, pd.Index] = {}
     members: dict[str, np.ndarray] = {}
     for season in seasons:

@@ -85,9 +85,15 @@ class Trade(_Strict):
 class Calibration(_Strict):
     """The run that is set beside observed figures."""
 
-    regime: str
-    observed: str
-    carbon_price: float = pydantic.Field(default=0.0, ge=0)
+    regime: str = pydantic.Field(description="a preset, or a file in the network's folder")
+    observed: str = pydantic.Field(description="CSV of observed figures in the network's folder")
+    groups: dict[str, list[str]] = pydantic.Field(
+        default_factory=dict, description="carriers behind each observed fuel"
+    )
+    own_use: float = pydantic.Field(default=0.0, ge=0, lt=1, description="plants' own use, share")
+    utilisation_range: tuple[float, float] = pydantic.Field(
+        default=(0.0, 8784.0), description="plausible hours of quota units by province"
+    )
 
 
 class Market(_Strict):
@@ -99,6 +105,9 @@ class Market(_Strict):
     carriers: Carriers = Carriers()
     value_of_lost_load: float | None = pydantic.Field(
         default=None, gt=0, description="money/MWh; absent: unserved load is an error"
+    )
+    price_of_excess: float | None = pydantic.Field(
+        default=None, gt=0, description="money/MWh of generation nobody can use; absent: an error"
     )
     weeks: int | None = pydantic.Field(
         default=None, ge=1, le=52, description="default horizon; absent: all snapshots at once"

@@ -137,14 +137,15 @@ class Programme:
         numbers = np.where(at.to_numpy() >= 0, point.columns[at.to_numpy()], 0.0)
         return pd.DataFrame(numbers, index=at.index, columns=at.columns)
 
-    def duals(self, prefix: str, vector: np.ndarray) -> pd.DataFrame:
-        """Return duals of every constraint whose name starts with `prefix`, side by side.
+    def balance_duals(self, vector: np.ndarray) -> pd.DataFrame:
+        """Return row duals of the nodal balance, [snapshot x bus].
 
-        PyPSA splits a family such as the nodal balance into several constraints.
+        PyPSA puts buses with many attachments into constraints of their own
+        (`Bus-meshed-30-nodal_balance`); all of them are read.
         """
         frames = []
         for name, labels in self._constraint_labels.items():
-            if name.startswith(prefix):
+            if name.startswith("Bus-") and name.endswith("nodal_balance"):
                 label = _frame(labels)
                 row = np.where(label.to_numpy() >= 0, self._row_of[label.to_numpy()], -1)
                 values = np.where(row >= 0, vector[row], 0.0)

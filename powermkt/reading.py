@@ -57,7 +57,7 @@ def read(path: str | Path) -> Case:
             faults += error.faults
     if faults or network is None:
         raise InputError(faults)
-    return Case(network, market, name=name)
+    return Case(network, market, name=name, folder=folder)
 
 
 def _source(path: Path) -> Path:

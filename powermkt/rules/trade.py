@@ -134,7 +134,7 @@ class FlatBlocks(TradeRule):
         for block, snapshots in block_snapshots(case.snapshots).items():
             if len(snapshots) == 0:
                 continue
-            level = model.add_variables(lower=0, coords=[names], name=f"Plan-{block}")
+            level = model.add_variables(coords=[names], name=f"Plan-{block}")
             flow = model.variables["Link-p"].sel(snapshot=snapshots, name=names)
             model.add_constraints(flow - level == 0, name=f"Plan-{block}")
 
