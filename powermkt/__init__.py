@@ -1,9 +1,11 @@
 """powermkt: what an electricity market's rules do to cost, emissions, curtailment and prices."""
 
 from powermkt.case import Case
+from powermkt.compare import Comparison, compare, pass_through
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
 from powermkt.market import Market
 from powermkt.metrics import COLUMNS
+from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
 from powermkt.run import Run, clear
@@ -14,6 +16,7 @@ __all__ = [
     "COLUMNS",
     "Case",
     "ClearingError",
+    "Comparison",
     "Fault",
     "InputError",
     "Market",
@@ -21,6 +24,9 @@ __all__ = [
     "Regime",
     "Run",
     "clear",
+    "compare",
+    "pass_through",
+    "plan_schedule",
     "presets",
     "read",
     "regime",

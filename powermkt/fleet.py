@@ -117,7 +117,10 @@ def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment)
             continue
         output = model.variables["Generator-p"].sel(name=group.index)
         online = model.variables["Fleet-online"].sel(name=group.index)
-        limit, edge = _by_name(group[column]), _by_name(group[["min_stable_pu", column]].max(axis=1))
+        limit, edge = (
+            _by_name(group[column]),
+            _by_name(group[["min_stable_pu", column]].max(axis=1)),
+        )
         later, earlier = slice(1, None), slice(None, -1)
         change = sign * (output.isel(snapshot=later) - _shifted(output, earlier, later))
         if commitment == "fixed":

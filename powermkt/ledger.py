@@ -50,9 +50,9 @@ class Ledger:
         else:
             rate = quantity * price
         amount, volume = self._sum(rate), self._sum(quantity)
-        part = pd.DataFrame({"amount": amount.stack(), "quantity": volume.stack()})
-        part.index.names = ["period", "column"]
-        part = part.reset_index()
+        part = amount.rename_axis(index="period").reset_index()
+        part = part.melt("period", var_name="column", value_name="amount")
+        part["quantity"] = volume.to_numpy().ravel(order="F")
         for side, party in (("payer", payer), ("payee", payee)):
             part[side] = part["column"].map(party) if isinstance(party, pd.Series) else party
         if part[["payer", "payee", "amount"]].isna().any().any():

@@ -69,7 +69,7 @@ class Quota(_Strict):
     band: float = pydantic.Field(default=0.03, ge=0, le=1, description="tolerance, share of H")
     load_factor: dict[str, float] = pydantic.Field(
         default_factory=dict,
-        description="planned full-load hours over hours, by province; found by least cost if absent",
+        description="planned load factor by province; found by least cost if absent",
     )
 
 

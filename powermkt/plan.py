@@ -78,9 +78,7 @@ def schedule_from(table: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     return pd.concat(parts).reindex(index)
 
 
-def plan_schedule(
-    case: Case, workers: int | None = None, progress: Progress | None = None
-) -> Case:
+def plan_schedule(case: Case, workers: int | None = None, progress: Progress | None = None) -> Case:
     """Return the case with a framework schedule planned by least cost, as `plan_table`."""
     if case.corridors.empty:
         return case

@@ -13,6 +13,7 @@ import highspy
 import linopy
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy import sparse
 
 from powermkt.errors import ClearingError, name_list
@@ -78,6 +79,7 @@ class Programme:
         self._row_of = row_of
         self._highs: highspy.Highs | None = None
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._columns: np.ndarray | None = None
 
     def _fold(
         self,
@@ -174,16 +176,23 @@ class Programme:
             raise ClearingError("limits contradict each other: " + self._say(crossed))
         upper = np.maximum(lower, upper)
         notes: list[str] = []
-        if self._highs is None:
-            self._highs = self._load(cost, lower, upper)
-            self._highs.run()
-        else:
-            self._rerun(cost, lower, upper, notes)
-        self._last = (cost, lower, upper)
-        self._accept(notes)
-        columns = np.asarray(self._highs.getSolution().col_value)
+        if self._columns is None or self._last is None or self._changed(cost, lower, upper):
+            self._columns = None
+            if self._highs is None:
+                self._highs = self._load(cost, lower, upper)
+                self._highs.run()
+            else:
+                self._rerun(cost, lower, upper, notes)
+            self._last = (cost, lower, upper)
+            self._accept(notes)
+            self._columns = np.asarray(self._highs.getSolution().col_value)
         duals = {name: self._basis_duals(vector) for name, vector in price_objectives.items()}
-        return Point(columns, duals, notes)
+        return Point(self._columns, duals, notes)
+
+    def _changed(self, *numbers: np.ndarray) -> bool:
+        """Whether any number differs from the last solve; the same programme is solved once."""
+        assert self._last is not None
+        return not all(map(np.array_equal, numbers, self._last))
 
     def _load(self, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> highspy.Highs:
         lp = highspy.HighsLp()
@@ -294,10 +303,10 @@ def _checked(status: highspy.HighsStatus, doing: str) -> None:
         raise ClearingError(f"HiGHS refused: {doing}")
 
 
-def _frame(labels: object) -> pd.DataFrame:
+def _frame(labels: xr.DataArray) -> pd.DataFrame:
     """Labels of a linopy variable or constraint as [snapshot x name]; one row without time."""
-    values, dims = labels.values, labels.dims  # type: ignore[attr-defined]
-    coords = [labels.indexes[d] if d in labels.indexes else None for d in dims]  # type: ignore[attr-defined]
+    values, dims = labels.to_numpy(), labels.dims
+    coords = [labels.indexes.get(d) for d in dims]
     if len(dims) == 2:
         if dims[0] != "snapshot":
             values, coords = values.T, coords[::-1]

@@ -21,7 +21,8 @@ def read(path: str | Path) -> Case:
     ----------
     path : str or Path
         A PyPSA netCDF file, a PyPSA CSV folder, or a folder with a `market.yaml` and one of the two
-        (one .nc file, or the CSV files in it or in its subfolder `network`). For a file, a `market.yaml` beside it is read.
+        (one .nc file, or the CSV files in it or in its subfolder `network`). For a file, a
+        `market.yaml` beside it is read.
 
     Returns
     -------
@@ -75,8 +76,10 @@ def _source(path: Path) -> Path:
             return folder
     found = sorted(path.glob("*.nc"))
     if len(found) != 1:
-        what = f"{len(found)} networks ({name_list([f.name for f in found])})" if found else (
-            "no network"
+        what = (
+            f"{len(found)} networks ({name_list([f.name for f in found])})"
+            if found
+            else ("no network")
         )
         raise InputError(
             [Fault(str(path), what, "keep one .nc file in it, or a CSV folder with buses.csv")]

@@ -180,7 +180,9 @@ def _from_mapping(content: dict[str, Any], where: str, folder: Path) -> Regime:
             rules += _rule(entry, role, f"{where}: {role}", faults)
     if faults:
         raise InputError(faults)
-    return Regime(str(content.get("name", where)), tuple(rules), str(content.get("description", "")))
+    return Regime(
+        str(content.get("name", where)), tuple(rules), str(content.get("description", ""))
+    )
 
 
 def _rule(entry: Any, role: str, where: str, faults: list[Fault]) -> list[Rule]:

@@ -148,7 +148,7 @@ class Run:
 
 def clear(
     case: Case,
-    regime: str | Path | Regime,  # noqa: A002
+    regime: str | Path | Regime,
     carbon_price: float = 0.0,
     *,
     weeks: int | None = None,

@@ -222,9 +222,7 @@ def _settle_corridors(ledger: Ledger, cleared: Cleared, price: pd.Series) -> Non
     flow = cleared.outcome.flows[corridors.index]
     sender = corridors["province0"].map(grid_company)
     receiver = corridors["province1"].map(grid_company)
-    ledger.pay(
-        "interprovincial energy", receiver, sender, flow, corridors["province0"].map(price)
-    )
+    ledger.pay("interprovincial energy", receiver, sender, flow, corridors["province0"].map(price))
     ledger.pay("wheeling", receiver, TRANSMISSION, flow.abs(), corridors["wheeling_fee"])
 
 
@@ -246,9 +244,7 @@ def _mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
     case = cleared.case
     storage = case.storage_units[case.storage_units["tariff"] != 0]
     stored = cleared.outcome.storage[storage.index].clip(lower=0.0)
-    energy = pd.concat(
-        [_energy(cleared), stored.mul(case.weights, axis="index").sum()]
-    )
+    energy = pd.concat([_energy(cleared), stored.mul(case.weights, axis="index").sum()])
     price = pd.concat([on_grid, storage["tariff"]])
     province = pd.concat([case.generators["province"], storage["province"]])
     total = energy.groupby(province).sum()
@@ -279,4 +275,4 @@ def _at(nodal: pd.DataFrame, bus: pd.Series) -> pd.DataFrame:
 
 
 def _repeat(row: pd.Series, index: pd.Index) -> pd.DataFrame:
-    return pd.DataFrame({name: value for name, value in row.items()}, index=index)
+    return pd.DataFrame(dict(row.items()), index=index)

@@ -1,0 +1,1 @@
+"""Benchmarks of powermkt against its peers, as ratios in one run."""

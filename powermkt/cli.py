@@ -1,0 +1,356 @@
+"""The command line: progress on stderr, results on stdout and in a folder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import pandas as pd
+import pydantic
+import rich.box
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from powermkt.compare import (
+    DEFAULT_CARBON_PRICES,
+    DEFAULT_REGIMES,
+    Comparison,
+    check_target,
+)
+from powermkt.compare import (
+    compare as compare_regimes,
+)
+from powermkt.errors import ClearingError, Fault, InputError, faults_of
+from powermkt.market import load_yaml
+from powermkt.passthrough import NATION
+from powermkt.plan import plan_schedule
+from powermkt.reading import read
+from powermkt.regime import Regime, presets
+from powermkt.regime import regime as as_regime
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What an electricity market's rules do to cost, emissions, curtailment and carbon prices.",
+)
+_err = Console(stderr=True)
+_T = TypeVar("_T")
+
+NetworkArgument = Annotated[
+    Path, typer.Argument(help="folder, PyPSA .nc file or PyPSA CSV folder", show_default=False)
+]
+OutOption = Annotated[
+    Path | None, typer.Option(help="results folder; default results/NAME", show_default=False)
+]
+WeeksOption = Annotated[
+    int | None, typer.Option(min=1, help="clear this many representative weeks")
+]
+YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
+
+
+class Study(pydantic.BaseModel):
+    """A study file: what is varied."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    regimes: list[str | dict[str, Any]] | None = None
+    carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
+    weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
+    year: bool = False
+
+
+@app.command()
+def compare(
+    network: NetworkArgument,
+    study: Annotated[Path | None, typer.Option(help="YAML file of what is varied")] = None,
+    regime: Annotated[
+        list[str] | None, typer.Option(help="preset or YAML file; repeat for more")
+    ] = None,
+    carbon_price: Annotated[
+        list[float] | None, typer.Option(help="money/t; repeat for more")
+    ] = None,
+    weeks: WeeksOption = None,
+    year: YearOption = False,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON lines")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare regimes at several carbon prices on one network."""
+    faults: list[Fault] = []
+    plan = _collect(faults, lambda: _study(study)) or Study()
+    regimes = _collect(faults, lambda: _regimes(regime, plan, study)) or []
+    case = _collect(faults, lambda: read(network))
+    target = out or Path("results") / (case.name if case else network.stem)
+    _collect(faults, lambda: check_target(target))
+    if faults or case is None:
+        if case is not None:
+            faults += [fault for item in regimes for fault in item.faults(case)]
+        raise InputError({str(fault): fault for fault in faults}.values())
+    with _progress(quiet, f"clearing {case.name}") as progress:
+        result = compare_regimes(
+            case,
+            regimes,
+            carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES,
+            weeks=weeks or plan.weeks,
+            year=year or plan.year,
+            workers=workers,
+            progress=progress,
+        )
+    result.to_parquet(target)
+    if as_json:
+        typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
+        return
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    for table in _report(result):
+        console.print(table)
+    if not quiet:
+        _err.print(f"results in {target}")
+
+
+@app.command()
+def clear(
+    network: NetworkArgument,
+    regime: Annotated[str, typer.Option(help="preset or YAML file")],
+    carbon_price: Annotated[float, typer.Option(help="money/t")] = 0.0,
+    weeks: WeeksOption = None,
+    year: YearOption = False,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the row as JSON")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Clear one regime at one carbon price."""
+    faults: list[Fault] = []
+    case = _collect(faults, lambda: read(network))
+    chosen = _collect(faults, lambda: as_regime(regime).at(carbon_price))
+    if out is not None:
+        _collect(faults, lambda: check_target(out))
+    if faults or case is None or chosen is None:
+        raise InputError(faults)
+    case = case.with_market(case.market.model_copy(update={"calibration": None}))
+    with _progress(quiet, f"clearing {case.name}") as progress:
+        result = compare_regimes(
+            case, [chosen], [carbon_price], weeks=weeks, year=year, workers=workers,
+            progress=progress,
+        )  # fmt: skip
+    if out is not None:
+        result.to_parquet(out)
+    if as_json:
+        typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
+        return
+    table = Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column(str(chosen.name))
+    table.add_column(f"at {carbon_price:g} {case.market.currency}/t", justify="right")
+    for name, value in result.table.iloc[0].drop(["regime", "carbon_price"]).items():
+        table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
+    Console(width=None if sys.stdout.isatty() else 80).print(table)
+
+
+@app.command()
+def check(network: NetworkArgument) -> None:
+    """Say everything that is wrong with a network; nothing is solved."""
+    case = read(network)
+    typer.echo(repr(case))
+    for name in presets():
+        lacking = as_regime(name).faults(case)
+        typer.echo(f"{name}: " + ("ready" if not lacking else "; ".join(map(str, lacking))))
+
+
+@app.command()
+def plan(
+    network: NetworkArgument,
+    out: Annotated[Path, typer.Option(help="PyPSA .nc file to write")],
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Derive a framework schedule by least cost and write the network with it."""
+    case = read(network)
+    if out.suffix != ".nc":
+        raise InputError([Fault(str(out), "is no .nc file", "name a file that ends in .nc")])
+    check_target(out.parent / ".none" if out.parent != Path() else Path(".none"))
+    with _progress(quiet, "planning") as progress:
+        planned = plan_schedule(case, workers, progress)
+    n = planned.network()
+    if planned.schedule is not None:
+        n.links_t["p_set"] = planned.schedule
+    part = out.with_name(f".{out.name}")
+    n.export_to_netcdf(str(part))
+    part.replace(out)
+
+
+def main() -> None:
+    """Run the command line; 0 done, 1 not solved, 2 bad input."""
+    logging.getLogger("pypsa").setLevel(logging.ERROR)
+    logging.getLogger("linopy").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    try:
+        app(prog_name="powermkt")
+    except InputError as error:
+        _err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except ClearingError as error:
+        _err.print(f"not solved: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+# ---- helpers ---------------------------------------------------------------------------------
+
+
+def _collect(faults: list[Fault], action: Callable[[], _T]) -> _T | None:
+    """Run an action and keep the faults it raises, so that all are told at once."""
+    try:
+        return action()
+    except InputError as error:
+        faults += error.faults
+        return None
+
+
+def _study(path: Path | None) -> Study:
+    if path is None:
+        return Study()
+    try:
+        return Study.model_validate(load_yaml(path))
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, str(path), Study)) from None
+
+
+def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[Regime]:
+    """Regimes of the command line, else of the study file, else the three presets."""
+    faults: list[Fault] = []
+    found = []
+    for item in names or plan.regimes or DEFAULT_REGIMES:
+        beside = study.parent / item if study is not None and isinstance(item, str) else None
+        source = beside if beside is not None and beside.is_file() else item
+        result = _collect(faults, lambda source=source: as_regime(source))  # type: ignore[misc]
+        found += [result] if result is not None else []
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+@contextmanager
+def _progress(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Show a bar on stderr with what was solved and the time left."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=_err, transient=not _err.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+
+        def update(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield update
+
+
+def _report(result: Comparison) -> Iterator[Table | str]:
+    """Tables of a comparison for a terminal of 80 columns."""
+    case, currency = result.case, result.case.market.currency
+    top = result.table["cost"].abs().max()
+    money, scale = ("bn", 1e9) if top >= 1e9 else ("m", 1e6)
+    tonnes, t_scale = ("Mt", 1e6) if result.table["emissions_t"].max() >= 1e7 else ("kt", 1e3)
+    hours = case.weights.sum()
+    caption = f"{case.name}: {len(case.windows)} windows, {hours:,.0f} h; money in {currency}"
+    table = _table(
+        caption,
+        ["regime", "tau", f"cost\n{money}", f"CO2\n{tonnes}", "wind\ncut %", "sun\ncut %",
+         "hydro\ncut %", "whole-\nsale", "retail", f"users\npay {money}"],
+    )  # fmt: skip
+    for _, row in result.table.iterrows():
+        table.add_row(
+            row["regime"], f"{row['carbon_price']:g}",
+            f"{row['cost'] / scale:,.1f}", f"{row['emissions_t'] / t_scale:,.1f}",
+            f"{100 * row['wind_curtailment_rate']:.2f}",
+            f"{100 * row['solar_curtailment_rate']:.2f}",
+            f"{100 * row['hydro_curtailment_rate']:.2f}",
+            f"{row['wholesale_price']:.1f}", f"{row['retail_price']:.1f}",
+            f"{row['consumer_payment'] / scale:,.1f}",
+        )  # fmt: skip
+    yield table
+    if len(result.pass_through):
+        yield _pass_through_table(result.pass_through)
+    if result.calibration is not None:
+        yield from _calibration_tables(result)
+
+
+def _table(title: str, heads: list[str]) -> Table:
+    """Table of one text column and numbers that fits 80 columns."""
+    table = Table(
+        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0),
+        show_edge=False,
+    )  # fmt: skip
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+    return table
+
+
+def _number(value: float, digits: int) -> str:
+    return (
+        "-"
+        if pd.isna(value)
+        else f"{value + 0.0:.{digits}f}".replace("-0." + "0" * digits, "0." + "0" * digits)
+    )
+
+
+def _pass_through_table(rates: pd.DataFrame) -> Table:
+    table = _table(
+        "pass-through of the carbon price to all load",
+        ["regime", "tau", "dP", "marginal", "net", "dP/dtau\nt/MWh", "retail",
+         "dP by province\nlow .. high"],
+    )  # fmt: skip
+    for _, row in rates[rates["province"] == NATION].iterrows():
+        same = (rates["regime"] == row["regime"]) & (rates["carbon_price"] == row["carbon_price"])
+        local = rates[same & (rates["province"] != NATION)]["price_change"]
+        table.add_row(
+            row["regime"], f"{row['carbon_price']:g}", _number(row["price_change"], 2),
+            _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
+            _number(row["pass_through_rate"], 4), _number(row["pass_through_retail"], 3),
+            f"{_number(local.min(), 2)} .. {_number(local.max(), 2)}",
+        )  # fmt: skip
+    return table
+
+
+def _calibration_tables(result: Comparison) -> Iterator[Table | str]:
+    assert result.calibration is not None and result.calibration_run is not None
+    name = result.calibration_run.regime.name
+    table = _table(
+        f"{name} beside observation",
+        ["quantity", "fuel", "model", "observed", "diff %", "quality"],
+    )
+    for _, row in result.calibration.iterrows():
+        table.add_row(
+            str(row["quantity"]), str(row["carrier"]), f"{row['model']:,.1f}",
+            f"{row['observed']:,.1f}", f"{row['difference_pct']:+.1f}", str(row["quality"]),
+        )  # fmt: skip
+    yield table
+    assert result.utilisation is not None
+    outliers = result.utilisation[result.utilisation["outlier"]]
+    listed = ", ".join(
+        f"{row['province']} {row['utilisation_h']:,.0f} h" for _, row in outliers.iterrows()
+    )
+    yield f"coal hours outside the plausible range: {listed or 'none'}"
+
+
+if __name__ == "__main__":
+    main()

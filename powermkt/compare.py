@@ -1,0 +1,294 @@
+"""Compare regimes on one case and write what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from powermkt import calibration as calibrate
+from powermkt import passthrough
+from powermkt.case import Case
+from powermkt.errors import Fault, InputError
+from powermkt.horizon import with_horizon
+from powermkt.metrics import simultaneous_storage
+from powermkt.regime import Regime, presets, regime
+from powermkt.run import Progress, Run, clear_all
+
+DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
+DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
+_RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of several regimes and carbon prices on one case, as tidy tables.
+
+    Attributes
+    ----------
+    case : Case
+    runs : list of Run
+    calibration_run : Run, optional
+        The run that is set beside observed figures, where the network declares one.
+    """
+
+    case: Case
+    runs: list[Run]
+    calibration_run: Run | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per regime and carbon price; columns as in `powermkt.COLUMNS`."""
+        return pd.DataFrame([run.summary() for run in self.runs]).infer_objects()
+
+    @cached_property
+    def pass_through(self) -> pd.DataFrame:
+        """The four rates per regime, carbon price and province; see `passthrough.COLUMNS`."""
+        return passthrough.pass_through_of(self.runs)
+
+    @cached_property
+    def curtailment(self) -> pd.DataFrame:
+        """Curtailment per regime, carbon price, province and carrier."""
+        return self._stacked("curtailment")
+
+    @cached_property
+    def generation(self) -> pd.DataFrame:
+        """Energy, emissions and utilisation per regime, carbon price, province and carrier."""
+        return self._stacked("generation")
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """Payments per regime and carbon price."""
+        return self._stacked("ledger")
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """Hourly prices: regime, carbon_price, snapshot, bus, price [money/MWh]."""
+        parts = []
+        for run in self.runs:
+            prices = run.prices.rename_axis(index="snapshot", columns="bus").reset_index()
+            parts.append(_labelled(run, prices.melt("snapshot", value_name="price")))
+        return pd.concat(parts, ignore_index=True)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame | None:
+        """Model beside observation, where the network declares observed figures."""
+        settings = self.case.market.calibration
+        if settings is None or self.calibration_run is None:
+            return None
+        return calibrate.calibration(self.calibration_run, settings)
+
+    @cached_property
+    def utilisation(self) -> pd.DataFrame | None:
+        """Utilisation hours of quota units by province in the calibration run."""
+        settings = self.case.market.calibration
+        if settings is None or self.calibration_run is None:
+            return None
+        return calibrate.utilisation(self.calibration_run, settings)
+
+    def _stacked(self, name: str) -> pd.DataFrame:
+        return pd.concat(
+            [_labelled(run, getattr(run, name)) for run in self.runs], ignore_index=True
+        )
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by file name."""
+        found = {
+            "comparison": self.table,
+            "pass_through": self.pass_through,
+            "curtailment": self.curtailment,
+            "generation": self.generation,
+            "ledger": self.ledger,
+            "prices": self.prices,
+            "calibration": self.calibration,
+            "utilisation": self.utilisation,
+        }
+        return {name: table for name, table in found.items() if table is not None}
+
+    def record(self) -> dict[str, object]:
+        """What was run: windows, rules, versions, notes."""
+        packages = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy")
+        runs = [*self.runs, *([self.calibration_run] if self.calibration_run else [])]
+        return {
+            "case": self.case.name,
+            "windows": {
+                label: {
+                    "from": str(index[0]),
+                    "to": str(index[-1]),
+                    "snapshots": len(index),
+                    "hours": float(self.case.weights[index].sum()),
+                }
+                for label, index in self.case.windows.items()
+            },
+            "regimes": {run.regime.name: run.regime.to_yaml() for run in runs},
+            "carbon_prices": sorted({run.carbon_price for run in self.runs}),
+            "currency": self.case.market.currency,
+            "versions": {name: metadata.version(name) for name in packages},
+            "python": sys.version.split()[0],
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "notes": {
+                f"{run.regime.name} @ {run.carbon_price:g}": [
+                    *run.outcome.notes,
+                    *_burnt(run),
+                ]
+                for run in runs
+            },
+        }
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write every table as Parquet and CSV, and the record, into a folder.
+
+        The folder appears complete or not at all; earlier results in it are replaced.
+
+        Raises
+        ------
+        InputError
+            If the folder holds something else than results.
+        """
+        target = Path(folder)
+        check_target(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            for name, table in self.tables.items():
+                table.to_parquet(work / f"{name}.parquet", index=False)
+                if name not in ("prices", "ledger"):
+                    table.to_csv(work / f"{name}.csv", index=False)
+            text = json.dumps(self.record(), indent=2, ensure_ascii=False)
+            (work / _RECORD).write_text(text + "\n", encoding="utf-8")
+            work.chmod(0o755)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+                os.replace(target, old / "results")
+                os.replace(work, target)
+                shutil.rmtree(old)
+            else:
+                os.replace(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return target
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a results folder that holds something else or cannot be written."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _RECORD).is_file():
+        raise InputError(
+            [Fault(str(folder), "holds files that are no results", "name another --out")]
+        )
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if (folder.exists() and not folder.is_dir()) or not parent.is_dir():
+        raise InputError([Fault(str(folder), "is no folder", "name another --out")])
+    if not os.access(parent, os.W_OK):
+        raise InputError([Fault(str(folder), "cannot be written", "name another --out")])
+
+
+def compare(
+    case: Case,
+    regimes: Sequence[str | Path | Regime] = DEFAULT_REGIMES,
+    carbon_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
+    *,
+    weeks: int | None = None,
+    year: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Clear a case under each regime at each carbon price.
+
+    Parameters
+    ----------
+    case : Case
+    regimes : sequence of str, Path or Regime
+        Presets, YAML files or regimes.
+    carbon_prices : sequence of float
+        [money/t].
+    weeks, year, workers
+        As in `clear`.
+    progress : callable, optional
+        Called with parts done, parts in all, and what was done.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError, ClearingError
+        As `clear`; all faults of all regimes at once.
+    """
+    chosen, faults = [], []
+    for item in regimes:
+        try:
+            chosen.append(regime(item))
+        except InputError as error:
+            faults += error.faults
+    names = [item.name for item in chosen]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        faults.append(Fault(f"regime {name!r}", "given twice", "give each regime its own name"))
+    prices = list(dict.fromkeys(float(price) for price in carbon_prices))
+    cells: list[tuple[Regime, float]] = []
+    for item in chosen:
+        for price in prices:
+            try:
+                item.at(price)
+            except InputError as error:
+                faults += error.faults
+            cells.append((item, price))
+    if not chosen and not faults:
+        faults.append(Fault("regimes", "none given", f"name some of {', '.join(presets())}"))
+    if not prices:
+        faults.append(Fault("carbon_prices", "none given", "give at least one number >= 0"))
+    faults += [fault for item in chosen for fault in item.faults(case)]
+    settings = case.market.calibration
+    if settings is not None:
+        in_folder = (case.folder or Path()) / settings.regime
+        try:
+            reference = regime(in_folder if in_folder.is_file() else settings.regime)
+            calibrate.observed_table(case, settings)
+            cells.append((reference, settings.carbon_price))
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError({str(fault): fault for fault in faults}.values())
+    case = with_horizon(case, weeks, year)
+    runs = clear_all(case, cells, workers, progress)
+    return Comparison(case, *((runs, None) if settings is None else (runs[:-1], runs[-1])))
+
+
+def pass_through(
+    case: Case,
+    regimes: Sequence[str | Path | Regime] = DEFAULT_REGIMES,
+    carbon_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
+    **options: int | bool | None,
+) -> pd.DataFrame:
+    """Return the four pass-through rates per regime, carbon price and province.
+
+    Parameters are those of `compare`; columns as in `passthrough.COLUMNS`.
+    """
+    return compare(case, regimes, carbon_prices, **options).pass_through  # type: ignore[arg-type]
+
+
+def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.copy()
+    table.insert(0, "carbon_price", run.carbon_price)
+    table.insert(0, "regime", run.regime.name)
+    return table
+
+
+def _burnt(run: Run) -> list[str]:
+    energy = simultaneous_storage(run.case, run.outcome)
+    if energy < 1.0:
+        return []
+    return [f"storage charged and discharged at once, losing {energy:,.0f} MWh"]
