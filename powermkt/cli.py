@@ -306,11 +306,9 @@ def _table(title: str, heads: list[str]) -> Table:
 
 
 def _number(value: float, digits: int) -> str:
-    return (
-        "-"
-        if pd.isna(value)
-        else f"{value + 0.0:.{digits}f}".replace("-0." + "0" * digits, "0." + "0" * digits)
-    )
+    if pd.isna(value):
+        return "-"
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _pass_through_table(rates: pd.DataFrame) -> Table:

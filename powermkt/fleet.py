@@ -94,8 +94,9 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     model.objective += (started * cost).sum()
     available = _grid(case.availability)
     for column in ("min_up_time", "min_down_time"):
-        for steps, group in table[table[column] > 0].groupby(column):
-            members, length = group.index, min(int(steps), len(case.snapshots))
+        for steps in table.loc[table[column] > 0, column].unique():
+            members = table.index[table[column] == steps]
+            length = min(int(steps), len(case.snapshots))
             recent = sum(
                 (started.sel(name=members).roll(snapshot=k) for k in range(1, length)),
                 start=1 * started.sel(name=members),

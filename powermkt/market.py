@@ -87,6 +87,7 @@ class Calibration(_Strict):
 
     regime: str = pydantic.Field(description="a preset, or a file in the network's folder")
     observed: str = pydantic.Field(description="CSV of observed figures in the network's folder")
+    carbon_price: float = pydantic.Field(default=0.0, ge=0, description="money/t")
     groups: dict[str, list[str]] = pydantic.Field(
         default_factory=dict, description="carriers behind each observed fuel"
     )

@@ -280,7 +280,7 @@ class Programme:
             for j in np.flatnonzero(hit.any(axis=0)):
                 times = at.index[hit[:, j]]
                 span = f" in {times[0]}" + (f" .. {times[-1]}" if len(times) > 1 else "")
-                found.append(f"{name} of {at.columns[j]}{span}")
+                found.append(f"{name} of {at.columns[int(j)]}{span}")
         return name_list(found, most=6)
 
     def _basis_duals(self, objective: np.ndarray) -> np.ndarray:

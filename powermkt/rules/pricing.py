@@ -186,9 +186,9 @@ class LocationalPrice(PricingRule):
             (_storages(case), outcome.storage, False),
         ):
             names = _same(table)
-            sides = (names, MARKET) if pays else (MARKET, names)
-            price = nodal[table["bus"]].set_axis(table.index, axis="columns")
-            ledger.pay("energy", *sides, quantity[table.index], price)
+            payer, payee = (names, MARKET) if pays else (MARKET, names)
+            price = _at(nodal, table["bus"])
+            ledger.pay("energy", payer, payee, quantity[table.index], price)
         company = case.loads["province"].map(grid_company)
         charge = case.loads["network_charge"]
         ledger.pay("network charge", _same(case.loads), company, served, charge)
