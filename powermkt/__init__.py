@@ -1,5 +1,6 @@
 """powermkt: what an electricity market's rules do to cost, emissions, curtailment and prices."""
 
+from powermkt import rules
 from powermkt.case import Case
 from powermkt.compare import Comparison, compare, pass_through
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
@@ -30,4 +31,5 @@ __all__ = [
     "presets",
     "read",
     "regime",
+    "rules",
 ]

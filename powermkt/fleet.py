@@ -93,6 +93,9 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     cost = _by_name(table["start_cost"]) * _by_snapshot(starts_per_event(case))
     model.objective += (started * cost).sum()
     available = _grid(case.availability)
+    # What starts was off: without this, swapping units would get around a ramp limit.
+    ramped = table["ramp_up"].notna() | table["ramp_down"].notna()
+    table = table.assign(min_down_time=table["min_down_time"].clip(lower=ramped.astype(int)))
     for column in ("min_up_time", "min_down_time"):
         for steps in table.loc[table[column] > 0, column].unique():
             members = table.index[table[column] == steps]

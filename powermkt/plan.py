@@ -47,7 +47,7 @@ def plan_table(
                             "link": flow.index,
                             "month": month,
                             "block": block,
-                            "p_set_mw": flow.to_numpy().round(1),
+                            "p_set_mw": flow.to_numpy(),
                         }
                     )
                 )

@@ -191,12 +191,8 @@ def _quota(
         hours.to_numpy(float), {"snapshot": pd.Index(snapshots, name="snapshot")}, "snapshot"
     )
     free, bound = (xr.DataArray(s.to_numpy(float), {"name": index}, "name") for s in (room, heat))
-    # Per unit of room, so that rows of large and small fleets weigh alike. A variable of its own
-    # keeps the long sum in one row instead of two.
-    share = model.add_variables(coords=[index], name=f"{name}-share")
-    model.add_constraints(
-        (output * (by_hour / free)).sum("snapshot") - share == 0, name=f"{name}-share"
-    )
+    # Per unit of room, so that rows of large and small fleets weigh alike.
+    share = (output * (by_hour / free)).sum("snapshot")
     if planned is None:
         level = model.add_variables(lower=0, upper=1, name=f"{name}-level")
         model.add_constraints(share - (1 + band) * level <= bound / free, name=f"{name}-upper")

@@ -1,0 +1,28 @@
+"""Networks that tests share, and settings of hypothesis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import powermkt as pm
+
+# Shrinking over linear programmes takes minutes and teaches little.
+hypothesis.settings.register_profile(
+    "lp",
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("lp")
+
+NETWORKS = Path(__file__).parents[1] / "networks"
+
+
+@pytest.fixture(scope="session")
+def two_province() -> pm.Case:
+    return pm.read(NETWORKS / "two_province")
