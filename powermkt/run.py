@@ -214,7 +214,8 @@ def clear_all(
     structures: dict[str, list[int]] = {}
     for i, (item, _) in enumerate(regimes):
         structures.setdefault(item.structure, []).append(i)
-    tasks = [(label, members) for label in case.windows for members in structures.values()]
+    # By structure: windows of one regime take alike, so that long and short ones do not pair up.
+    tasks = [(label, members) for members in structures.values() for label in case.windows]
     size = len(case.generators) * len(case.snapshots) * len(structures)
     wanted = (os.cpu_count() or 1) if workers is None else workers
     wanted = min(wanted, len(tasks)) if size >= _WORTH_A_POOL else 1
