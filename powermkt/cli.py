@@ -297,7 +297,7 @@ def _report(result: Comparison) -> Iterator[Table | str]:
 def _table(title: str, heads: list[str]) -> Table:
     """Table of one text column and numbers that fits 80 columns."""
     table = Table(
-        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0),
+        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 0),
         show_edge=False,
     )  # fmt: skip
     for i, head in enumerate(heads):
@@ -334,7 +334,7 @@ def _calibration_tables(result: Comparison) -> Iterator[Table | str]:
     name = result.calibration_run.regime.name
     table = _table(
         f"{name} beside observation",
-        ["quantity", "fuel", "model", "observed", "diff %", "quality"],
+        ["quantity", "fuel", "model", "observed", "diff %", " quality"],
     )
     for _, row in result.calibration.iterrows():
         table.add_row(

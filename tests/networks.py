@@ -20,10 +20,26 @@ def one_bus(load: list[float], weight: float = 1.0) -> pypsa.Network:
     weigh(n, weight)
     n.add("Bus", "A", carrier="AC")
     n.add("Carrier", ["coal", "gas", "onshore wind", "AC"])
-    n.add("Generator", "coal", bus="A", p_nom=100, marginal_cost=300, carrier="coal",
-          emission_rate=0.9, benchmark=0.8)
-    n.add("Generator", "gas", bus="A", p_nom=100, marginal_cost=500, carrier="gas",
-          emission_rate=0.4, benchmark=0.4)
+    n.add(
+        "Generator",
+        "coal",
+        bus="A",
+        p_nom=100,
+        marginal_cost=300,
+        carrier="coal",
+        emission_rate=0.9,
+        benchmark=0.8,
+    )
+    n.add(
+        "Generator",
+        "gas",
+        bus="A",
+        p_nom=100,
+        marginal_cost=500,
+        carrier="gas",
+        emission_rate=0.4,
+        benchmark=0.4,
+    )
     n.add("Generator", "wind", bus="A", p_nom=50, carrier="onshore wind", p_max_pu=0.5)
     n.generators["emission_rate"] = n.generators["emission_rate"].fillna(0.0)
     n.add("Load", "load", bus="A", p_set=load)

@@ -7,9 +7,9 @@ import pypsa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import random_network
 
 import powermkt as pm
+from networks import random_network
 
 
 def plain(seed: int) -> pypsa.Network:
@@ -77,8 +77,14 @@ def test_every_bus_has_a_price_where_pypsa_splits_the_balance() -> None:
     n.set_snapshots(range(2))
     n.add("Carrier", "coal")
     n.add("Bus", ["big", "small"])
-    n.add("Generator", [f"g{i}" for i in range(40)], bus="big", p_nom=10, carrier="coal",
-          marginal_cost=np.arange(40.0) + 1)
+    n.add(
+        "Generator",
+        [f"g{i}" for i in range(40)],
+        bus="big",
+        p_nom=10,
+        carrier="coal",
+        marginal_cost=np.arange(40.0) + 1,
+    )
     n.add("Generator", "s", bus="small", p_nom=10, marginal_cost=7.0, carrier="coal")
     n.add("Load", ["a", "b"], bus=["big", "small"], p_set=[95.0, 5.0])
     prices = pm.clear(pm.Case(n), "full_market").prices

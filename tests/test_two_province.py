@@ -120,10 +120,8 @@ def test_windfall_of_a_clean_unit(two_province: pm.Case, free: float, expected: 
     0.80 t/MWh adds 24 (48).
     """
     auction = pm.regime("full_market_auction")
-    lump = pm.rules.CarbonPrice(
-        allocation="lump_sum", free_share=free, reference_load_factor=1.0
-    )
-    regime = pm.Regime("lump sum", tuple(r for r in auction.rules if r.role != "carbon") + (lump,))
+    lump = pm.rules.CarbonPrice(allocation="lump_sum", free_share=free, reference_load_factor=1.0)
+    regime = pm.Regime("lump sum", (*auction.rules[:3], lump))
     runs = [pm.clear(two_province, regime, tau) for tau in (0.0, 60.0)]
     assert runs[0].prices.equals(pm.clear(two_province, auction).prices)
     assert np.allclose(runs[1].prices, pm.clear(two_province, auction, 60.0).prices)

@@ -2,7 +2,9 @@
 
 Run after `build.py`, and run `build.py` again afterwards:
 
-    python networks/china/build.py && python networks/china/plan.py && python networks/china/build.py
+    python networks/china/build.py
+    python networks/china/plan.py
+    python networks/china/build.py
 
 The recipe is `powermkt.plan.plan_table`: for each calendar month one typical week is cleared at
 least cost, with commitment and must-run, each corridor carrying one flow in peak and one in
