@@ -37,7 +37,7 @@ def draw(results: Path, target: Path) -> None:
     )  # fmt: skip
     axes[0, 0].set_xticks(range(len(regimes)), words)
     axes[0, 0].set_ylabel("% above the full market")
-    axes[0, 0].set_title("Resource cost (plain) and CO$_2$ (hatched), no carbon price")
+    axes[0, 0].set_title("Cost (plain) and CO$_2$ (hatched), no carbon price")
 
     at_zero = lost[(lost["carbon_price"] == 0) & (lost["regime"] == regimes[0])]
     wide = at_zero.pivot_table(
@@ -66,7 +66,7 @@ def draw(results: Path, target: Path) -> None:
     axes[1, 1].axhline(0, color="black", linewidth=0.5)
     axes[1, 1].set_xlabel("provinces, sorted")
     axes[1, 1].set_ylabel("CNY/MWh")
-    axes[1, 1].set_title(f"Wholesale price change at {tau:g} CNY/t (allowances by output)")
+    axes[1, 1].set_title(f"Wholesale price change at {tau:g} CNY/t")
     axes[1, 1].legend(fontsize=8)
     figure.savefig(target, dpi=110)
 
