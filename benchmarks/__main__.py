@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [--json]
 
-One week of the China network without fleet commitment (which PyPSA has no counterpart for), the full
-market under auctioned allowances. PyPSA loops over `n.optimize` with the carbon cost added to
+One week of the China network without fleet commitment (for which PyPSA has no counterpart), the
+full market under auctioned allowances. PyPSA loops over `n.optimize` with the carbon cost added to
 marginal costs. The ratio is what to quote; seconds belong to one machine.
 """
 

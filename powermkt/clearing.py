@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import linopy
 import numpy as np
@@ -49,6 +49,7 @@ def clear(
     offers: Sequence[Adders],
     limits: Sequence[Limits],
     exposure: pd.Series,
+    ranges: bool = False,
 ) -> Outcome:
     """Clear a window under offers and limits.
 
@@ -64,6 +65,8 @@ def clear(
         By variable, lower and upper bounds [MW].
     exposure : Series [generator]
         Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+    ranges : bool, default False
+        Also find the least and largest curtailment of each province and carrier over all optima.
 
     Returns
     -------
@@ -103,7 +106,33 @@ def clear(
         _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
     if case.market.value_of_lost_load is None:
         _refuse(case, label, shed, "load cannot be served in")
-    return _outcome(case, programme, point, output, shed, label)
+    outcome = _outcome(case, programme, point, output, shed, label)
+    if ranges:
+        outcome.curtailment_range = _curtailment_range(case, programme, offered)
+    return outcome
+
+
+def _curtailment_range(case: Case, programme: Programme, offered: np.ndarray) -> pd.DataFrame:
+    """Least and largest curtailment of each province and carrier over all optima [MWh]."""
+    groups: dict[Hashable, tuple[np.ndarray, float]] = {}
+    available = case.availability.mul(case.weights, axis="index").sum()
+    for table, variable, sign in (
+        (case.generators, "Generator-p", -1.0),
+        (case.storage_units, "StorageUnit-spill", 1.0),
+    ):
+        members = table[table["carrier"].isin(case.carriers.renewable)]
+        if variable not in programme.variables:
+            continue
+        names = programme.variables[variable].columns
+        for key, group in members[members.index.isin(names)].groupby(["province", "carrier"]):
+            unused = programme.spread({variable: pd.Series(sign, group.index)}, case.weights)
+            whole = float(available[group.index].sum()) if sign < 0 else 0.0
+            before = groups.get(key, (0.0 * unused, 0.0))
+            groups[key] = (before[0] + unused, before[1] + whole)
+    found = programme.ranges(offered, [vector for vector, _ in groups.values()])
+    bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
+    index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
+    return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
 
 
 def _outcome(

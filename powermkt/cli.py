@@ -89,6 +89,9 @@ def compare(
     year: YearOption = False,
     out: OutOption = None,
     workers: WorkersOption = None,
+    ranges: Annotated[
+        bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON lines")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -112,6 +115,7 @@ def compare(
             year=year or plan.year,
             workers=workers,
             progress=progress,
+            ranges=ranges,
         )
     result.to_parquet(target)
     if as_json:

@@ -204,6 +204,7 @@ def compare(
     year: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
+    ranges: bool = False,
 ) -> Comparison:
     """Clear a case under each regime at each carbon price.
 
@@ -214,7 +215,7 @@ def compare(
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
         [money/t].
-    weeks, year, workers
+    weeks, year, workers, ranges
         As in `clear`.
     progress : callable, optional
         Called with parts done, parts in all, and what was done.
@@ -263,7 +264,7 @@ def compare(
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
     case = with_horizon(case, weeks, year)
-    runs = clear_all(case, cells, workers, progress)
+    runs = clear_all(case, cells, workers, progress, ranges)
     return Comparison(case, *((runs, None) if settings is None else (runs[:-1], runs[-1])))
 
 

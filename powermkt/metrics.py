@@ -45,7 +45,8 @@ def curtailment(case: Case, outcome: Outcome) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns province, carrier, available_mwh, curtailment_mwh, curtailment_rate. For storage
+        Columns province, carrier, available_mwh, curtailment_mwh, curtailment_rate, and min and max
+        [MWh] over all optima of each window where ranges were asked for. For storage
         with inflow, available energy is inflow and curtailment is spill. The split among
         provinces and carriers with equal offers follows the declared tie-break
         (`Carriers.renewable`: earlier carriers are cut first).
@@ -64,6 +65,8 @@ def curtailment(case: Case, outcome: Outcome) -> pd.DataFrame:
     result = pd.concat([part for part in parts if not part.empty] or parts[:1])
     result = result.groupby(["province", "carrier"], as_index=False, sort=False).sum()
     result["curtailment_rate"] = rate(result["curtailment_mwh"], result["available_mwh"])
+    if outcome.curtailment_range is not None:
+        result = result.join(outcome.curtailment_range, on=["province", "carrier"])
     return result
 
 

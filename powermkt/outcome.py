@@ -38,6 +38,8 @@ class Outcome:
         Resource cost of the horizon, unserved load at its declared value included [money].
     notes : list of str
         What the solver had to do beyond the usual, by window.
+    curtailment_range : DataFrame [(province, carrier)], optional
+        Columns min and max: curtailment over all optima [MWh], where it was asked for.
     """
 
     dispatch: pd.DataFrame
@@ -55,6 +57,7 @@ class Outcome:
     marginal_exposure: pd.DataFrame
     cost: float
     notes: list[str] = field(default_factory=list)
+    curtailment_range: pd.DataFrame | None = None
 
     def emissions(self, case: Case) -> pd.DataFrame:
         """Emission rate of each generator in time, [snapshot x generator] in t/h."""
@@ -74,8 +77,12 @@ def join(parts: list[Outcome]) -> Outcome:
     joined: dict[str, object] = {}
     for item in fields(Outcome):
         values = [getattr(part, item.name) for part in parts]
-        if isinstance(values[0], pd.DataFrame):
+        if item.name == "curtailment_range" and values[0] is not None:
+            joined[item.name] = sum(values[1:], start=values[0])
+        elif isinstance(values[0], pd.DataFrame):
             joined[item.name] = pd.concat(values)
+        elif values[0] is None:
+            joined[item.name] = None
         elif isinstance(values[0], pd.Series):
             joined[item.name] = sum(values[1:], start=values[0])
         elif isinstance(values[0], list):

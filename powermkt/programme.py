@@ -189,6 +189,60 @@ class Programme:
         duals = {name: self._basis_duals(vector) for name, vector in price_objectives.items()}
         return Point(self._columns, duals, notes)
 
+    def ranges(self, offered: np.ndarray, vectors: list[np.ndarray]) -> list[tuple[float, float]]:
+        """Return the least and largest value of linear quantities over all optima.
+
+        The optimal face is what complementary slackness leaves free: columns and rows whose dual
+        is zero, within the size of the tie-break, move; all others stay.
+
+        Parameters
+        ----------
+        offered : ndarray [column]
+            The objective without the tie-break.
+        vectors : list of ndarray [column]
+            Coefficients of each quantity.
+        """
+        highs, point = self._highs, self._columns
+        assert highs is not None and point is not None and self._last is not None
+        cost, lower, upper = self._last
+        scale = float(np.abs(offered).max()) * 1e-6
+        duals = self._basis_duals(offered)
+        held = np.abs(offered - self.matrix.T @ duals) > scale
+        bound = np.abs(duals) > scale
+        activity = self.matrix @ point
+        every, rows = np.arange(len(cost), dtype=np.int32), np.arange(len(duals), dtype=np.int32)
+
+        def put(
+            low: np.ndarray, high: np.ndarray, row_low: np.ndarray, row_high: np.ndarray
+        ) -> None:
+            _checked(highs.changeColsBounds(len(every), every, low, high), "changing bounds")
+            _checked(highs.changeRowsBounds(len(rows), rows, row_low, row_high), "changing rows")
+
+        put(
+            np.where(held, point, lower),
+            np.where(held, point, upper),
+            np.where(bound, activity, self.row_lower),
+            np.where(bound, activity, self.row_upper),
+        )
+        found = []
+        for vector in vectors:
+            at = float(vector @ point)
+            if (held | (vector == 0)).all():
+                found.append((at, at))
+                continue
+            ends = []
+            for sign in (1.0, -1.0):
+                _checked(highs.changeColsCost(len(every), every, sign * vector), "changing costs")
+                highs.run()
+                optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+                values = np.asarray(highs.getSolution().col_value)
+                ends.append(float(vector @ values) if optimal else float("nan"))
+            found.append((min(ends[0], at), max(ends[1], at)))
+        put(lower, upper, self.row_lower, self.row_upper)
+        _checked(highs.changeColsCost(len(every), every, cost), "changing costs")
+        self._columns = None  # the basis has moved: solve again before reading it
+        return found
+
     def _changed(self, *numbers: np.ndarray) -> bool:
         """Whether any number differs from the last solve; the same programme is solved once."""
         assert self._last is not None

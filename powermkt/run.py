@@ -154,6 +154,7 @@ def clear(
     weeks: int | None = None,
     year: bool = False,
     workers: int | None = None,
+    ranges: bool = False,
 ) -> Run:
     """Clear a case under one regime at one carbon price.
 
@@ -171,6 +172,8 @@ def clear(
         Clear every week.
     workers : int, optional
         Processes; default: one per core where it pays.
+    ranges : bool, default False
+        Give curtailment with its range over all optima; a few more solves per province and carrier.
 
     Returns
     -------
@@ -183,7 +186,8 @@ def clear(
     ClearingError
         If a window has no optimum, or unserved load or excess generation that nobody declared.
     """
-    return clear_all(with_horizon(case, weeks, year), [(regime, carbon_price)], workers)[0]
+    case = with_horizon(case, weeks, year)
+    return clear_all(case, [(regime, carbon_price)], workers, ranges=ranges)[0]
 
 
 def clear_all(
@@ -191,6 +195,7 @@ def clear_all(
     cells: Sequence[tuple[str | Path | Regime, float]],
     workers: int | None = None,
     progress: Progress | None = None,
+    ranges: bool = False,
 ) -> list[Run]:
     """Clear the windows of a case under several regimes and carbon prices.
 
@@ -202,6 +207,8 @@ def clear_all(
     workers : int, optional
     progress : callable, optional
         Called with parts done, parts in all, and what was done.
+    ranges : bool, default False
+        Find the range of curtailment as well.
 
     Returns
     -------
@@ -229,8 +236,8 @@ def clear_all(
         if progress is not None:
             progress(done, len(tasks), f"{regimes[members[0]][0].name}, {label}")
 
-    def job(label: str, members: list[int]) -> tuple[Case, list[Regime]]:
-        return case.window(label), [regimes[i][0] for i in members]
+    def job(label: str, members: list[int]) -> tuple[Case, list[Regime], bool]:
+        return case.window(label), [regimes[i][0] for i in members], ranges
 
     if wanted <= 1:
         for label, members in tasks:
@@ -253,7 +260,7 @@ def clear_all(
     ]
 
 
-def clear_window(case: Case, regimes: Sequence[Regime]) -> list[Outcome]:
+def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
     """Clear one window under regimes of one structure, each from the basis of the last."""
     programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
     return [
@@ -263,6 +270,7 @@ def clear_window(case: Case, regimes: Sequence[Regime]) -> list[Outcome]:
             [rule.offer(case) for rule in item.rules],
             [rule.limit(case) for rule in item.rules],
             item.exposure(case),
+            ranges,
         )
         for item in regimes
     ]

@@ -160,3 +160,31 @@ def test_builder_reproduces_the_network(two_province: pm.Case) -> None:
     pd.testing.assert_frame_equal(
         built.availability, two_province.availability, check_freq=False, check_dtype=False
     )
+
+
+def test_range_of_curtailment_where_the_optimum_is_not_unique() -> None:
+    """Two wind farms in provinces joined by a free tie: 30 MW too much, whose is not settled.
+
+    Load 50, wind 40 + 40, so that 30 are lost: each farm loses 0 to 30. With loads of its own the
+    range closes: the tie-break must not count as a difference of cost.
+    """
+    import pypsa
+
+    n = pypsa.Network()
+    n.set_snapshots(range(2))
+    n.add("Carrier", "wind")
+    n.add("Bus", ["A", "B"])
+    n.add("Generator", ["a", "b"], bus=["A", "B"], p_nom=40.0, carrier="wind")
+    n.add("Generator", "dear", bus="A", p_nom=10.0, marginal_cost=100.0)
+    n.add("Load", ["la", "lb"], bus=["A", "B"], p_set=25.0)
+    n.add("Link", "ab", bus0="A", bus1="B", p_nom=100.0, p_min_pu=-1.0)
+    for _ in range(2):
+        table = pm.clear(pm.Case(n), "full_market", ranges=True).curtailment
+        if n.links.loc["ab", "p_nom"] > 0:
+            assert table["min"].tolist() == pytest.approx([0, 0], abs=1e-6)
+            assert table["max"].tolist() == pytest.approx([60, 60])
+            assert table["curtailment_mwh"].sum() == pytest.approx(60)
+            n.links.loc["ab", "p_nom"] = 0.0
+        else:
+            assert table["min"].tolist() == pytest.approx([30, 30])
+            assert table["max"].tolist() == pytest.approx([30, 30])
