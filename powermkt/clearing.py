@@ -114,7 +114,7 @@ def clear(
 
 def _curtailment_range(case: Case, programme: Programme, offered: np.ndarray) -> pd.DataFrame:
     """Least and largest curtailment of each province and carrier over all optima [MWh]."""
-    groups: dict[Hashable, tuple[np.ndarray, float]] = {}
+    groups: dict[tuple[Hashable, ...], tuple[np.ndarray, float]] = {}
     available = case.availability.mul(case.weights, axis="index").sum()
     for table, variable, sign in (
         (case.generators, "Generator-p", -1.0),
