@@ -13,6 +13,7 @@ from powermkt.run import Run
 
 # Coal equivalent: 29.307 MJ/kgce x 94.6 kgCO2/GJ (IPCC 2006, bituminous coal).
 TONNES_CO2_PER_TCE = 29.307 * 94.6 / 1000
+_COLUMNS = ("quantity", "carrier", "unit", "model", "observed", "difference_pct", "quality")
 _NEEDED = ("quantity", "carrier", "value", "unit", "comparable")
 
 
@@ -34,6 +35,11 @@ def observed_table(case: Case, settings: Calibration) -> pd.DataFrame:
     missing = [column for column in _NEEDED if column not in table]
     if missing:
         raise InputError([Fault(str(path), f"lacks columns {name_list(missing)}", "add them")])
+    value = pd.to_numeric(table["value"], errors="coerce")
+    wrong = table.index[~(value > 0)]
+    if len(wrong) or table.empty:
+        what = f"no number above zero in rows {name_list(wrong + 2)}" if len(wrong) else "is empty"
+        raise InputError([Fault(f"{path}: value", what, "give observed figures")])
     return table[table["comparable"].astype(str).str.lower() == "true"]
 
 
@@ -87,12 +93,13 @@ def calibration(run: Run, settings: Calibration) -> pd.DataFrame:
                 "quality": row.get("quality", ""),
             }
         )
-    result = pd.DataFrame(rows)
-    both = [_share(result, settings, name) for name in settings.groups if name == "coal"]
-    return pd.concat([result, *both], ignore_index=True)
+    result = pd.DataFrame(rows, columns=list(_COLUMNS))
+    fuels = result.loc[result["quantity"] == "generation_twh", "carrier"].tolist()
+    share = [_share(result, "coal")] if "coal" in fuels else []
+    return pd.concat([result, *share], ignore_index=True)
 
 
-def _share(result: pd.DataFrame, settings: Calibration, fuel: str) -> pd.DataFrame:
+def _share(result: pd.DataFrame, fuel: str) -> pd.DataFrame:
     """Share of one fuel in the generation of all fuels listed, in model and observation."""
     energy = result[result["quantity"] == "generation_twh"].set_index("carrier")
     parts = energy.drop(index="thermal", errors="ignore")

@@ -11,11 +11,22 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
-from powermkt.errors import InputError
+from powermkt.errors import Fault, InputError, nearest
 from powermkt.market import Carriers, Market
 
 # `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
 # trade rules that follow it apply. It is kept in the case and taken out of the network.
+
+
+_KINDS = {
+    "Generator": "generators",
+    "StorageUnit": "storage_units",
+    "Load": "loads",
+    "Link": "links",
+    "Line": "lines",
+    "Transformer": "transformers",
+    "Store": "stores",
+}
 
 
 class Case:
@@ -54,7 +65,7 @@ class Case:
         faults = check(network, market, label)
         if faults:
             raise InputError(faults)
-        n = network.copy()
+        n = _working_copy(network)
         self.name = label
         self.schedule = _take_schedule(n)
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
@@ -195,6 +206,15 @@ class Case:
         )
         return table[table["province0"] != table["province1"]]
 
+    @cached_property
+    def free_lines(self) -> list[str]:
+        """Lines and transformers between provinces, which no schedule governs."""
+        names = []
+        for table in (self._n.lines, self._n.transformers):
+            ends = [table[end].map(self.provinces) for end in ("bus0", "bus1")]
+            names += table.index[ends[0] != ends[1]].tolist()
+        return names
+
     def dense(self, component: str, attribute: str) -> pd.DataFrame:
         """Attribute of a component as [snapshot x name], static values repeated."""
         frame: pd.DataFrame = self._n.get_switchable_as_dense(component, attribute)
@@ -234,22 +254,76 @@ class Case:
         return case
 
     def with_schedule(self, schedule: pd.DataFrame) -> Case:
-        """Return the case with a framework schedule of its ties, [snapshot x link] in MW."""
+        """Return the case with a framework schedule of its ties, [snapshot x link] in MW.
+
+        Raises
+        ------
+        InputError
+            If a snapshot lacks a value, or a column is no link between provinces.
+        """
+        known = self.corridors.index
+        faults = [
+            Fault(f"schedule[{name!r}]", "is no link between provinces", nearest(name, known))
+            for name in schedule.columns.difference(known)
+        ]
+        full = schedule.reindex(self.snapshots)
+        gaps = full.index[full.isna().any(axis=1)]
+        if len(gaps):
+            faults.append(
+                Fault("schedule", f"no value in {len(gaps)} snapshots from {gaps[0]}", "fill them")
+            )
+        if faults:
+            raise InputError(faults)
         case = self._with(self._n, self.windows)
-        case.schedule = schedule.reindex(self.snapshots)
+        case.schedule = full.astype(float)
         return case
 
 
+def _working_copy(network: pypsa.Network) -> pypsa.Network:
+    """Copy a network without what is inactive or unattached, with names unique over components.
+
+    Ledger, flows and storage are keyed by name, and PyPSA lets a line and a transformer share one:
+    the later kind is renamed to `Kind name`.
+    """
+    n = network.copy()
+    seen: set[str] = set()
+    attached: set[str] = set()
+    for kind, name in _KINDS.items():
+        table = getattr(n, name)
+        inactive = table.index[~table["active"].astype(bool)]
+        if len(inactive):
+            n.remove(kind, inactive)
+            table = getattr(n, name)
+        clash = {item: f"{kind} {item}" for item in table.index if item in seen}
+        if clash:
+            components = n.components[name]
+            components.static = components.static.rename(index=clash)
+            for attribute, frame in components.dynamic.items():
+                components.dynamic[attribute] = frame.rename(columns=clash)
+            table = getattr(n, name)
+        seen |= set(table.index)
+        for column in table.columns[table.columns.str.fullmatch(r"bus\d*")]:
+            attached |= set(table[column])
+    loose = n.buses.index.difference(list(attached))
+    if len(loose):
+        n.remove("Bus", loose)
+    return n
+
+
 def _take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
-    """Take the framework schedule out of a network's link set points."""
-    if n.links.empty:
+    """Take the framework schedule out of the set points of links between provinces."""
+    province = provinces_of(n)
+    between = n.links["bus0"].map(province) != n.links["bus1"].map(province)
+    names = n.links.index[between]
+    if names.empty:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        schedule: pd.DataFrame = n.get_switchable_as_dense("Link", "p_set")
+        schedule: pd.DataFrame = n.get_switchable_as_dense("Link", "p_set")[names]
         schedule = schedule.dropna(axis="columns", how="any").astype(float).copy()
-    n.links["p_set"] = np.nan
-    n.links_t["p_set"] = pd.DataFrame(index=n.snapshots)
+    n.links.loc[names, "p_set"] = np.nan
+    series = n.links_t["p_set"]
+    n.links_t["p_set"] = series.drop(columns=series.columns.intersection(names))
     return schedule if len(schedule.columns) else None
 
 

@@ -11,28 +11,52 @@ import pypsa
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
 
-# component list name -> (columns that must be finite, columns that must be >= 0)
-_NUMBERS: dict[str, tuple[list[str], list[str]]] = {
-    "generators": (
-        ["p_nom", "marginal_cost", "p_min_pu", "p_max_pu", "efficiency", "start_up_cost"],
-        ["p_nom", "efficiency", "start_up_cost", "stand_by_cost"],
-    ),
-    "loads": (["p_set"], []),
-    "links": (["p_nom", "marginal_cost", "p_min_pu", "p_max_pu", "efficiency"], ["p_nom"]),
-    "lines": (["s_nom", "x"], ["s_nom"]),
-    "transformers": (["s_nom", "x"], ["s_nom"]),
-    "storage_units": (
-        ["p_nom", "marginal_cost", "max_hours", "inflow", "efficiency_store"],
-        ["p_nom", "max_hours", "inflow"],
-    ),
-    "stores": (["e_nom", "marginal_cost"], ["e_nom"]),
+# component list name -> attribute -> lowest and highest value; every one must be a number, and
+# finite but for capacities
+_INF = float("inf")
+_NUMBERS: dict[str, dict[str, tuple[float, float]]] = {
+    "generators": {
+        "p_nom": (0, _INF),
+        "marginal_cost": (-_INF, _INF),
+        "p_min_pu": (-_INF, _INF),
+        "p_max_pu": (-_INF, _INF),
+        "efficiency": (0, _INF),
+        "start_up_cost": (0, _INF),
+        "stand_by_cost": (0, _INF),
+    },
+    "loads": {"p_set": (-_INF, _INF)},
+    "links": {
+        "p_nom": (0, _INF),
+        "marginal_cost": (-_INF, _INF),
+        "p_min_pu": (-_INF, _INF),
+        "p_max_pu": (-_INF, _INF),
+        "efficiency": (-_INF, _INF),
+    },
+    "lines": {"s_nom": (0, _INF), "x": (-_INF, _INF)},
+    "transformers": {"s_nom": (0, _INF), "x": (-_INF, _INF)},
+    "storage_units": {
+        "p_nom": (0, _INF),
+        "marginal_cost": (-_INF, _INF),
+        "max_hours": (0, _INF),
+        "inflow": (0, _INF),
+        "efficiency_store": (0, 1),
+        "efficiency_dispatch": (1e-6, 1),
+    },
+    "stores": {"e_nom": (0, _INF), "marginal_cost": (-_INF, _INF)},
 }
-# own columns: may be absent or NaN (default), else >= 0
-_OWN = {
-    "generators": ["units", "emission_rate", "benchmark", "tariff", "min_stable_pu"],
-    "loads": ["tariff", "network_charge"],
-    "storage_units": ["tariff"],
-    "links": ["wheeling_fee"],
+_UNBOUNDED = ("p_nom", "s_nom", "e_nom")
+# own columns: may be absent or empty (default), else in a range
+_OWN: dict[str, dict[str, tuple[float, float]]] = {
+    "generators": {
+        "units": (1e-9, _INF),
+        "emission_rate": (0, _INF),
+        "benchmark": (0, _INF),
+        "tariff": (0, _INF),
+        "min_stable_pu": (0, 1),
+    },
+    "loads": {"tariff": (0, _INF), "network_charge": (0, _INF)},
+    "storage_units": {"tariff": (0, _INF)},
+    "links": {"wheeling_fee": (0, _INF)},
 }
 USER_CLASSES = ("industrial_commercial", "energy_intensive", "residential_agricultural")
 
@@ -64,8 +88,12 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
     for name in ("generators", "loads", "storage_units", "stores"):
         yield from _unknown_bus(n, where, name, static(n, name)["bus"])
     for name in ("links", "lines", "transformers"):
-        for end in ("bus0", "bus1"):
-            yield from _unknown_bus(n, where, name, static(n, name)[end])
+        table = static(n, name)
+        ends = table.columns[table.columns.str.fullmatch(r"bus\d+")]
+        for end in ends:
+            yield from _unknown_bus(
+                n, where, name, table.loc[table[end].replace("", np.nan).notna(), end]
+            )
 
 
 def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Iterator[Fault]:
@@ -76,40 +104,42 @@ def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Ite
 
 
 def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
-    for name, (finite, positive) in _NUMBERS.items():
+    for name, columns in _NUMBERS.items():
         table, series = static(n, name), getattr(n, f"{name}_t")
-        if table.empty:
-            continue
-        for column in dict.fromkeys([*finite, *positive]):
+        for column, (low, high) in columns.items():
+            if table.empty:
+                continue
             frame = series[column] if column in series else pd.DataFrame()
             constant = table.loc[table.index.difference(frame.columns), column]
             constant = pd.to_numeric(constant, errors="coerce")
             place = f"{where}: {name}.{column}"
-            if column in finite:
-                bad = constant.index[constant.isna()].tolist()
-                bad += frame.columns[frame.isna().any()].tolist()
-                if bad:
-                    hours = int(frame.isna().sum().sum())
-                    detail = f" ({hours} values of the time series)" if hours else ""
-                    yield Fault(place, f"NaN for {name_list(bad)}{detail}", "give a number")
-            if column in positive:
-                bad = constant.index[constant < 0].tolist()
-                bad += frame.columns[(frame < 0).any()].tolist()
-                if bad:
-                    yield Fault(place, f"negative for {name_list(bad)}", "give a value >= 0")
+            bad = [*constant.index[constant.isna()], *frame.columns[frame.isna().any()]]
+            if bad:
+                hours = int(frame.isna().sum().sum())
+                detail = f" ({hours} values of the time series)" if hours else ""
+                yield Fault(place, f"NaN for {name_list(bad)}{detail}", "give a number")
+            endless = constant.abs() == _INF
+            bad = [*constant.index[endless], *frame.columns[(frame.abs() == _INF).any()]]
+            if bad and column not in _UNBOUNDED:
+                yield Fault(place, f"infinite for {name_list(bad)}", "give a finite number")
+            outside = (constant < low) | (constant > high)
+            bad = [*constant.index[outside]]
+            bad += frame.columns[((frame < low) | (frame > high)).any()].tolist()
+            if bad:
+                yield Fault(place, f"{_outside(low, high)} for {name_list(bad)}", "correct it")
     for name, columns in _OWN.items():
         table = static(n, name)
-        for column in [c for c in columns if c in table]:
+        for column, (low, high) in columns.items():
+            if column not in table:
+                continue
             values = pd.to_numeric(table[column], errors="coerce")
-            wrong = table.index[(values < 0) | (values.isna() & table[column].notna())].tolist()
-            if column == "units":
-                wrong += table.index[values == 0].tolist()
-            if wrong:
+            wrong = (values < low) | (values > high) | (values == _INF)
+            wrong |= values.isna() & table[column].replace("", np.nan).notna()
+            if wrong.any():
+                what = f"{_outside(low, high)} or no finite number"
                 yield Fault(
                     f"{where}: {name}.{column}",
-                    f"not a number above zero for {name_list(wrong)}"
-                    if column == "units"
-                    else f"not a number >= 0 for {name_list(wrong)}",
+                    f"{what} for {name_list(table.index[wrong])}",
                     "correct the values, or leave them empty for the default",
                 )
     if not n.generators.empty:
@@ -136,6 +166,12 @@ def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
         )
 
 
+def _outside(low: float, high: float) -> str:
+    if high == _INF:
+        return "negative" if low == 0 else f"not above {0 if low < 1e-3 else low:g}"
+    return f"outside {low:g} .. {high:g}"
+
+
 def _names(n: pypsa.Network, market: Market, where: str) -> Iterator[Fault]:
     for name in ("generators", "storage_units"):
         carriers = static(n, name)["carrier"].fillna("").astype(str)
@@ -152,6 +188,15 @@ def _names(n: pypsa.Network, market: Market, where: str) -> Iterator[Fault]:
             if carrier not in used:
                 yield Fault(
                     f"market.yaml: carriers.{kind}",
+                    f"unknown carrier {carrier!r}",
+                    nearest(carrier, used),
+                )
+    groups = market.calibration.groups if market.calibration else {}
+    for fuel, members in groups.items():
+        for carrier in members:
+            if carrier not in used:
+                yield Fault(
+                    f"market.yaml: calibration.groups.{fuel}",
                     f"unknown carrier {carrier!r}",
                     nearest(carrier, used),
                 )
@@ -175,6 +220,25 @@ def _names(n: pypsa.Network, market: Market, where: str) -> Iterator[Fault]:
 
 def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
     """Name what a network may contain but powermkt does not clear."""
+    for name, usual in (("generators", 1), ("loads", -1), ("storage_units", 1), ("stores", 1)):
+        table = static(n, name)
+        turned = table.index[table["sign"] != usual]
+        if len(turned):
+            yield Fault(
+                f"{where}: {name}.sign",
+                f"not {usual} for {name_list(turned)}",
+                "give negative power instead of another sign",
+            )
+    if "wheeling_fee" in n.links:
+        fee = pd.to_numeric(n.links["wheeling_fee"], errors="coerce").fillna(0.0) > 0
+        backwards = (n.get_switchable_as_dense("Link", "p_min_pu") < 0).any()
+        both = n.links.index[fee & backwards.reindex(n.links.index, fill_value=False)]
+        if len(both):
+            yield Fault(
+                f"{where}: links.wheeling_fee",
+                f"on links that run both ways: {name_list(both)}",
+                "use two links, one for each direction, with p_min_pu >= 0",
+            )
     for name, nominal in (
         ("generators", "p_nom"),
         ("links", "p_nom"),

@@ -37,6 +37,8 @@ def build(case: Case, constrain: Sequence[Constrain]) -> Programme:
     committed = fleets(case).index
     for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
         n.generators.loc[committed, column] = np.nan
+        series = n.generators_t[column]
+        n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
     model = n.optimize.create_model(consistency_check=False, include_objective_constant=False)
     for rows in constrain:
         rows(model, case)
@@ -47,6 +49,7 @@ def clear(
     case: Case,
     programme: Programme,
     offers: Sequence[Adders],
+    ranking: Sequence[Adders],
     limits: Sequence[Limits],
     exposure: pd.Series,
     ranges: bool = False,
@@ -61,6 +64,8 @@ def clear(
         As built for it.
     offers : sequence of mapping
         By variable, what each rule adds to resource cost [money/MWh].
+    ranking : sequence of mapping
+        By variable, what decides dispatch beside offers and enters no price [money/MWh].
     limits : sequence of mapping
         By variable, lower and upper bounds [MW].
     exposure : Series [generator]
@@ -89,11 +94,14 @@ def clear(
         "emission": programme.spread({"Generator-p": emission}, weights),
         "exposure": programme.spread({"Generator-p": exposure}, weights),
     }
+    ranked = sum(
+        (programme.spread(part, weights) for part in ranking), start=np.zeros(len(programme.cost))
+    )
     lower, upper = programme.bounds(list(limits))
     label = next(iter(case.windows))
     try:
         point = programme.solve(
-            offered + programme.spread(_tie_break(case, programme), weights),
+            offered + ranked + programme.spread(_tie_break(case, programme), weights),
             lower,
             upper,
             objectives,
@@ -108,7 +116,7 @@ def clear(
         _refuse(case, label, shed, "load cannot be served in")
     outcome = _outcome(case, programme, point, output, shed, label)
     if ranges:
-        outcome.curtailment_range = _curtailment_range(case, programme, offered)
+        outcome.curtailment_range = _curtailment_range(case, programme, offered + ranked)
     return outcome
 
 
@@ -184,6 +192,7 @@ def _outcome(
         state_of_charge=values("StorageUnit-state_of_charge"),
         spill=values("StorageUnit-spill"),
         shed=shed,
+        excess=_slack(-output, _EXCESS),
         offer_price=prices("offer"),
         cost_price=prices("cost"),
         marginal_emission=prices("emission"),

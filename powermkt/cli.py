@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from powermkt.compare import (
     compare as compare_regimes,
 )
 from powermkt.errors import ClearingError, Fault, InputError, faults_of
+from powermkt.horizon import with_horizon
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
 from powermkt.plan import plan_schedule
@@ -69,7 +71,7 @@ class Study(pydantic.BaseModel):
     """A study file: what is varied."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    regimes: list[str | dict[str, Any]] | None = None
+    regimes: list[str | dict[str, Any]] | None = pydantic.Field(default=None, min_length=1)
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
@@ -102,15 +104,22 @@ def compare(
     case = _collect(faults, lambda: read(network))
     target = out or Path("results") / (case.name if case else network.stem)
     _collect(faults, lambda: check_target(target))
-    if faults or case is None:
+    prices = carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES
+    for item in regimes:
+        for price in prices:
+            _collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]
         if case is not None:
-            faults += [fault for item in regimes for fault in item.faults(case)]
+            faults += item.faults(case)
+    if case is not None:
+        found = case
+        _collect(faults, lambda: with_horizon(found, weeks or plan.weeks, year or plan.year))
+    if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     with _progress(quiet, f"clearing {case.name}") as progress:
         result = compare_regimes(
             case,
             regimes,
-            carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES,
+            prices,
             weeks=weeks or plan.weeks,
             year=year or plan.year,
             workers=workers,
@@ -171,7 +180,7 @@ def clear(
 def check(network: NetworkArgument) -> None:
     """Say everything that is wrong with a network; nothing is solved."""
     case = read(network)
-    typer.echo(repr(case))
+    typer.echo(repr(with_horizon(case)))
     for name in presets():
         lacking = as_regime(name).faults(case)
         typer.echo(f"{name}: " + ("ready" if not lacking else "; ".join(map(str, lacking))))
@@ -188,7 +197,8 @@ def plan(
     case = read(network)
     if out.suffix != ".nc":
         raise InputError([Fault(str(out), "is no .nc file", "name a file that ends in .nc")])
-    check_target(out.parent / ".none" if out.parent != Path() else Path(".none"))
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise InputError([Fault(str(out), "cannot be written", "name a file in a folder of yours")])
     with _progress(quiet, "planning") as progress:
         planned = plan_schedule(case, workers, progress)
     n = planned.network()

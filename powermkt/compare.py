@@ -21,8 +21,9 @@ from powermkt import passthrough
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import with_horizon
-from powermkt.metrics import simultaneous_storage
+from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
+from powermkt.rules import Coupled
 from powermkt.run import Progress, Run, clear_all
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -289,7 +290,12 @@ def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _burnt(run: Run) -> list[str]:
-    energy = simultaneous_storage(run.case, run.outcome)
-    if energy < 1.0:
-        return []
-    return [f"storage charged and discharged at once, losing {energy:,.0f} MWh"]
+    notes = []
+    if (energy := simultaneous_storage(run.case, run.outcome)) >= 1.0:
+        notes.append(f"storage charged and discharged at once, losing {energy:,.0f} MWh")
+    if (energy := circulation(run.case, run.outcome)) >= 1.0:
+        notes.append(f"lossy links carried {energy:,.0f} MWh both ways in the same hours")
+    lines = run.case.free_lines
+    if lines and not isinstance(run.regime.rules[1], Coupled):
+        notes.append(f"{len(lines)} lines between provinces follow no schedule")
+    return notes

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.errors import Fault, InputError
+from powermkt.errors import Fault, InputError, name_list
 
 WEEK = pd.Timedelta(days=7)
 
@@ -28,10 +28,33 @@ def with_horizon(case: Case, weeks: int | None = None, year: bool = False) -> Ca
     InputError
         If the snapshots cannot be cut into weeks.
     """
-    if year:
-        return every_week(case)
     weeks = case.market.weeks if weeks is None else weeks
-    return case if weeks is None else representative_weeks(case, weeks)
+    if not year and weeks is None:
+        return case
+    faults = _coupling(case)
+    if faults:
+        raise InputError(faults)
+    return every_week(case) if year else representative_weeks(case, weeks or 1)
+
+
+def _coupling(case: Case) -> list[Fault]:
+    """What couples the weeks of a horizon, so that clearing them apart would repeat it."""
+    n, found = case._n, []
+    if len(n.global_constraints):
+        found.append(("global_constraints", name_list(n.global_constraints.index)))
+    g = n.generators
+    sums = g.index[np.isfinite(g["e_sum_max"]) | np.isfinite(g["e_sum_min"])]
+    if len(sums):
+        found.append(("generators.e_sum_max, e_sum_min", name_list(sums)))
+    for table, cyclic in ((n.storage_units, "cyclic_state_of_charge"), (n.stores, "e_cyclic")):
+        open_ended = table.index[~table[cyclic].astype(bool)]
+        if len(open_ended):
+            found.append((cyclic, f"false for {name_list(open_ended)}"))
+    remedy = "clear all snapshots at once (no --weeks, no --year), or change it"
+    return [
+        Fault(f"{case.name}: {where}", f"{what}: would apply to each week anew", remedy)
+        for where, what in found
+    ]
 
 
 def every_week(case: Case) -> Case:
@@ -90,7 +113,10 @@ def typical_months(case: Case) -> Case:
     """Return a case of one whole week for every calendar month, chosen and scaled likewise."""
     index = _times(case)
     month = np.asarray(index.year * 12 + index.month)
-    return _typical_weeks(case, [np.flatnonzero(month == key) for key in np.unique(month)])
+    parts = [np.flatnonzero(month == key) for key in np.unique(month)]
+    per_week = int(WEEK / (index[1] - index[0]))
+    seasons = [part for part in parts if len(part) >= per_week]  # shorter ones are left out
+    return _typical_weeks(case, seasons or [np.arange(len(index))])
 
 
 def _typical_weeks(case: Case, seasons: list[np.ndarray]) -> Case:
@@ -104,7 +130,9 @@ def _typical_weeks(case: Case, seasons: list[np.ndarray]) -> Case:
     for season in seasons:
         rows = features[season]
         mean = rows.mean(axis=0)
-        starts = np.arange(0, len(season) - per_week + 1, per_day)
+        starts = np.arange(0, len(season) - per_week + 1)
+        midnight = index[season[starts]] == index[season[starts]].normalize()
+        starts = starts[midnight] if midnight.any() else starts[::per_day]
         sums = np.vstack([np.zeros(rows.shape[1]), rows.cumsum(axis=0)])
         deviation = (sums[starts + per_week] - sums[starts]) / per_week / np.maximum(mean, 1e-9) - 1
         start = int(starts[np.argmin((deviation**2).sum(axis=1))])
@@ -163,7 +191,7 @@ def _scaled(case: Case, windows: dict[str, pd.Index], members: dict[str, np.ndar
     series = [
         ("loads_t", "p_set", None),
         ("storage_units_t", "inflow", None),
-        ("generators_t", "p_max_pu", 1.0),
+        ("generators_t", "p_max_pu", 1.0),  # or what the series itself reaches
         ("generators_t", "p_min_pu", None),
     ]
     for table, attribute, ceiling in series:
@@ -181,17 +209,20 @@ def _scaled(case: Case, windows: dict[str, pd.Index], members: dict[str, np.ndar
     return case._with(n, windows)
 
 
-def scaled_to_mean(frame: pd.DataFrame, mean: pd.Series, ceiling: float | None) -> pd.DataFrame:
+def scaled_to_mean(
+    frame: pd.DataFrame, mean: pd.Series, ceiling: float | np.ndarray | None
+) -> pd.DataFrame:
     """Scale each column to a given mean, keeping values at or below `ceiling`.
 
     Parameters
     ----------
     frame : DataFrame [snapshot x name]
-        Values >= 0.
+        Power or power per capacity.
     mean : Series [name]
-        Means to reach; a column without any positive value is set to its mean throughout.
+        Means to reach; a column that no factor brings there (zero or negative mean) is shifted.
     ceiling : float or None
-        Values above are clipped and the remaining ones raised until the mean is met.
+        Values above it, and above the largest of their column, are clipped and the remaining ones
+        raised until the mean is met.
 
     Returns
     -------
@@ -199,11 +230,15 @@ def scaled_to_mean(frame: pd.DataFrame, mean: pd.Series, ceiling: float | None) 
     """
     values = frame.to_numpy(dtype=float, copy=True)
     goal = mean[frame.columns].to_numpy(dtype=float)
-    empty = values.sum(axis=0) <= 0
-    values[:, empty] = 1.0
+    if ceiling is not None:
+        ceiling = np.maximum(ceiling, values.max(axis=0))
+    # A series that a factor cannot bring to its mean (zero, or of changing sign) is shifted.
+    now = values.mean(axis=0)
+    shifted = (now <= 0) | (goal < 0)
+    values[:, shifted] += (goal - now)[shifted]
     for _ in range(50):
         now = values.mean(axis=0)
-        if np.allclose(now, goal, rtol=1e-12, atol=0):
+        if np.allclose(now[~shifted], goal[~shifted], rtol=1e-12, atol=0):
             break
         free = values < ceiling if ceiling is not None else np.ones_like(values, dtype=bool)
         fixed_sum = np.where(free, 0.0, values).sum(axis=0)
@@ -211,6 +246,7 @@ def scaled_to_mean(frame: pd.DataFrame, mean: pd.Series, ceiling: float | None) 
         factor = (goal * len(values) - fixed_sum) / np.where(free_sum > 0, free_sum, np.inf)
         # Scaling down must also reach the values that stand at the ceiling.
         factor = np.where(now > goal, goal / np.maximum(now, 1e-300), np.maximum(factor, 0.0))
+        factor = np.where(shifted, 1.0, factor)
         values = np.where(free | (now > goal), values * factor, values)
         if ceiling is not None:
             values = np.minimum(values, ceiling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 import yaml
@@ -67,7 +67,7 @@ class Quota(_Strict):
     """The annual plan of thermal units under equal shares."""
 
     band: float = pydantic.Field(default=0.03, ge=0, le=1, description="tolerance, share of H")
-    load_factor: dict[str, float] = pydantic.Field(
+    load_factor: dict[str, Annotated[float, pydantic.Field(ge=0, le=1)]] = pydantic.Field(
         default_factory=dict,
         description="planned load factor by province; found by least cost if absent",
     )
@@ -100,7 +100,7 @@ class Calibration(_Strict):
 class Market(_Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
-    name: str = ""
+    name: str = pydantic.Field(default="", pattern=r"^[^/\\.][^/\\]*$|^$")
     currency: str = "money"
     price_year: int | None = None
     carriers: Carriers = Carriers()

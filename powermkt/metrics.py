@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
@@ -31,10 +32,13 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "money",
         "receipts of generators and storage less resource cost less net carbon payments",
     ),
-    "congestion_rent": ("money", "merchandising surplus of links and lines after wheeling fees"),
+    "congestion_rent": (
+        "money",
+        "merchandising surplus of branches less wheeling fees and own cost",
+    ),
     "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
-    "reserve_cost": ("money", "payments for reserve products"),
-    "uplift": ("money", "make-whole payments"),
+    "reserve_cost": ("money", "payments for reserve products (no rule has any yet)"),
+    "uplift": ("money", "make-whole payments (no rule pays any yet)"),
     "load_shed_mwh": ("MWh", "unserved load"),
 }
 
@@ -124,7 +128,8 @@ def summary(
             "retail_price": retail / energy,
             "consumer_payment": -net.reindex(case.loads.index).fillna(0.0).sum(),
             "producer_surplus": net.reindex(owners).fillna(0.0).sum() - plant_cost,
-            "congestion_rent": _amount(entries, "congestion rent"),
+            "congestion_rent": _amount(entries, "congestion rent")
+            - (_branch_cost(case, outcome) if "congestion rent" in set(entries["product"]) else 0),
             "carbon_revenue": _amount(entries, "carbon allowances")
             - _amount(entries, "free allocation"),
             "reserve_cost": _amount(entries, "reserve"),
@@ -169,6 +174,23 @@ def generation(case: Case, outcome: Outcome) -> pd.DataFrame:
     result = both.groupby(["province", "carrier"], as_index=False).sum()
     result["utilisation_h"] = rate(result["generation_mwh"], result["capacity_mw"])
     return result
+
+
+def circulation(case: Case, outcome: Outcome) -> float:
+    """Energy that goes both ways between two buses in the same hour, lossy links only [MWh].
+
+    With negative weights on curtailment it pays to burn energy in losses; it must be seen.
+    """
+    links = case._n.links
+    lossy = links.index[case.dense("Link", "efficiency").mean().to_numpy() < 1]
+    forward = outcome.flows[lossy].clip(lower=0.0).T
+    by_pair = forward.groupby([links.loc[lossy, "bus0"], links.loc[lossy, "bus1"]]).sum()
+    total = 0.0
+    for a, b in by_pair.index:
+        if a < b and (b, a) in by_pair.index:
+            both = np.minimum(by_pair.loc[(a, b)], by_pair.loc[(b, a)])
+            total += float((both * case.weights).sum())
+    return total
 
 
 def simultaneous_storage(case: Case, outcome: Outcome) -> float:

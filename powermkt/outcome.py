@@ -26,6 +26,8 @@ class Outcome:
     state_of_charge : DataFrame [snapshot x storage unit], MWh
     spill : DataFrame [snapshot x storage unit], MW
     shed : DataFrame [snapshot x bus], MW
+    excess : DataFrame [snapshot x bus], MW
+        Generation nobody can use, where its price is declared.
     offer_price : DataFrame [snapshot x bus]
         Marginal value at offers, the LMP of a market [money/MWh].
     cost_price : DataFrame [snapshot x bus]
@@ -51,6 +53,7 @@ class Outcome:
     state_of_charge: pd.DataFrame
     spill: pd.DataFrame
     shed: pd.DataFrame
+    excess: pd.DataFrame
     offer_price: pd.DataFrame
     cost_price: pd.DataFrame
     marginal_emission: pd.DataFrame
@@ -67,9 +70,11 @@ class Outcome:
         """Load served, [snapshot x load] in MW; what is shed at a bus is shared pro rata."""
         load = case.dense("Load", "p_set")
         bus = case.loads["bus"]
-        at_bus = load.T.groupby(bus).sum().T
-        share = (self.shed.reindex(columns=at_bus.columns, fill_value=0.0) / at_bus).fillna(0.0)
-        return load * (1 - share[bus].set_axis(load.columns, axis="columns"))
+        positive = load.clip(lower=0.0)  # a negative load is generation: it is not shed
+        at_bus = positive.T.groupby(bus).sum().T
+        shed = self.shed.reindex(columns=at_bus.columns, fill_value=0.0)
+        share = (shed / at_bus.where(at_bus > 0)).fillna(0.0)
+        return load - positive * share[bus].set_axis(load.columns, axis="columns")
 
 
 def join(parts: list[Outcome]) -> Outcome:

@@ -74,6 +74,8 @@ def schedule_from(table: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
             continue
         one_window = wide.index.tolist() == [0]
         months = [0] * len(snapshots) if one_window else pd.DatetimeIndex(snapshots).month
+        # A month too short to be planned takes the nearest one.
+        wide = wide.sort_index().reindex(pd.Index(sorted({*months, *wide.index})), method="nearest")
         parts.append(wide.loc[months].set_axis(snapshots, axis="index"))
     return pd.concat(parts).reindex(index)
 

@@ -129,6 +129,8 @@ class Programme:
                 at = self.variables[name]
                 for value, target, pick in ((low, lower, np.maximum), (high, upper, np.minimum)):
                     part = at[value.columns if isinstance(value, pd.DataFrame) else value.index]
+                    if np.isnan(_aligned(value, part, np.nan)).any():
+                        raise ClearingError(f"a limit on {name} lacks values")
                     column = part.to_numpy()
                     target[column] = pick(target[column], _aligned(value, part))
         return lower, upper
@@ -370,17 +372,20 @@ def _frame(labels: xr.DataArray) -> pd.DataFrame:
     return pd.DataFrame(np.atleast_2d(values), index=[""], columns=coords[0] if coords else [""])
 
 
-def _aligned(value: pd.DataFrame | pd.Series | float, at: pd.DataFrame) -> np.ndarray:
-    """Align a value to [snapshot x name] positions by label; absent names are zero adders."""
+def _aligned(
+    value: pd.DataFrame | pd.Series | float, at: pd.DataFrame, absent: float = 0.0
+) -> np.ndarray:
+    """Align a value to [snapshot x name] positions by label; absent names add nothing."""
     if isinstance(value, pd.DataFrame):
         unknown = value.columns.difference(at.columns)
         if len(unknown):
             raise KeyError(f"no such components: {name_list(unknown)}")
-        return value.reindex(index=at.index, columns=at.columns).fillna(0.0).to_numpy(dtype=float)
+        full = value.reindex(index=at.index, columns=at.columns)
+        return full.fillna(absent).to_numpy(dtype=float)
     if isinstance(value, pd.Series):
         unknown = value.index.difference(at.columns)
         if len(unknown):
             raise KeyError(f"no such components: {name_list(unknown)}")
-        row = value.reindex(at.columns).fillna(0.0).to_numpy(dtype=float)
+        row = value.reindex(at.columns).fillna(absent).to_numpy(dtype=float)
         return np.broadcast_to(row, at.shape)
     return np.full(at.shape, float(value))

@@ -10,7 +10,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.case import Case
-from powermkt.errors import Fault, InputError, name_list
+from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.market import Market, read_market
 
 
@@ -127,6 +127,16 @@ def _csv_faults(folder: Path) -> list[Fault]:
         except (OSError, ValueError, IndexError) as error:
             faults.append(Fault(str(item), f"cannot be read ({error})", "check the file"))
             continue
+        component = item.stem.partition("-")[0]
+        static = folder / f"{component}.csv"
+        if static.is_file():
+            names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
+            columns = pd.read_csv(item, nrows=0).columns[1:]
+            faults += [
+                Fault(str(item), f"column {name!r} is none of {component}", nearest(name, names))
+                for name in columns
+                if name not in names
+            ]
         # PyPSA itself writes positions instead of times.
         if times != axis and times != [str(i) for i in range(len(axis))]:
             faults.append(

@@ -53,8 +53,17 @@ class Regime:
                         f"state exactly one; there are {', '.join(_names(role))}",
                     )
                 )
+        if sum(rule.role == "carbon" for rule in self.rules) > 1:
+            faults.append(
+                Fault(f"regime {self.name!r}", "more than one rule of carbon", "state one")
+            )
         if faults:
             raise InputError(faults)
+
+    @property
+    def carbon_price(self) -> float:
+        """Price that the carbon rule states, 0 without one [money/t]."""
+        return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
 
     @property
     def pricing(self) -> PricingRule:
@@ -127,7 +136,7 @@ class Regime:
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def regime(value: str | Path | Regime | dict[str, Any]) -> Regime:
+def regime(value: str | Path | Regime | dict[str, Any], _parents: tuple[Path, ...] = ()) -> Regime:
     """Return a regime from a preset's name, a YAML path, a mapping, or a regime itself.
 
     Raises
@@ -138,16 +147,19 @@ def regime(value: str | Path | Regime | dict[str, Any]) -> Regime:
     if isinstance(value, Regime):
         return value
     if isinstance(value, dict):
-        return _from_mapping(value, "regime", Path("."))
+        return _from_mapping(value, "regime", Path("."), _parents)
     text = str(value)
     if text in presets():
         source = resources.files("powermkt") / "presets" / f"{text}.yaml"
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
-        return _from_mapping({"name": text, **content}, f"preset {text}", Path("."))
+        return _from_mapping({"name": text, **content}, f"preset {text}", Path("."), _parents)
     path = Path(text)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         content = load_yaml(path)
-        return _from_mapping({"name": path.stem, **content}, str(path), path.parent)
+        if path.resolve() in _parents:
+            raise InputError([Fault(f"{path}: extends", "extends itself", "name another regime")])
+        parents = (*_parents, path.resolve())
+        return _from_mapping({"name": path.stem, **content}, str(path), path.parent, parents)
     raise InputError([Fault(f"regime {text!r}", "unknown regime", nearest(text, presets()))])
 
 
@@ -158,7 +170,9 @@ def presets() -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
-def _from_mapping(content: dict[str, Any], where: str, folder: Path) -> Regime:
+def _from_mapping(
+    content: dict[str, Any], where: str, folder: Path, parents: tuple[Path, ...]
+) -> Regime:
     faults = [
         Fault(f"{where}: {key}", f"unknown key {key!r}", nearest(key, _KEYS))
         for key in content
@@ -167,7 +181,7 @@ def _from_mapping(content: dict[str, Any], where: str, folder: Path) -> Regime:
     inherited: dict[str, list[Rule]] = {}
     if (base := content.get("extends")) is not None:
         in_folder = folder / str(base)
-        parent = regime(in_folder if in_folder.is_file() else str(base))
+        parent = regime(in_folder if in_folder.is_file() else str(base), parents)
         for rule in parent.rules:
             inherited.setdefault(rule.role, []).append(rule)
     rules: list[Rule] = []

@@ -21,6 +21,7 @@ from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.rules import Cleared, Prices
+from powermkt.rules.pricing import ports
 
 Progress = Callable[[int, int, str], None]
 
@@ -139,7 +140,9 @@ class Run:
         n.stores_t["p"] = out.storage[stores]
         sent = out.flows[n.links.index]
         n.links_t["p0"] = sent
-        n.links_t["p1"] = -sent * self.case.dense("Link", "efficiency")
+        for port in ports(n):
+            factor = self.case.dense("Link", "efficiency" if port == "1" else f"efficiency{port}")
+            n.links_t[f"p{port}"] = -sent * factor
         for table, series in ((n.lines, n.lines_t), (n.transformers, n.transformers_t)):
             series["p0"] = out.flows[table.index]
             series["p1"] = -out.flows[table.index]
@@ -149,7 +152,7 @@ class Run:
 def clear(
     case: Case,
     regime: str | Path | Regime,
-    carbon_price: float = 0.0,
+    carbon_price: float | None = None,
     *,
     weeks: int | None = None,
     year: bool = False,
@@ -163,8 +166,8 @@ def clear(
     case : Case
     regime : str, Path or Regime
         A preset's name, a YAML file, or a regime.
-    carbon_price : float, default 0
-        [money/t].
+    carbon_price : float, optional
+        [money/t]; default: what the regime's carbon rule states, in the presets 0.
     weeks : int, optional
         Clear this many representative weeks; default as the network's market file says, and all
         snapshots in one programme where it says nothing.
@@ -192,7 +195,7 @@ def clear(
 
 def clear_all(
     case: Case,
-    cells: Sequence[tuple[str | Path | Regime, float]],
+    cells: Sequence[tuple[str | Path | Regime, float | None]],
     workers: int | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
@@ -214,7 +217,8 @@ def clear_all(
     -------
     list of Run, one a cell
     """
-    regimes = [(regime(name).at(price), float(price)) for name, price in cells]
+    chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
+    regimes = [(item, item.carbon_price) for item in chosen]
     faults = {str(fault): fault for item, _ in regimes for fault in item.faults(case)}
     if faults:
         raise InputError(faults.values())
@@ -268,6 +272,7 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
             case,
             programme,
             [rule.offer(case) for rule in item.rules],
+            [rule.rank_by(case) for rule in item.rules],
             [rule.limit(case) for rule in item.rules],
             item.exposure(case),
             ranges,

@@ -49,8 +49,8 @@ def test_all_faults_at_once() -> None:
 @pytest.mark.parametrize(
     ("column", "value", "word"),
     [
-        ("units", 0.0, "above zero"),
-        ("emission_rate", -0.1, ">= 0"),
+        ("units", 0.0, "not above 0"),
+        ("emission_rate", -0.1, "negative"),
         ("committable", True, "min_stable_pu"),
         ("p_nom_extendable", True, "fix"),
         ("marginal_cost_quadratic", 0.1, "steps"),

@@ -81,7 +81,8 @@ def test_contract_price_in_its_band_and_who_bears_it() -> None:
     """394.9 x 1.165 = 460.06, carbon 0.95 x 60 = 57: 517.06, clipped to 473.88.
 
     Before the carbon price the contract stands at 460.06: of 57, industry sees 13.82 (24.2 %),
-    energy-intensive users all, homes nothing.
+    energy-intensive users all, homes nothing. Energy-intensive users take 20 of 150 MWh, and for
+    that share coal is paid 517.06.
     """
     rule = pm.rules.GuaranteedPurchase(band=0.2, premium=0.165)
     carbon = pm.rules.CarbonPrice(allocation="auction", offered=False)
@@ -89,7 +90,9 @@ def test_contract_price_in_its_band_and_who_bears_it() -> None:
     case = coal_only()
     free, priced = (pm.clear(case, regime, tau) for tau in (0.0, 60.0))
     paid = priced.ledger.set_index(["payee", "product"])["price"]
-    assert paid["coal", "energy"] == pytest.approx(1.2 * 394.9)
+    uncapped = 1.165 * 394.9 + 57
+    expected = (130 * 1.2 * 394.9 + 20 * uncapped) / 150
+    assert paid["coal", "energy"] == pytest.approx(expected)
     change = (priced.announced.retail - free.announced.retail).iloc[0]
     industry = 1.2 * 394.9 - 1.165 * 394.9
     assert change["load"] == pytest.approx(industry)

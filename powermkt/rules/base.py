@@ -20,6 +20,7 @@ Role = Literal["dispatch", "trade", "pricing", "carbon"]
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"
 TRANSMISSION = "transmission owner"
+EXCESS = "excess generation"
 CARBON_FUND = "carbon fund"
 
 
@@ -64,8 +65,9 @@ class Rule(pydantic.BaseModel):
     """One rule of a regime: a frozen value with up to four things to say.
 
     A subclass implements the hooks it needs: `offer` (objective), `limit` (bounds), `constrain`
-    (rows) and `settle` (payments). Offers and limits change numbers only; `constrain` alone
-    changes the structure of the programme.
+    (rows) and `settle` (payments). What only ranks units and is nobody's offer goes to `rank_by`:
+    it decides dispatch and enters no price. Offers and limits change numbers only; `constrain`
+    alone changes the structure of the programme.
     """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -78,6 +80,10 @@ class Rule(pydantic.BaseModel):
 
     def offer(self, case: Case) -> Adders:
         """Return, by variable, what is added to resource cost [money/MWh]."""
+        return {}
+
+    def rank_by(self, case: Case) -> Adders:
+        """Return, by variable, weights that rank units without being offers [money/MWh]."""
         return {}
 
     def limit(self, case: Case) -> Limits:

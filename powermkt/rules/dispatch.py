@@ -74,14 +74,27 @@ class PriorityOrder(DispatchRule):
     def faults(self, case: Case) -> list[Fault]:
         """Name carriers that the case does not have."""
         known = {*case.generators["carrier"], *case.storage_units["carrier"]}
-        return [
+        excess = case.market.price_of_excess
+        low = (
+            []
+            if excess is None or excess > self.weight
+            else [
+                Fault(
+                    "market.yaml: price_of_excess",
+                    f"{excess:g} is not above the weight {self.weight:g} of PriorityOrder: energy "
+                    "would be generated to be thrown away",
+                    "raise it, or leave it out",
+                )
+            ]
+        )
+        return low + [
             Fault("PriorityOrder.classes", f"unknown carrier {name!r}", nearest(name, known))
             for members in self.classes or []
             for name in members
             if name not in known
         ]
 
-    def offer(self, case: Case) -> Adders:
+    def rank_by(self, case: Case) -> Adders:
         """Return class weights and, for quota units, the difference of rank and cost."""
         classes = self.classes or [case.carriers.renewable]
         weight = {
@@ -113,6 +126,8 @@ def _rank_adder(case: Case) -> pd.Series:
     cost = case.dense("Generator", "marginal_cost").mean()[table.index]
     quota = table["carrier"].isin(case.carriers.quota or []) & (table["emission_rate"] > 0)
     members = table[quota]
+    if members.empty:
+        return pd.Series(0.0, index=table.index)
     capacity = members["p_nom"]
     mean_cost = (cost[quota] * capacity).groupby(members["province"]).sum()
     mean_rate = (members["emission_rate"] * capacity).groupby(members["province"]).sum()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import pandas as pd
 import pydantic
+import pypsa
 
 from powermkt.case import Case
 from powermkt.ledger import Ledger
 from powermkt.rules.base import (
+    EXCESS,
     MARKET,
     TRANSMISSION,
     Cleared,
@@ -80,8 +83,9 @@ class GuaranteedPurchase(BenchmarkTariff):
     The contract price of a quota (coal) unit with tariff P is P (1 + premium) plus the carbon
     cost per MWh of its province's quota units, clipped to P (1 - band) .. P (1 + band). Users of
     class industrial_commercial bear the change of the contract price against P times the share
-    of quota energy in their province; energy_intensive users the same without the band;
-    residential_agricultural users nothing.
+    of quota energy in their province; energy_intensive users the same without the upper end of the
+    band, and quota units receive that price for these users' share of the province's load;
+    residential_agricultural users nothing, the grid company bears it.
 
     Parameters
     ----------
@@ -98,14 +102,16 @@ class GuaranteedPurchase(BenchmarkTariff):
         """Contract price for quota units, tariff for all others [money/MWh]."""
         table = cleared.case.generators
         quota = table["carrier"].isin(cleared.case.carriers.quota or [])
-        return table["tariff"].where(~quota, self._contract(cleared, clipped=True))
+        free = table["province"].map(_energy_intensive_share(cleared)).fillna(0.0)
+        price = (1 - free) * self._contract(cleared, True) + free * self._contract(cleared, False)
+        return table["tariff"].where(~quota, price)
 
     def _contract(self, cleared: Cleared, clipped: bool) -> pd.Series:
         table = cleared.case.generators
         adder = table["province"].map(self._carbon_cost(cleared)).fillna(0.0)
         price = table["tariff"] * (1 + self.premium) + adder
         low, high = table["tariff"] * (1 - self.band), table["tariff"] * (1 + self.band)
-        return price.clip(low, high) if clipped else price
+        return price.clip(low, high) if clipped else price.clip(lower=low)
 
     def _carbon_cost(self, cleared: Cleared) -> pd.Series:
         """Mean carbon cost per MWh of the quota units of each province [money/MWh]."""
@@ -154,6 +160,12 @@ class LocationalPrice(PricingRule):
     cap: float | None = None
     floor: float | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> LocationalPrice:
+        if self.cap is not None and self.floor is not None and self.cap < self.floor:
+            raise ValueError(f"cap {self.cap:g} is below floor {self.floor:g}")
+        return self
+
     def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Price at which each bus settles, [snapshot x bus]."""
         lmp = cleared.outcome.offer_price
@@ -189,6 +201,8 @@ class LocationalPrice(PricingRule):
             payer, payee = (names, MARKET) if pays else (MARKET, names)
             price = _at(nodal, table["bus"])
             ledger.pay("energy", payer, payee, quantity[table.index], price)
+        excess = outcome.excess
+        ledger.pay("excess energy", EXCESS, MARKET, excess, nodal[excess.columns])
         company = case.loads["province"].map(grid_company)
         charge = case.loads["network_charge"]
         ledger.pay("network charge", _same(case.loads), company, served, charge)
@@ -202,7 +216,7 @@ def _settle_network(ledger: Ledger, cleared: Cleared, nodal: pd.DataFrame) -> No
     names = _same(n.links)
     sent = flows[n.links.index]
     value = _at(nodal, n.links["bus0"]) * -1.0
-    for port in [c.removeprefix("bus") for c in n.links if c.startswith("bus") and c != "bus0"]:
+    for port in ports(n):
         attribute = "efficiency" if port == "1" else f"efficiency{port}"
         bus = n.links[f"bus{port}"].replace("", pd.NA).dropna()
         part = case.dense("Link", attribute)[bus.index] * _at(nodal, bus)
@@ -218,12 +232,40 @@ def _settle_network(ledger: Ledger, cleared: Cleared, nodal: pd.DataFrame) -> No
 
 def _settle_corridors(ledger: Ledger, cleared: Cleared, price: pd.Series) -> None:
     """Settle exchange between grid companies at the sender's price plus the wheeling fee."""
-    corridors = cleared.case.corridors
-    flow = cleared.outcome.flows[corridors.index]
-    sender = corridors["province0"].map(grid_company)
+    case, n = cleared.case, cleared.case._n
+    for table in (n.links, n.lines, n.transformers):
+        ends = pd.DataFrame({end: table[end].map(case.provinces) for end in ("bus0", "bus1")})
+        ends = ends[ends["bus0"] != ends["bus1"]]
+        flow = cleared.outcome.flows[ends.index]
+        for seller, buyer, sent in (
+            ("bus0", "bus1", flow.clip(lower=0.0)),
+            ("bus1", "bus0", (-flow).clip(lower=0.0)),
+        ):
+            ledger.pay(
+                "interprovincial energy",
+                ends[buyer].map(grid_company),
+                ends[seller].map(grid_company),
+                sent,
+                ends[seller].map(price),
+            )
+    corridors = case.corridors
     receiver = corridors["province1"].map(grid_company)
-    ledger.pay("interprovincial energy", receiver, sender, flow, corridors["province0"].map(price))
-    ledger.pay("wheeling", receiver, TRANSMISSION, flow.abs(), corridors["wheeling_fee"])
+    sent = cleared.outcome.flows[corridors.index]
+    ledger.pay("wheeling", receiver, TRANSMISSION, sent, corridors["wheeling_fee"])
+
+
+def ports(n: pypsa.Network) -> list[str]:
+    """Numbers of the ports of links beyond bus0: "1", "2", ..."""
+    return [c.removeprefix("bus") for c in n.links if re.fullmatch(r"bus[1-9]\d*", c)]
+
+
+def _energy_intensive_share(cleared: Cleared) -> pd.Series:
+    """Share of energy-intensive users in the load of each province [1]."""
+    loads = cleared.case.loads
+    served = cleared.outcome.served(cleared.case).mul(cleared.case.weights, axis="index").sum()
+    total = served.groupby(loads["province"]).sum()
+    free = served.where(loads["user_class"] == "energy_intensive", 0.0)
+    return (free.groupby(loads["province"]).sum() / total.where(total > 0)).fillna(0.0)
 
 
 def load_weighted(prices: pd.DataFrame, case: Case, group: pd.Series) -> pd.DataFrame:
