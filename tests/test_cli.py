@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import NETWORKS
-
-from networks import one_bus
+from toys import one_bus
 
 TWO = str(NETWORKS / "two_province")
 

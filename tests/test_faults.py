@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pypsa
 import pytest
+from toys import one_bus, random_network
 
 import powermkt as pm
-from networks import one_bus, random_network
 
 
 def faults(action: object, *args: object) -> list[str]:

@@ -7,9 +7,9 @@ import pypsa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import random_network
 
 import powermkt as pm
-from networks import random_network
 
 
 def plain(seed: int) -> pypsa.Network:

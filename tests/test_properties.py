@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import random_network, weigh
 
 import powermkt as pm
-from networks import random_network, weigh
 from powermkt.ledger import balances
 from powermkt.rules import (
     BenchmarkTariff,

@@ -7,9 +7,9 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
+from toys import one_bus, random_network, weigh
 
 import powermkt as pm
-from networks import one_bus, random_network, weigh
 from powermkt.rules import RULES, Rule
 
 DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}

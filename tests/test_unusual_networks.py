@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 import pytest
-from networks import one_bus, random_network, weigh
+from toys import one_bus, random_network, weigh
 
 import powermkt as pm
 from powermkt.ledger import balances
