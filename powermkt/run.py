@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -266,7 +267,10 @@ def clear_all(
 
 def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
     """Clear one window under regimes of one structure, each from the basis of the last."""
-    programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
+    with warnings.catch_warnings():
+        # PyPSA announces its next string type at every copy, in every process.
+        warnings.simplefilter("ignore", FutureWarning)
+        programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
     return [
         clearing.clear(
             case,
