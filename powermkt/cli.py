@@ -302,6 +302,10 @@ def _report(result: Comparison) -> Iterator[Table | str]:
             f"{row['consumer_payment'] / scale:,.1f}",
         )  # fmt: skip
     yield table
+    for column, what in (("load_shed_mwh", "unserved load"), ("excess_mwh", "excess generation")):
+        amount = float(result.table[column].max())
+        if amount > 1:
+            yield f"{what}: up to {amount:,.0f} MWh in a run"
     if len(result.pass_through):
         yield _pass_through_table(result.pass_through)
     if result.calibration is not None:

@@ -16,8 +16,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "carbon_price": ("money/t", "carbon price tau"),
     "cost": (
         "money",
-        "resource cost: fuel, operation, starts, unserved load at its declared value; no carbon "
-        "payments, no fees",
+        "resource cost: fuel, operation, starts, unserved load and excess at declared values; no "
+        "carbon payments, no fees",
     ),
     "emissions_t": ("t", "direct CO2 emissions of generation"),
     "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
@@ -40,6 +40,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "reserve_cost": ("money", "payments for reserve products (no rule has any yet)"),
     "uplift": ("money", "make-whole payments (no rule pays any yet)"),
     "load_shed_mwh": ("MWh", "unserved load"),
+    "excess_mwh": (
+        "MWh",
+        "generation nobody could use, where its price is declared; no curtailment",
+    ),
 }
 
 
@@ -112,7 +116,9 @@ def summary(
     shed = outcome.shed.mul(case.weights, axis="index").to_numpy().sum()
     owners = [*case.generators.index, *case.storage_units.index, *case._n.stores.index]
     shed_value = (case.market.value_of_lost_load or 0.0) * shed
-    plant_cost = outcome.cost - shed_value - _branch_cost(case, outcome)
+    excess = outcome.excess.mul(case.weights, axis="index").to_numpy().sum()
+    excess_value = (case.market.price_of_excess or 0.0) * excess
+    plant_cost = outcome.cost - shed_value - excess_value - _branch_cost(case, outcome)
     return pd.Series(
         {
             "regime": regime,
@@ -135,6 +141,7 @@ def summary(
             "reserve_cost": _amount(entries, "reserve"),
             "uplift": _amount(entries, "uplift"),
             "load_shed_mwh": shed,
+            "excess_mwh": excess,
         }
     )
 
