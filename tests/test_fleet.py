@@ -46,6 +46,12 @@ def test_starts_are_paid() -> None:
     assert run.outcome.commitment_cost["coal"] == pytest.approx(800)
 
 
+def test_starts_fall_in_the_hour_of_the_rise() -> None:
+    """Online 40, 40, 80, 60 or more: 40 MW start in the third hour and none in another."""
+    run = pm.clear(pm.Case(fleet([20.0, 20.0, 80.0, 60.0], start_up_cost=500.0)), "full_market")
+    assert run.outcome.started["coal"].tolist() == pytest.approx([0, 0, 40, 0], abs=1e-6)
+
+
 def test_dear_starts_leave_the_peak_to_oil() -> None:
     """At 60 money/MW a start saves 40: online stays 40. Cost 20 x 10 + 40 x 10 + 40 x 50."""
     run = pm.clear(pm.Case(fleet([20.0, 80.0], start_up_cost=1_500.0)), "full_market")

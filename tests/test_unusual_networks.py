@@ -140,13 +140,14 @@ def test_wheeling_fee_on_a_link_that_runs_both_ways_is_refused() -> None:
 
 
 def two_buses(branch: str) -> pypsa.Network:
-    """A sends 30 MW to B, where nothing else is; the branch points the other way."""
+    """A sends 20 MW to B, where 10 MW must run; the branch points the other way."""
     n = one_bus([20.0, 20.0])
     n.remove("Generator", ["gas", "wind"])
     n.add("Bus", "B", carrier="AC")
     n.add("Load", "b load", bus="B", p_set=30.0)
     n.add("Generator", "b", bus="B", p_nom=100, marginal_cost=900, carrier="gas", tariff=600.0)
     n.generators["tariff"] = [400.0, 600.0]
+    n.generators["p_min_pu"] = [0.0, 0.1]
     n.generators["emission_rate"] = 0.5
     n.generators["benchmark"] = 0.5
     if branch == "Link":
@@ -158,12 +159,12 @@ def two_buses(branch: str) -> pypsa.Network:
 
 @pytest.mark.parametrize("branch", ["Link", "Line"])
 def test_exchange_under_tariffs_is_paid_to_the_sender(branch: str) -> None:
-    """30 MW for two hours from A at A's tariff of 400: 24,000 from B's grid company to A's."""
+    """20 MW for two hours from A at A's tariff of 400, not B's of 600: 16,000 to A's company."""
     regime = pm.Regime("r", (MeritOrder(), Coupled(), BenchmarkTariff()))
     ledger = pm.clear(pm.Case(two_buses(branch)), regime).ledger
     rows = ledger[ledger["product"] == "interprovincial energy"]
     assert rows[["payer", "payee", "quantity", "price"]].to_numpy().tolist() == [
-        ["grid company B", "grid company A", 60.0, 400.0]
+        ["grid company B", "grid company A", 40.0, 400.0]
     ]
 
 
