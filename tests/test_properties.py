@@ -127,6 +127,12 @@ def test_lump_sum_moves_profits_only(seed: int, allocation: str) -> None:
     ]  # fmt: skip
     pd.testing.assert_frame_equal(runs[0].dispatch, runs[1].dispatch, check_exact=True)
     pd.testing.assert_frame_equal(runs[0].prices, runs[1].prices, check_exact=True)
+    # Half the capacity at the emission rate, all hours: what is given is what profits gain.
+    table = case.generators
+    given_t = (0.5 * table["p_nom"] * table["emission_rate"]).sum() * case.weights.sum()
+    gain = runs[1].summary()["producer_surplus"] - runs[0].summary()["producer_surplus"]
+    expected = 60.0 * given_t if allocation == "lump_sum" else 0.0
+    assert gain == pytest.approx(expected, rel=1e-9, abs=1e-3)
 
 
 @given(SEEDS)
