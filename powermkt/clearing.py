@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+from powermkt import fleet
 from powermkt.case import Case
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets, starts_per_event
@@ -25,7 +26,11 @@ _SLACK_TOLERANCE_MW = 1e-3
 
 # Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
 # curtailed first; storage that moves nothing stays still. Never part of a cost or a price.
-_TIE_STEP = 2e-4
+_TIE_STEP = 1e-3
+
+# Below that order, a cost of its own for each variable and hour makes a canonical optimum the only
+# one (see `programme`), money/MWh. The seed is part of the declaration.
+_GENERIC, _SEED = 1e-4, 2022
 
 Constrain = Callable[[linopy.Model, Case], None]
 
@@ -42,7 +47,7 @@ def build(case: Case, constrain: Sequence[Constrain]) -> Programme:
     model = n.optimize.create_model(consistency_check=False, include_objective_constant=False)
     for rows in constrain:
         rows(model, case)
-    return Programme(model)
+    return Programme(model, held=fleet.HELD)
 
 
 def clear(
@@ -53,6 +58,7 @@ def clear(
     limits: Sequence[Limits],
     exposure: pd.Series,
     ranges: bool = False,
+    canonical: bool = False,
 ) -> Outcome:
     """Clear a window under offers and limits.
 
@@ -72,6 +78,8 @@ def clear(
         Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
     ranges : bool, default False
         Also find the least and largest curtailment of each province and carrier over all optima.
+    canonical : bool, default False
+        Find the optimum that does not depend on what was solved before (`Programme.solve`).
 
     Returns
     -------
@@ -97,15 +105,14 @@ def clear(
     ranked = sum(
         (programme.spread(part, weights) for part in ranking), start=np.zeros(len(programme.cost))
     )
-    lower, upper = programme.bounds(list(limits))
+    lower, upper = programme.bounds(limits)
+    tie = programme.spread(_tie_break(case, programme), weights)
+    if canonical:
+        rng = np.random.default_rng(_SEED)
+        tie += rng.uniform(0.0, _GENERIC * float(weights.mean()), len(tie))
     label = next(iter(case.windows))
     try:
-        point = programme.solve(
-            offered + ranked + programme.spread(_tie_break(case, programme), weights),
-            lower,
-            upper,
-            objectives,
-        )
+        point = programme.solve(offered + ranked, lower, upper, objectives, tie, canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
@@ -116,11 +123,13 @@ def clear(
         _refuse(case, label, shed, "load cannot be served in")
     outcome = _outcome(case, programme, point, output, shed, label)
     if ranges:
-        outcome.curtailment_range = _curtailment_range(case, programme, offered + ranked)
+        outcome.curtailment_range = _curtailment_range(case, programme, point, offered + ranked)
     return outcome
 
 
-def _curtailment_range(case: Case, programme: Programme, offered: np.ndarray) -> pd.DataFrame:
+def _curtailment_range(
+    case: Case, programme: Programme, point: Point, offered: np.ndarray
+) -> pd.DataFrame:
     """Least and largest curtailment of each province and carrier over all optima [MWh]."""
     groups: dict[tuple[Hashable, ...], tuple[np.ndarray, float]] = {}
     available = case.availability.mul(case.weights, axis="index").sum()
@@ -137,7 +146,7 @@ def _curtailment_range(case: Case, programme: Programme, offered: np.ndarray) ->
             whole = float(available[group.index].sum()) if sign < 0 else 0.0
             before = groups.get(key, (0.0 * unused, 0.0))
             groups[key] = (before[0] + unused, before[1] + whole)
-    found = programme.ranges(offered, [vector for vector, _ in groups.values()])
+    found = programme.ranges(point, offered, [vector for vector, _ in groups.values()])
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
@@ -164,13 +173,15 @@ def _outcome(
             )
         return frame
 
+    def by_bus(vector: np.ndarray) -> pd.DataFrame:
+        found = programme.balance(vector)
+        missing = case.provinces.index.difference(found.columns)
+        if len(missing):
+            raise ClearingError(f"no nodal balance found for buses {missing.tolist()}")
+        return found[case.provinces.index]
+
     def prices(objective: str) -> pd.DataFrame:
-        duals = programme.balance_duals(point.row_duals[objective])
-        duals = duals.T.groupby(level=0).sum().T.reindex(columns=case.provinces.index)
-        if duals.isna().any().any():
-            missing = duals.columns[duals.isna().any()].tolist()
-            raise ClearingError(f"no nodal balance found for buses {missing}")
-        return duals.div(weights, axis="index")
+        return by_bus(point.row_duals[objective]).div(weights, axis="index")
 
     online, started = values("Fleet-online"), values("Fleet-start")
     table = case.generators
@@ -197,7 +208,9 @@ def _outcome(
         cost_price=prices("cost"),
         marginal_emission=prices("emission"),
         marginal_exposure=prices("exposure"),
+        price_unique=by_bus(point.unique),
         cost=float(programme.cost @ point.columns),
+        solver_seconds=point.seconds,
         notes=[f"{label}: {note}" for note in point.notes],
     )
 

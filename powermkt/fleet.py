@@ -23,6 +23,9 @@ import xarray as xr
 
 from powermkt.case import Case
 
+# Level, start and the rows between them: levels that may be held through a window.
+HELD = ("Fleet-online", "Fleet-start", "Fleet-start")
+
 Commitment = Literal["hourly", "fixed", "all"]
 
 

@@ -36,8 +36,13 @@ class Outcome:
         Emissions of one more MWh of load [t/MWh].
     marginal_exposure : DataFrame [snapshot x bus]
         Carbon exposure (emissions less output-based allocation) of one more MWh of load [t/MWh].
+    price_unique : DataFrame of bool [snapshot x bus]
+        Whether the marginal values are the same in every optimal basis. Where they are not (supply
+        and demand meet in a step), the one given is that of one more MWh.
     cost : float
         Resource cost of the horizon, unserved load at its declared value included [money].
+    solver_seconds : float
+        Time spent inside the solver [s].
     notes : list of str
         What the solver had to do beyond the usual, by window.
     curtailment_range : DataFrame [(province, carrier)], optional
@@ -58,7 +63,9 @@ class Outcome:
     cost_price: pd.DataFrame
     marginal_emission: pd.DataFrame
     marginal_exposure: pd.DataFrame
+    price_unique: pd.DataFrame
     cost: float
+    solver_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     curtailment_range: pd.DataFrame | None = None
 

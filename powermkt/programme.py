@@ -1,15 +1,16 @@
-"""The linear programme behind a linopy model: lean, patched with numbers, solved warm.
+"""The linear programme behind a linopy model: lean, patched with numbers, solved to one optimum.
 
 PyPSA writes every bound as a row. Rows with one variable are folded into bounds here, so that
-HiGHS, which does not presolve a warm start, re-solves a small programme.
+HiGHS, which does not presolve a warm start, re-solves a small programme; `lean` makes it smaller
+still, and `search` finds the optimum. Names lead to positions and back: offers and limits come in
+by variable, values and duals go out by variable and by constraint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import highspy
 import linopy
 import numpy as np
 import pandas as pd
@@ -17,17 +18,12 @@ import xarray as xr
 from scipy import sparse
 
 from powermkt.errors import ClearingError, name_list
+from powermkt.lean import Lean, Levels, usable_levels
+from powermkt.search import Search
+from powermkt.solver import Infeasible
 
 Adders = Mapping[str, pd.DataFrame | pd.Series | float]
 Limits = Mapping[str, tuple[pd.DataFrame | pd.Series, pd.DataFrame | pd.Series]]
-
-_OPTIONS = {
-    "output_flag": False,
-    "threads": 1,
-    "parallel": "off",
-    "solver": "simplex",
-}
-_TOLERANCE = 1e-7
 
 
 @dataclass
@@ -41,45 +37,53 @@ class Point:
     row_duals : dict of str to ndarray [row]
         For each objective asked for: change of that objective per unit of each row's right-hand
         side while the optimal basis stays.
+    unique : ndarray of bool [row]
+        Whether the dual of a row is the same in every optimal basis.
+    seconds : float
+        Time spent in HiGHS for this point [s].
     notes : list of str
         What the solver had to do beyond the usual.
     """
 
     columns: np.ndarray
     row_duals: dict[str, np.ndarray]
-    notes: list[str] = field(default_factory=list)
+    unique: np.ndarray
+    seconds: float
+    notes: list[str]
+    _objectives: Mapping[str, np.ndarray]
+    _bounds: tuple[np.ndarray, np.ndarray]
+    _lean: Lean
 
 
 class Programme:
-    """Arrays of one linopy model and a live HiGHS that keeps its basis between solves."""
+    """Arrays of one linopy model and a live HiGHS that keeps its basis between solves.
 
-    def __init__(self, model: linopy.Model) -> None:
+    Parameters
+    ----------
+    model : linopy.Model
+    held : tuple of str, optional
+        Names of a level variable, its start variable and the rows between them, where levels may
+        be held (`lean`).
+    """
+
+    def __init__(self, model: linopy.Model, held: tuple[str, str, str] | None = None) -> None:
         matrices = model.matrices
-        self.variables = {name: _frame(var.labels) for name, var in model.variables.items()}
-        position = np.full(int(matrices.vlabels.max()) + 1, -1)
-        position[matrices.vlabels] = np.arange(len(matrices.vlabels))
+        position = _positions(matrices.vlabels)
         self.variables = {
-            name: pd.DataFrame(
-                np.where(labels.to_numpy() >= 0, position[labels.to_numpy()], -1),
-                index=labels.index,
-                columns=labels.columns,
-            )
-            for name, labels in self.variables.items()
+            name: _at(position, _frame(variable.labels))
+            for name, variable in model.variables.items()
         }
         self.cost = np.asarray(matrices.c, dtype=float)
         matrix, sense, rhs = matrices.A.tocsr(), matrices.sense, matrices.b.astype(float)
         low = np.where(sense == "<", -np.inf, rhs)
         high = np.where(sense == ">", np.inf, rhs)
-        self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
-        row_of = np.full(int(matrices.clabels.max()) + 1, -1)
-        row_of[matrices.clabels] = self._row_position
-        self._constraint_labels = {
-            name: constraint.labels for name, constraint in model.constraints.items()
+        row = _positions(matrices.clabels)
+        self.constraints = {
+            name: _at(row, _frame(constraint.labels))
+            for name, constraint in model.constraints.items()
         }
-        self._row_of = row_of
-        self._highs: highspy.Highs | None = None
-        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-        self._columns: np.ndarray | None = None
+        self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
+        self._search = Search(self.matrix, self.row_lower, self.row_upper, self._find_levels(held))
 
     def _fold(
         self,
@@ -98,10 +102,25 @@ class Programme:
         np.maximum.at(lower, column, bounds[0])
         np.minimum.at(upper, column, bounds[1])
         kept = ~single
-        self.matrix = matrix[kept].tocsc()
+        self.matrix: sparse.csr_array = matrix[kept]
         self.row_lower, self.row_upper = low[kept], high[kept]
         self.lower, self.upper = lower, upper
         self._row_position = np.where(kept, np.cumsum(kept) - 1, -1)
+        self._folded = pd.DataFrame(
+            {"column": column, "factor": factor, "lower": bounds[0], "upper": bounds[1]},
+            index=np.flatnonzero(single),
+        )
+
+    def _find_levels(self, held: tuple[str, str, str] | None) -> Levels:
+        """Positions of the levels that may be held."""
+        if held is None or held[1] not in self.variables:
+            nothing = np.empty((0, 0), dtype=int)
+            return Levels(nothing, nothing, nothing)
+        start = self.variables[held[1]]
+        level = self.variables[held[0]][start.columns]
+        rows = self.constraints[held[2]][start.columns]
+        found = Levels(level.to_numpy(), start.to_numpy(), self._row_position[rows.to_numpy()])
+        return usable_levels(found, self.matrix, self.row_lower, self.row_upper, self.cost)
 
     # ---- numbers in, by variable name --------------------------------------------------------
 
@@ -121,7 +140,7 @@ class Programme:
             np.add.at(vector, at.to_numpy()[mask], spread[mask])
         return vector
 
-    def bounds(self, limits: list[Limits]) -> tuple[np.ndarray, np.ndarray]:
+    def bounds(self, limits: Sequence[Limits]) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper bounds with every limit applied."""
         lower, upper = self.lower.copy(), self.upper.copy()
         for limit in limits:
@@ -135,26 +154,69 @@ class Programme:
                     target[column] = pick(target[column], _aligned(value, part))
         return lower, upper
 
+    # ---- numbers out -------------------------------------------------------------------------
+
     def values(self, name: str, point: Point) -> pd.DataFrame:
         """Return the values of one variable as [snapshot x name] (or one row)."""
         at = self.variables[name]
         numbers = np.where(at.to_numpy() >= 0, point.columns[at.to_numpy()], 0.0)
         return pd.DataFrame(numbers, index=at.index, columns=at.columns)
 
-    def balance_duals(self, vector: np.ndarray) -> pd.DataFrame:
-        """Return row duals of the nodal balance, [snapshot x bus].
+    def dual(self, name: str, point: Point, objective: str) -> pd.DataFrame:
+        """Return the duals of one constraint of the model, [snapshot x name] (or one row).
+
+        As linopy gives them: change of the objective per unit of the right-hand side. A row that
+        became a bound takes the reduced cost of its variable if it is the one that binds.
+
+        Raises
+        ------
+        KeyError
+            If `objective` is none that the point was solved with.
+        """
+        frame = self.constraints[name]
+        rows = frame.to_numpy()
+        cost = point._objectives[objective]
+        duals = point._lean.all_duals(
+            cost, point.row_duals[objective], point.columns, *point._bounds
+        )
+        found = self._row_values(rows, duals)
+        if (self._row_position[rows] < 0).any():
+            bearing = self._bearing(cost - self.matrix.T @ duals, *point._bounds)
+            folded = (rows >= 0) & (self._row_position[rows] < 0)
+            found[folded] = bearing[rows[folded]]
+        return pd.DataFrame(found, index=frame.index, columns=frame.columns)
+
+    def balance(self, vector: np.ndarray) -> pd.DataFrame:
+        """Return what a vector [row] holds for the nodal balance, [snapshot x bus].
 
         PyPSA puts buses with many attachments into constraints of their own
-        (`Bus-meshed-30-nodal_balance`); all of them are read.
+        (`Bus-meshed-30-nodal_balance`); each bus is taken from the one that has its row.
         """
         frames = []
-        for name, labels in self._constraint_labels.items():
+        for name, at in self.constraints.items():
             if name.startswith("Bus-") and name.endswith("nodal_balance"):
-                label = _frame(labels)
-                row = np.where(label.to_numpy() >= 0, self._row_of[label.to_numpy()], -1)
-                values = np.where(row >= 0, vector[row], 0.0)
-                frames.append(pd.DataFrame(values, index=label.index, columns=label.columns))
+                there = at.loc[:, (at >= 0).any()]
+                values = self._row_values(there.to_numpy(), vector)
+                frames.append(pd.DataFrame(values, index=there.index, columns=there.columns))
         return pd.concat(frames, axis=1)
+
+    def _row_values(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        place = np.where(rows >= 0, self._row_position[rows], -1)
+        return np.where(place >= 0, vector[place], vector.dtype.type(0))
+
+    def _bearing(self, reduced: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Duals of folded rows: the first row that sets the bound at which a column stands."""
+        rows = self._folded
+        column = rows["column"].to_numpy()
+        cost = reduced[column]
+        binds = np.where(
+            cost > 0, rows["lower"] == lower[column], rows["upper"] == upper[column]
+        ) & (cost != 0)
+        bearing = rows[binds]
+        bearing = bearing[~bearing["column"].duplicated()]
+        found = np.zeros(len(self._row_position))
+        found[bearing.index] = reduced[bearing["column"]] / bearing["factor"]
+        return found
 
     # ---- solving -----------------------------------------------------------------------------
 
@@ -164,8 +226,21 @@ class Programme:
         lower: np.ndarray,
         upper: np.ndarray,
         price_objectives: Mapping[str, np.ndarray],
+        tie: np.ndarray | None = None,
+        canonical: bool = False,
     ) -> Point:
-        """Solve with these numbers, from the last basis if there is one.
+        """Solve with these numbers.
+
+        Parameters
+        ----------
+        cost, lower, upper : ndarray [column]
+        price_objectives : mapping of str to ndarray [column]
+            Objectives whose duals are wanted on the optimal basis.
+        tie : ndarray [column], optional
+            Tiny costs that decide among optima.
+        canonical : bool, default False
+            Find the one optimum that does not depend on where the search began, and begin at the
+            last one; otherwise begin from scratch. For sweeps.
 
         Raises
         ------
@@ -177,156 +252,47 @@ class Programme:
         if len(crossed):
             raise ClearingError("limits contradict each other: " + self._say(crossed))
         upper = np.maximum(lower, upper)
-        notes: list[str] = []
-        if self._columns is None or self._last is None or self._changed(cost, lower, upper):
-            self._columns = None
-            if self._highs is None:
-                self._highs = self._load(cost, lower, upper)
-                self._highs.run()
-            else:
-                self._rerun(cost, lower, upper, notes)
-            self._last = (cost, lower, upper)
-            self._accept(notes)
-            self._columns = np.asarray(self._highs.getSolution().col_value)
-        duals = {name: self._basis_duals(vector) for name, vector in price_objectives.items()}
-        return Point(self._columns, duals, notes)
+        tie = np.zeros_like(cost) if tie is None else tie
+        before = self._search.live.seconds
+        self._search.live.notes.clear()
+        try:
+            lean = self._search.find(cost, tie, lower, upper, canonical)
+        except Infeasible as error:
+            conflict = self._say(error.columns)
+            raise ClearingError(
+                "no dispatch meets all rules: "
+                + (f"in conflict: {conflict}" if conflict else "no small conflict could be found")
+            ) from None
+        live = self._search.live
+        return Point(
+            columns=lean.values(live.column_values()),
+            row_duals={
+                name: lean.spread_rows(live.basis_duals(lean.cost(vector)))
+                for name, vector in price_objectives.items()
+            },
+            unique=self._search.unique_duals(lower, upper),
+            seconds=live.seconds - before,
+            notes=list(live.notes),
+            _objectives=price_objectives,
+            _bounds=(lower, upper),
+            _lean=lean,
+        )
 
-    def ranges(self, offered: np.ndarray, vectors: list[np.ndarray]) -> list[tuple[float, float]]:
+    def ranges(
+        self, point: Point, offered: np.ndarray, vectors: list[np.ndarray]
+    ) -> list[tuple[float, float]]:
         """Return the least and largest value of linear quantities over all optima.
-
-        The optimal face is what complementary slackness leaves free: columns and rows whose dual
-        is zero, within the size of the tie-break, move; all others stay.
 
         Parameters
         ----------
+        point : Point
+            As `solve` gave it last.
         offered : ndarray [column]
             The objective without the tie-break.
         vectors : list of ndarray [column]
             Coefficients of each quantity.
         """
-        highs, point = self._highs, self._columns
-        assert highs is not None and point is not None and self._last is not None
-        cost, lower, upper = self._last
-        scale = float(np.abs(offered).max()) * 1e-6
-        duals = self._basis_duals(offered)
-        held = np.abs(offered - self.matrix.T @ duals) > scale
-        bound = np.abs(duals) > scale
-        activity = self.matrix @ point
-        every, rows = np.arange(len(cost), dtype=np.int32), np.arange(len(duals), dtype=np.int32)
-
-        def put(
-            low: np.ndarray, high: np.ndarray, row_low: np.ndarray, row_high: np.ndarray
-        ) -> None:
-            _checked(highs.changeColsBounds(len(every), every, low, high), "changing bounds")
-            _checked(highs.changeRowsBounds(len(rows), rows, row_low, row_high), "changing rows")
-
-        put(
-            np.where(held, point, lower),
-            np.where(held, point, upper),
-            np.where(bound, activity, self.row_lower),
-            np.where(bound, activity, self.row_upper),
-        )
-        found = []
-        for vector in vectors:
-            at = float(vector @ point)
-            if (held | (vector == 0)).all():
-                found.append((at, at))
-                continue
-            ends = []
-            for sign in (1.0, -1.0):
-                _checked(highs.changeColsCost(len(every), every, sign * vector), "changing costs")
-                highs.run()
-                optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
-                values = np.asarray(highs.getSolution().col_value)
-                ends.append(float(vector @ values) if optimal else float("nan"))
-            found.append((min(ends[0], at), max(ends[1], at)))
-        put(lower, upper, self.row_lower, self.row_upper)
-        _checked(highs.changeColsCost(len(every), every, cost), "changing costs")
-        self._columns = None  # the basis has moved: solve again before reading it
-        return found
-
-    def _changed(self, *numbers: np.ndarray) -> bool:
-        """Whether any number differs from the last solve; the same programme is solved once."""
-        assert self._last is not None
-        return not all(map(np.array_equal, numbers, self._last))
-
-    def _load(self, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> highspy.Highs:
-        lp = highspy.HighsLp()
-        lp.num_row_, lp.num_col_ = self.matrix.shape
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-        lp.row_lower_, lp.row_upper_ = self.row_lower, self.row_upper
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = self.matrix.indptr
-        lp.a_matrix_.index_ = self.matrix.indices
-        lp.a_matrix_.value_ = self.matrix.data
-        highs = highspy.Highs()
-        for option, value in _OPTIONS.items():
-            _checked(highs.setOptionValue(option, value), f"option {option}={value}")
-        _checked(highs.passModel(lp), "passing the programme")
-        return highs
-
-    def _rerun(
-        self, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray, notes: list[str]
-    ) -> None:
-        """Patch the live solver and go on from its basis.
-
-        A pure change of cost keeps the basis primal feasible: primal simplex, with an iteration
-        cap. Anything else, and a primal that runs into its cap, goes to dual simplex.
-        """
-        assert self._highs is not None and self._last is not None
-        highs, (_, last_lower, last_upper) = self._highs, self._last
-        every = np.arange(len(cost), dtype=np.int32)
-        _checked(highs.changeColsCost(len(cost), every, cost), "changing costs")
-        same_bounds = np.array_equal(lower, last_lower) and np.array_equal(upper, last_upper)
-        if not same_bounds:
-            _checked(highs.changeColsBounds(len(cost), every, lower, upper), "changing bounds")
-        else:
-            cap = max(2000, self.matrix.shape[0] // 4)
-            highs.setOptionValue("simplex_strategy", 4)  # primal
-            highs.setOptionValue("simplex_iteration_limit", cap)
-            highs.run()
-            highs.setOptionValue("simplex_strategy", 1)  # dual
-            highs.setOptionValue("simplex_iteration_limit", highspy.kHighsIInf)
-            if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
-                return
-            notes.append("primal simplex reached its cap; solved by dual simplex")
-            highs.clearSolver()
-        highs.run()
-
-    def _accept(self, notes: list[str]) -> None:
-        """Accept only an optimal solution; try once from scratch, then say what is wrong."""
-        highs, optimal = self._highs, highspy.HighsModelStatus.kOptimal
-        assert highs is not None
-        status = highs.getModelStatus()
-        if status == optimal:
-            return
-        infeasible = (
-            highspy.HighsModelStatus.kInfeasible,
-            highspy.HighsModelStatus.kUnboundedOrInfeasible,
-        )
-        if status not in infeasible:
-            highs.clearSolver()
-            _checked(highs.setOptionValue("solver", "ipm"), "option solver=ipm")
-            highs.run()
-            highs.setOptionValue("solver", "simplex")
-            if highs.getModelStatus() == optimal:
-                notes.append(f"simplex ended as {status.name}; solved by interior point")
-                return
-        if highs.getModelStatus() in infeasible:
-            raise ClearingError("no dispatch meets all rules: " + self._conflict())
-        raise ClearingError(f"not solved to optimality: {highs.getModelStatus().name}")
-
-    def _conflict(self) -> str:
-        """Name the variables of an irreducible infeasible subset."""
-        assert self._highs is not None
-        status, iis = self._highs.getIis()
-        if status == highspy.HighsStatus.kError:
-            return "no irreducible conflict could be found"
-        columns = np.asarray(iis.col_index_, dtype=int)
-        rows = np.asarray(iis.row_index_, dtype=int)
-        if len(rows):
-            columns = np.union1d(columns, self.matrix.tocsr()[rows].indices)
-        return "in conflict: " + self._say(columns)
+        return self._search.ranges(point.columns, *point._bounds, offered, vectors)
 
     def _say(self, columns: np.ndarray) -> str:
         """Describe columns as `variable of component in hours`."""
@@ -339,24 +305,19 @@ class Programme:
                 found.append(f"{name} of {at.columns[int(j)]}{span}")
         return name_list(found, most=6)
 
-    def _basis_duals(self, objective: np.ndarray) -> np.ndarray:
-        """Solve B' y = c_B for the optimal basis: the row duals of any objective on it."""
-        assert self._highs is not None
-        status, basic = self._highs.getBasicVariables()
-        if status == highspy.HighsStatus.kError:  # no factorisation at hand: make one
-            self._highs.run()
-            status, basic = self._highs.getBasicVariables()
-        _checked(status, "reading the basis")
-        basic = np.asarray(basic)
-        rhs = np.where(basic >= 0, objective[np.maximum(basic, 0)], 0.0)
-        status, duals = self._highs.getBasisTransposeSolve(rhs)
-        _checked(status, "solving with the basis")
-        return np.asarray(duals)
+
+def _positions(labels: np.ndarray) -> np.ndarray:
+    """Position of each label; -1 where there is none."""
+    position = np.full(int(labels.max()) + 1 if len(labels) else 1, -1)
+    position[labels] = np.arange(len(labels))
+    return position
 
 
-def _checked(status: highspy.HighsStatus, doing: str) -> None:
-    if status == highspy.HighsStatus.kError:
-        raise ClearingError(f"HiGHS refused: {doing}")
+def _at(position: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
+    """Replace labels by positions, -1 where a label is absent."""
+    values = labels.to_numpy()
+    found = np.where(values >= 0, position[np.maximum(values, 0)], -1)
+    return pd.DataFrame(found, index=labels.index, columns=labels.columns)
 
 
 def _frame(labels: xr.DataArray) -> pd.DataFrame:

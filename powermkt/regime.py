@@ -77,6 +77,17 @@ class Regime:
         """Key of the programme's rows: regimes with the same key share one live solver."""
         return repr([rule for rule in self.rules if rule.structural])
 
+    @property
+    def canonical(self) -> bool:
+        """Whether one optimum must be told from others that cost the same.
+
+        So where marginal values are paid, and where the carbon price enters offers, so that
+        clearings of a sweep start from each other. Elsewhere every clearing starts from scratch.
+        """
+        return self.pricing.locational or any(
+            rule.offered for rule in self.rules if isinstance(rule, CarbonPrice)
+        )
+
     def at(self, carbon_price: float) -> Regime:
         """Return the regime at a carbon price.
 

@@ -280,6 +280,7 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
             [rule.limit(case) for rule in item.rules],
             item.exposure(case),
             ranges,
+            item.canonical,
         )
         for item in regimes
     ]

@@ -101,6 +101,7 @@ class PricingRule(Rule):
     """A rule that says at which prices is settled."""
 
     role: ClassVar[Role] = "pricing"
+    locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
 
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pandas as pd
 import pydantic
@@ -156,6 +156,7 @@ class LocationalPrice(PricingRule):
         Bounds on settlement prices [money/MWh].
     """
 
+    locational: ClassVar[bool] = True
     scope: Literal["nodal", "provincial", "uniform"] = "nodal"
     cap: float | None = None
     floor: float | None = None

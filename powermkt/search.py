@@ -1,0 +1,253 @@
+"""Search for the optimum of a lean programme, one basis out of many.
+
+Where offers tie, dispatch is not unique, and where limits meet, prices are not. Asked for a
+canonical optimum, `find` widens every limit by a margin of its own (below 0.001 MW) while it looks
+for the best basis, beside the tiny costs that the caller adds: the widened programme has exactly
+one optimal basis, which any path finds. That basis is then evaluated at the true limits. So a
+sweep, a single run, one process or many give the same numbers, and the price at a kink is that of
+one more MWh. It is the perturbation that proves the simplex method finite (Charnes 1952,
+doi:10.2307/1907845), kept until the end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from powermkt.lean import Lean, Levels, carry, find_pairs
+from powermkt.solver import Infeasible, Live
+
+_MARGIN_MW = 1e-3  # widening of limits; of levels and their starts a hundredth
+_AT_BOUND_MW = 1e-6
+_SEED = 20220101
+
+# Limits of columns and of rows: lower, upper, row lower, row upper.
+_Limits = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+class Search:
+    """A programme, the small one that stands for it, and a live solver.
+
+    Parameters
+    ----------
+    matrix : csr_array [row x column]
+    row_lower, row_upper : ndarray [row]
+    levels : Levels
+        Levels that may be held.
+    """
+
+    def __init__(
+        self,
+        matrix: sparse.csr_array,
+        row_lower: np.ndarray,
+        row_upper: np.ndarray,
+        levels: Levels,
+    ) -> None:
+        self._matrix, self._rows, self._levels = matrix, (row_lower, row_upper), levels
+        self._shifts, self._caps = find_pairs(matrix, row_lower, row_upper)
+        self._released = np.zeros(levels.level.shape[1], dtype=bool)
+        self._lean: Lean | None = None
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        self.live = Live()
+
+    def find(
+        self,
+        cost: np.ndarray,
+        tie: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        canonical: bool,
+    ) -> Lean:
+        """Find the optimal basis and leave the live solver at it, with the true limits.
+
+        Parameters
+        ----------
+        cost, tie, lower, upper : ndarray [column]
+            Objective, tiny costs that decide among its optima, limits.
+        canonical : bool
+            Begin at the last basis and find the canonical optimum; otherwise begin from scratch.
+
+        Returns
+        -------
+        Lean
+            The small programme that was solved.
+
+        Raises
+        ------
+        Infeasible
+            With columns in conflict.
+        ClearingError
+            If no optimum was found.
+        """
+        total = cost + tie
+        limits = (lower, upper, *self._rows)
+        wide = self._widened(limits) if canonical else limits
+        if not canonical or not self._step(total, lower, upper, wide):
+            self._released[:] = False
+            self._begin(cost, total, lower, upper, wide)
+        self._certify(total, lower, upper, wide)
+        if canonical:
+            self._put(limits)
+            self.live.warm(primal=False)
+        self._last = (lower, upper)
+        return self._present
+
+    def _step(self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits) -> bool:
+        """Go on from the last basis; False if there is none or the small programme changes."""
+        if self._lean is None or self._last is None:
+            return False
+        same = np.array_equal(lower, self._last[0]) and np.array_equal(upper, self._last[1])
+        if not same and self._reduced(lower, upper).key != self._lean.key:
+            return False
+        self._put(wide)
+        self.live.put_cost(self._lean.cost(total))
+        self.live.warm(primal=same)
+        return True
+
+    def _begin(
+        self,
+        cost: np.ndarray,
+        total: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        wide: _Limits,
+    ) -> None:
+        """Solve from scratch, first without tie-break: many ties at once make it slow."""
+        self._lean = self._last = None
+        lean = self._reduced(lower, upper)
+        self.live.load(lean.matrix, lean.cost(cost), *lean.limits(*wide))
+        try:
+            self.live.cold()
+        except Infeasible as error:
+            if not lean.held.any():
+                raise Infeasible(lean.columns[error.columns]) from None
+            # Held levels may be what is infeasible: release them all and look again.
+            self._released[:] = True
+            self._begin(cost, total, lower, upper, wide)
+            return
+        if not np.array_equal(total, cost):
+            self.live.put_cost(lean.cost(total))
+            self.live.warm(primal=True)
+        self._lean = lean
+
+    def _certify(
+        self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits
+    ) -> None:
+        """Release the levels that gain from moving until none does."""
+        while True:
+            lean = self._present
+            values = lean.values(self.live.column_values())
+            duals = lean.duals(total, self.live.row_duals())
+            gaining = lean.gains(total, duals, values, lower, upper)
+            if not gaining.any():
+                return
+            self._released |= gaining
+            self._lean = self._reduced(lower, upper)
+            basis = carry(lean, self.live.basis(), self._lean)
+            self.live.load(
+                self._lean.matrix, self._lean.cost(total), *self._lean.limits(*wide), basis=basis
+            )
+            self.live.warm(primal=False)
+
+    def _reduced(self, lower: np.ndarray, upper: np.ndarray) -> Lean:
+        return Lean(
+            self._matrix, lower, upper, self._levels, self._shifts, self._caps, self._released
+        )
+
+    def _put(self, limits: _Limits) -> None:
+        lower, upper, row_lower, row_upper = self._present.limits(*limits)
+        self.live.put_bounds(lower, upper)
+        self.live.put_rows(row_lower, row_upper)
+
+    def _widened(self, limits: _Limits) -> _Limits:
+        """Limits of columns and rows, each widened by a margin of its own; equations stay."""
+        lower, upper, row_lower, row_upper = limits
+        rng = np.random.default_rng(_SEED)
+        columns = rng.uniform(0.5, 1.0, (2, len(lower))) * _MARGIN_MW
+        rows = rng.uniform(0.5, 1.0, (2, len(row_lower))) * _MARGIN_MW
+        # Levels stay nearly flat, so that those held and those released have one optimum.
+        columns[:, self._levels.level] *= 0.01
+        columns[:, self._levels.start] *= 0.01
+        rows[:, self._levels.row] *= 0.01
+        rows[:, row_lower == row_upper] = 0.0
+        return lower - columns[0], upper + columns[1], row_lower - rows[0], row_upper + rows[1]
+
+    @property
+    def _present(self) -> Lean:
+        assert self._lean is not None
+        return self._lean
+
+    def unique_duals(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Whether each row's dual is the same in every optimal basis [row].
+
+        Costs are generic, so every other optimal basis is reached by letting a basic variable
+        leave that stands at one of its bounds; row b's dual moves with it unless row b of the
+        inverse basis has no entry there. One random combination of those rows shows all of them.
+        """
+        lean = self._present
+        low, high, row_low, row_high = lean.limits(lower, upper, *self._rows)
+        basic, values = self.live.basic(), self.live.column_values()
+        column, row = np.maximum(basic, 0), np.maximum(-basic - 1, 0)
+        at = np.where(basic >= 0, values[column], (lean.matrix @ values)[row])
+        bottom = np.where(basic >= 0, low[column], row_low[row])
+        top = np.where(basic >= 0, high[column], row_high[row])
+        degenerate = np.minimum(np.abs(at - bottom), np.abs(at - top)) < _AT_BOUND_MW
+        weights = np.random.default_rng(_SEED).uniform(1.0, 2.0, len(basic))
+        moved = self.live.transposed(np.where(degenerate, weights, 0.0))
+        unique: np.ndarray = lean.spread_rows(np.abs(moved) > 1e-9) == 0
+        return unique
+
+    def ranges(
+        self,
+        point: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        offered: np.ndarray,
+        vectors: list[np.ndarray],
+    ) -> list[tuple[float, float]]:
+        """Return the least and largest value of linear quantities over all optima.
+
+        The optimal face is what complementary slackness leaves free: columns and rows whose dual
+        is zero, within the size of the tie-break, move; all others stay. Levels are released for
+        it: they may move where that costs nothing.
+
+        Parameters
+        ----------
+        point, lower, upper : ndarray [column]
+            What `find` found last, and its limits.
+        offered : ndarray [column]
+            The objective without the tie-break.
+        vectors : list of ndarray [column]
+            Coefficients of each quantity.
+        """
+        lean, row_lower, row_upper = self._present, *self._rows
+        duals = lean.spread_rows(self.live.basis_duals(lean.cost(offered)))
+        duals = lean.all_duals(offered, duals, point, lower, upper)
+        scale = float(np.abs(offered).max()) * 1e-6
+        stay = np.abs(offered - self._matrix.T @ duals) > scale
+        bound = np.abs(duals) > scale
+        activity = self._matrix @ point
+        none = np.array([], dtype=int)
+        every = np.ones_like(self._released)
+        whole = Lean(
+            self._matrix, lower, upper, self._levels, self._shifts.of(none), self._caps.of(none),
+            every,
+        )  # fmt: skip
+        live = Live()
+        live.load(
+            whole.matrix,
+            np.zeros(len(point)),
+            np.where(stay, point, lower),
+            np.where(stay, point, upper),
+            np.where(bound, activity, row_lower),
+            np.where(bound, activity, row_upper),
+        )
+        live.cold()
+        found = []
+        for vector in vectors:
+            at = float(vector @ point)
+            ends = [at, at]
+            if not (stay | (vector == 0)).all():
+                ends += [float(vector @ live.best(sign * vector)) for sign in (1.0, -1.0)]
+            found.append((min(ends), max(ends)))
+        return found
