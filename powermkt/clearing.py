@@ -35,19 +35,42 @@ _GENERIC, _SEED = 1e-4, 2022
 Constrain = Callable[[linopy.Model, Case], None]
 
 
-def build(case: Case, constrain: Sequence[Constrain]) -> Programme:
-    """Build the programme of a window: PyPSA's rows, slack, and the rows of the rules."""
-    n = case.network()
-    _add_slack(n, case)
-    committed = fleets(case).index
-    for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
-        n.generators.loc[committed, column] = np.nan
-        series = n.generators_t[column]
-        n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
-    model = n.optimize.create_model(consistency_check=False, include_objective_constant=False)
-    for rows in constrain:
-        rows(model, case)
-    return Programme(model, held=fleet.HELD)
+class Builder:
+    """Builds programmes of one window: PyPSA's rows once, the rules' rows for each regime.
+
+    Parameters
+    ----------
+    case : Case
+        The window.
+    """
+
+    def __init__(self, case: Case) -> None:
+        n = case.network()
+        _add_slack(n, case)
+        committed = fleets(case).index
+        for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
+            n.generators.loc[committed, column] = np.nan
+            series = n.generators_t[column]
+            n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
+        self._case = case
+        self._model: linopy.Model = n.optimize.create_model(
+            consistency_check=False, include_objective_constant=False
+        )
+        self._objective = self._model.objective.expression
+
+    def programme(self, constrain: Sequence[Constrain]) -> Programme:
+        """Return the programme with the rows that `constrain` adds."""
+        model = self._model
+        variables, constraints = set(model.variables), set(model.constraints)
+        for rows in constrain:
+            rows(model, self._case)
+        programme = Programme(model, held=fleet.HELD)
+        # Leave the model as PyPSA made it, for the next regime.
+        model.add_objective(self._objective, overwrite=True)
+        model.remove_constraints([name for name in model.constraints if name not in constraints])
+        for name in [name for name in model.variables if name not in variables]:
+            model.remove_variables(name)
+        return programme
 
 
 def clear(

@@ -270,7 +270,7 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
     with warnings.catch_warnings():
         # PyPSA announces its next string type at every copy, in every process.
         warnings.simplefilter("ignore", FutureWarning)
-        programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
+        programme = clearing.Builder(case).programme([rule.constrain for rule in regimes[0].rules])
     return [
         clearing.clear(
             case,

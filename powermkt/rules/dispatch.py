@@ -176,45 +176,63 @@ class EqualShares(DispatchRule):
         plan = case.market.quota.load_factor if self.load_factor is None else self.load_factor
         table = case.generators
         members = table[table["carrier"].isin(case.carriers.quota or []) & (table["p_nom"] > 0)]
+        several = members.groupby("province")["p_nom"].transform("size") > 1
+        members = members[several | members["province"].isin(list(plan))]
         for period, snapshots in _periods(case, self.period):
-            for province, group in members.groupby("province", sort=False):
-                if province in plan or len(group) > 1:
-                    rows = f"Quota-{province}-{period}"
-                    _quota(model, case, group, snapshots, band, plan.get(str(province)), rows)
+            _add_quota(model, case, members, snapshots, band, plan, f"Quota-{period}")
 
 
-def _quota(
+def _add_quota(
     model: linopy.Model,
     case: Case,
-    group: pd.DataFrame,
+    members: pd.DataFrame,
     snapshots: pd.Index,
     band: float,
-    planned: float | None,
+    plan: dict[str, float],
     name: str,
 ) -> None:
+    """Add the quota rows of one period, each per unit of room, so that all fleets weigh alike."""
     hours = case.weights.loc[snapshots]
-    heat = case.must_run.loc[snapshots, group.index].mul(hours, axis="index").sum()
-    heat = heat.where(group["carrier"].isin(case.carriers.heat or []), 0.0)
-    room = case.availability.loc[snapshots, group.index].mul(hours, axis="index").sum() - heat
-    room = room[room > 1e-6]
-    if room.empty:
+    heat = case.must_run.loc[snapshots, members.index].mul(hours, axis="index").sum()
+    heat = heat.where(members["carrier"].isin(case.carriers.heat or []), 0.0)
+    room = case.availability.loc[snapshots, members.index].mul(hours, axis="index").sum() - heat
+    province = members["province"][room > 1e-6]
+    if province.empty:
         return
-    heat = heat[room.index]
-    index = pd.Index(room.index, name="name")
+    index = pd.Index(province.index, name="name")
     output = model.variables["Generator-p"].sel(snapshot=snapshots, name=index)
     by_hour = xr.DataArray(
         hours.to_numpy(float), {"snapshot": pd.Index(snapshots, name="snapshot")}, "snapshot"
     )
-    free, bound = (xr.DataArray(s.to_numpy(float), {"name": index}, "name") for s in (room, heat))
-    # Per unit of room, so that rows of large and small fleets weigh alike.
-    share = (output * (by_hour / free)).sum("snapshot")
-    if planned is None:
-        level = model.add_variables(lower=0, upper=1, name=f"{name}-level")
-        model.add_constraints(share - (1 + band) * level <= bound / free, name=f"{name}-upper")
-        model.add_constraints(share - (1 - band) * level >= bound / free, name=f"{name}-lower")
-    else:
-        model.add_constraints(share <= bound / free + (1 + band) * planned, name=f"{name}-upper")
-        model.add_constraints(share >= bound / free + (1 - band) * planned, name=f"{name}-lower")
+    share = (output * (by_hour / _by_name(room[index]))).sum("snapshot")
+    bound = heat[index] / room[index]
+    planned = province.map(plan)
+    given = planned.notna().to_numpy()
+    free = province[~given]
+    if len(free):
+        level = model.add_variables(
+            lower=0,
+            upper=1,
+            coords=[pd.Index(free.unique(), name="province")],
+            name=f"{name}-level",
+        )
+        of_unit = xr.DataArray(free.to_numpy(), {"name": index[~given]}, "name")
+        mine = (1 * level.sel(province=of_unit)).drop_vars("province")
+        floor = _by_name(bound[~given])
+        part = share.sel(name=index[~given])
+        model.add_constraints(part - (1 + band) * mine <= floor, name=f"{name}-upper")
+        model.add_constraints(part - (1 - band) * mine >= floor, name=f"{name}-lower")
+    if given.any():
+        part, floor = share.sel(name=index[given]), _by_name(bound[given])
+        target = _by_name(planned[given])
+        model.add_constraints(part <= floor + (1 + band) * target, name=f"{name}-planned-upper")
+        model.add_constraints(part >= floor + (1 - band) * target, name=f"{name}-planned-lower")
+
+
+def _by_name(series: pd.Series) -> xr.DataArray:
+    return xr.DataArray(
+        series.to_numpy(float), {"name": pd.Index(series.index, name="name")}, "name"
+    )
 
 
 def _periods(case: Case, period: str) -> list[tuple[str, pd.Index]]:
