@@ -62,8 +62,7 @@ def stock(case: Case, regime: Regime) -> pypsa.Network:
 
 def model(case: Case, regime: Regime) -> linopy.Model:
     """Return the model that `stock` solves, unsolved."""
-    n = _network(case)
-    found: linopy.Model = n.optimize.create_model(include_objective_constant=False)
+    found: linopy.Model = _network(case).optimize.create_model(include_objective_constant=False)
     _rows(found, case, regime)
     return found
 
@@ -105,10 +104,10 @@ def _add_cost(model: linopy.Model, adders: Adders, weights: pd.Series) -> None:
 
 def _add_limits(model: linopy.Model, limits: Limits) -> None:
     for name, (low, high) in limits.items():
-        low, high = _array(low), _array(high)
-        variable = model.variables[name].sel(name=low.indexes["name"])
-        model.add_constraints(variable >= low, name=f"Limit-{name}-lower")
-        model.add_constraints(variable <= high, name=f"Limit-{name}-upper")
+        least, most = _array(low), _array(high)
+        variable = model.variables[name].sel(name=least.indexes["name"])
+        model.add_constraints(variable >= least, name=f"Limit-{name}-lower")
+        model.add_constraints(variable <= most, name=f"Limit-{name}-upper")
 
 
 def _array(value: pd.DataFrame | pd.Series | float) -> xr.DataArray:
