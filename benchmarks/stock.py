@@ -17,6 +17,8 @@ from powermkt.clearing import _add_slack
 from powermkt.fleet import fleets
 from powermkt.programme import Adders, Limits
 from powermkt.regime import Regime
+from powermkt.rules.trade import ProvinceFirst, _band
+from powermkt.run import Run
 
 SOLVER = {"threads": 1, "parallel": "off", "output_flag": False}
 
@@ -65,6 +67,29 @@ def model(case: Case, regime: Regime) -> linopy.Model:
     found: linopy.Model = _network(case).optimize.create_model(include_objective_constant=False)
     _rows(found, case, regime)
     return found
+
+
+def offered(run: Run) -> float:
+    """Return resource cost, offers and rankings of a run: what `stock` minimises [money].
+
+    Evaluated from the quantities that a run reports, one window after the other.
+    """
+    total, out = run.objective, run.outcome
+    quantities = {"Generator-p": out.dispatch, "Link-p": out.flows, "StorageUnit-spill": out.spill}
+    for label, snapshots in run.case.windows.items():
+        case = run.case.window(label)
+        here = {name: frame.loc[snapshots] for name, frame in quantities.items()}
+        for rule in run.regime.rules:
+            if isinstance(rule, ProvinceFirst):
+                low, high = _band(case, rule.band)
+                flow = here["Link-p"][low.columns]
+                here["Exchange-above"] = (flow - high).clip(lower=0.0)
+                here["Exchange-below"] = (low - flow).clip(lower=0.0)
+            for adders in (rule.offer(case), rule.rank_by(case)):
+                for name, price in adders.items():
+                    by_hour = (here[name] * price).sum(axis=1)
+                    total += float((by_hour * case.weights).sum())
+    return total
 
 
 def _network(case: Case) -> pypsa.Network:
