@@ -88,8 +88,9 @@ class Study:
     @cached_property
     def peer(self) -> tuple[Timing, list[float]]:
         """Cells of the peer's weeks and prices by PyPSA in one process, and their objectives."""
+        cells = self._peer_cells
         with Watch() as watch:
-            objectives = [solved(case, item) for case, item in self._peer_cells]
+            objectives = [solved(case, item) for case, item in cells]
         return Timing.of(watch, len(objectives)), objectives
 
     @cached_property
@@ -97,24 +98,24 @@ class Study:
         """The same cells by PyPSA on all cores, its processes already started."""
         pool = loky.get_reusable_executor(max_workers=CORES)
         list(pool.map(quieten, range(4 * CORES)))
+        cases, items = zip(*self._peer_cells, strict=True)
         with Watch() as watch:
-            cases, items = zip(*self._peer_cells, strict=True)
             list(pool.map(solved, cases, items))
         return Timing.of(watch, len(cases))
 
     @cached_property
     def same_cells(self) -> tuple[Timing, list[float]]:
         """The peer's cells by powermkt in one process, and the objectives it has reached."""
-        objectives: list[float] = []
+        windows = self._peer_windows
         with Watch() as watch:
             found = [
                 compared(window, self.regimes, self.peer_prices, workers=1).runs
-                for window in self._peer_windows
+                for window in windows
             ]
         objectives = [offered(run) for runs in found for run in runs]
         return Timing.of(watch, len(objectives)), objectives
 
-    @property
+    @cached_property
     def _peer_windows(self) -> list[pm.Case]:
         return [self._peer_case.window(label) for label in self._peer_case.windows]
 
