@@ -113,6 +113,6 @@ def provinces(study: Study) -> Iterator[Figure]:
 
 
 def _grown(study: Study, case: pm.Case, key: str, label: str) -> Iterator[Figure]:
-    timing = sweep(case, study.regimes, study.prices, workers=None)
+    timing, _ = sweep([case], study.regimes, study.prices, workers=None)
     yield Figure(f"seconds_{key}", f"powermkt, {label}, {CORES} cores", timing.wall, "s")
     yield Figure(f"worker_rss_mb_{key}", "  largest memory of a worker", timing.worker_mb, "MB")

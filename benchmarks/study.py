@@ -16,7 +16,6 @@ import numpy as np
 
 import powermkt as pm
 from benchmarks.measure import Watch
-from benchmarks.networks import cut
 from benchmarks.stock import offered, stock
 from powermkt.regime import Regime, regime
 
@@ -69,19 +68,19 @@ class Study:
     @cached_property
     def pooled(self) -> Timing:
         """All cells by powermkt as it is called by default: all cores."""
-        return sweep(self.case, self.regimes, self.prices, workers=None)
+        return sweep([self.case], self.regimes, self.prices, workers=None)[0]
 
     @cached_property
     def alone(self) -> Timing:
         """The peer's weeks at all carbon prices by powermkt in one process."""
-        return sweep(self._peer_case, self.regimes, self.prices, workers=1)
+        return sweep(self._peer_windows, self.regimes, self.prices, workers=1)[0]
 
     @cached_property
     def without_reuse(self) -> Timing | None:
         """The same, solving again what has not changed; None where powermkt has no such switch."""
         if "reuse" not in inspect.signature(pm.compare).parameters:
             return None
-        return sweep(self._peer_case, self.regimes, self.prices, workers=1, reuse=False)
+        return sweep(self._peer_windows, self.regimes, self.prices, workers=1, reuse=False)[0]
 
     # ---- PyPSA -------------------------------------------------------------------------------
 
@@ -106,18 +105,17 @@ class Study:
     @cached_property
     def same_cells(self) -> tuple[Timing, list[float]]:
         """The peer's cells by powermkt in one process, and the objectives it has reached."""
-        windows = self._peer_windows
-        with Watch() as watch:
-            found = [
-                compared(window, self.regimes, self.peer_prices, workers=1).runs
-                for window in windows
-            ]
-        objectives = [offered(run) for runs in found for run in runs]
-        return Timing.of(watch, len(objectives)), objectives
+        timing, runs = sweep(self._peer_windows, self.regimes, self.peer_prices, workers=1)
+        return timing, [offered(run) for run in runs]
 
     @cached_property
     def _peer_windows(self) -> list[pm.Case]:
-        return [self._peer_case.window(label) for label in self._peer_case.windows]
+        """The weeks that the peer solves, spread evenly."""
+        labels, number = list(self.case.windows), self.peer_weeks
+        if number < len(labels):
+            at = np.linspace(0, len(labels) - 1, number + 2)[1:-1].round().astype(int)
+            labels = [labels[i] for i in at]
+        return [self.case.window(label) for label in labels]
 
     @property
     def _peer_cells(self) -> list[tuple[pm.Case, Regime]]:
@@ -128,29 +126,22 @@ class Study:
             for price in self.peer_prices
         ]
 
-    @cached_property
-    def _peer_case(self) -> pm.Case:
-        """The case cut to the weeks that the peer solves, spread evenly."""
-        labels, number = list(self.case.windows), self.peer_weeks
-        if number >= len(labels):
-            return self.case
-        at = np.linspace(0, len(labels) - 1, number + 2)[1:-1].round().astype(int)
-        return cut(self.case, windows={labels[i]: self.case.windows[labels[i]] for i in at})
-
 
 def sweep(
-    case: pm.Case,
+    cases: Sequence[pm.Case],
     regimes: Sequence[str],
     prices: Sequence[float],
     workers: int | None,
     reuse: bool = True,
-) -> Timing:
+) -> tuple[Timing, list[pm.Run]]:
     """Time powermkt on every window, regime and carbon price, its processes started anew."""
     loky.get_reusable_executor().shutdown(wait=True)
     with Watch() as watch:
-        runs = compared(case, regimes, prices, workers, reuse).runs
+        runs = [
+            run for case in cases for run in compared(case, regimes, prices, workers, reuse).runs
+        ]
     solver = sum(float(getattr(run.outcome, "solver_seconds", "nan")) for run in runs)
-    return Timing.of(watch, len(runs) * len(case.windows), solver)
+    return Timing.of(watch, sum(len(run.case.windows) for run in runs), solver), runs
 
 
 def compared(
