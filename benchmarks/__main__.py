@@ -1,77 +1,98 @@
-"""Time a sweep of carbon prices against PyPSA doing the same, in one run.
+"""Time a sweep of regimes and carbon prices against PyPSA doing the same, in one run.
 
-    python -m benchmarks [--quick] [--json]
+    python -m benchmarks [--quick | --smoke] [--growth] [--out FILE] [--json]
 
-One week of the China network without fleet commitment (for which PyPSA has no counterpart), the
-full market under auctioned allowances. PyPSA loops over `n.optimize` with the carbon cost added to
-marginal costs. The ratio is what to quote; seconds belong to one machine.
+PyPSA solves each week, regime and carbon price anew, with the same offers and the same rules
+(`benchmarks.stock`), on a few weeks; seconds are compared per cell of the sweep. Ratios are what
+to quote: seconds belong to one machine. The command fails where objectives differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
-import resource
-import time
-import warnings
-from importlib import metadata
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pypsa
+from rich.console import Console
+from rich.table import Table
 
-import powermkt as pm
-from powermkt.horizon import representative_weeks
+from benchmarks.cases import CASES, GROWTH, TOLERANCE, Figure
+from benchmarks.measure import machine, silence, versions
+from benchmarks.networks import china, cut
+from benchmarks.study import Study, quieten
+from powermkt.horizon import with_horizon
 
-NETWORK = Path(__file__).parents[1] / "networks" / "china"
+PRICES = tuple(np.linspace(0, 120, 11).tolist())
+FEW_PRICES = (0.0, 60.0, 120.0)
 
 
 def main() -> None:
-    """Run the sweep twice and print seconds, ratio and the largest difference of objectives."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--quick", action="store_true", help="3 carbon prices instead of 11")
-    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    options = parser.parse_args()
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
-    taus = np.linspace(0, 120, 3 if options.quick else 11)
-    n = representative_weeks(pm.read(NETWORK), 1).network()
-    n.generators["min_stable_pu"] = 0.0
-    n.links["marginal_cost"] = n.links.pop("wheeling_fee")  # a cost to PyPSA
-    case = pm.Case(n, pm.Market(value_of_lost_load=20_640))
-
-    start = time.perf_counter()
-    result = pm.compare(case, ["full_market_auction"], taus.tolist(), workers=1)
-    ours = time.perf_counter() - start
-    offered = result.table["cost"] + result.table["carbon_price"] * result.table["emissions_t"]
-
-    start = time.perf_counter()
-    theirs = [_pypsa(case, float(tau)) for tau in taus]
-    loop = time.perf_counter() - start
-    numbers = {
-        "carbon_prices": len(taus),
-        "powermkt_s": round(ours, 2),
-        "pypsa_s": round(loop, 2),
-        "ratio_vs_pypsa": round(loop / ours, 2),
-        "objective_rel_diff": float(np.max(np.abs(offered / np.array(theirs) - 1))),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "versions": {name: metadata.version(name) for name in ("pypsa", "linopy", "highspy")},
+    """Run every benchmark, print a table and write a JSON file."""
+    options = _options()
+    quieten()
+    study, size = _study(options)
+    grows = options.growth or size == "full"
+    with silence():
+        figures = [
+            figure
+            for benchmark in (*CASES.values(), *(GROWTH.values() if grows else ()))
+            for figure in benchmark(study)
+        ]
+    record = {
+        "size": size,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        **{figure.key: figure.value for figure in figures},
     }
-    print(json.dumps(numbers) if options.json else numbers)
+    Console(width=80).print(_table(figures, size))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        print(json.dumps(record))
+    if not float(record["objective_rel_diff"]) <= TOLERANCE:
+        sys.exit("powermkt and PyPSA differ in their objectives")
 
 
-def _pypsa(case: pm.Case, tau: float) -> float:
-    """Objective of PyPSA's own optimum with unserved load at the same value [money]."""
-    n: pypsa.Network = case.network()
-    n.generators["marginal_cost"] += tau * case.generators["emission_rate"]
-    peak = case.dense("Load", "p_set").max()
-    for load, bus in n.loads["bus"].items():
-        n.add("Generator", f"shed {bus}", bus=bus, p_nom=peak[load], marginal_cost=20_640)
-    status, condition = n.optimize(include_objective_constant=False, log_to_console=False)
-    if condition != "optimal":
-        raise RuntimeError(f"PyPSA: {status}, {condition}")
-    return float(n.objective)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="4 weeks instead of 52")
+    size.add_argument("--smoke", action="store_true", help="4 provinces, 2 days: does it run")
+    parser.add_argument("--growth", action="store_true", help="also with more weeks, provinces")
+    parser.add_argument("--peer-weeks", type=int, help="weeks that PyPSA solves (1; full: 4)")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks.json"))
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    return parser.parse_args()
+
+
+def _study(options: argparse.Namespace) -> tuple[Study, str]:
+    """Return the study of a size, and the size."""
+    year = china()
+    if options.smoke:
+        days = {f"day {i + 1}": year.snapshots[24 * i : 24 * i + 24] for i in range(2)}
+        small = cut(year, 4, days)
+        peer_weeks = options.peer_weeks or 1
+        return Study(small, year, FEW_PRICES, FEW_PRICES[:2], peer_weeks, (1,)), "smoke"
+    if options.quick:
+        weeks = with_horizon(year, weeks=4)
+        return Study(weeks, year, PRICES, PRICES[::10], options.peer_weeks or 1, (4, 13)), "quick"
+    weeks = with_horizon(year, year=True)
+    return Study(weeks, year, PRICES, PRICES, options.peer_weeks or 4), "full"
+
+
+def _table(figures: list[Figure], size: str) -> Table:
+    table = Table(title=f"powermkt and PyPSA, China network, {size}", width=80)
+    table.add_column("")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    for figure in figures:
+        value = "not recorded" if figure.value is None else f"{figure.value:,.4g}"
+        table.add_row(figure.label, value, figure.unit)
+    return table
 
 
 if __name__ == "__main__":
