@@ -16,6 +16,7 @@ from toys import random_network
 
 import powermkt as pm
 from benchmarks.stock import SOLVER, model, offered, stock
+from powermkt.fleet import HELD
 from powermkt.programme import Point, Programme
 from powermkt.regime import regime
 
@@ -158,7 +159,7 @@ KINDS: tuple[Callable[[np.random.Generator], pypsa.Network], ...] = (
 
 def solved(m: linopy.Model) -> tuple[Programme, Point]:
     """Solve a model by stock linopy and, on its own, by the programme; objectives are equal."""
-    programme = Programme(m)
+    programme = Programme(m, HELD)
     cost = programme.cost
     point = programme.solve(cost, programme.lower, programme.upper, {"offer": cost})
     m.solve(solver_name="highs", io_api="direct", **SOLVER)
