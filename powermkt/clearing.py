@@ -7,20 +7,16 @@ from collections.abc import Callable, Hashable, Sequence
 import linopy
 import numpy as np
 import pandas as pd
-import pypsa
 
 from powermkt.case import Case
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets, starts_per_event
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
+from powermkt.slack import EXCESS as _EXCESS
+from powermkt.slack import SHED as _SHED
+from powermkt.slack import add_slack
 
-# Slack at every bus keeps a shortage or an excess from making the whole window infeasible, so that
-# the place and the hours can be named. Order of costs: weight of renewables (rules) < excess <
-# unserved load.
-EXCESS_COST = 5_000.0
-UNSERVED_COST = 20_000.0
-_SHED, _EXCESS = "unserved load at ", "excess at "
 _SLACK_TOLERANCE_MW = 1e-3
 
 # Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
@@ -33,7 +29,7 @@ Constrain = Callable[[linopy.Model, Case], None]
 def build(case: Case, constrain: Sequence[Constrain]) -> Programme:
     """Build the programme of a window: PyPSA's rows, slack, and the rows of the rules."""
     n = case.network()
-    _add_slack(n, case)
+    add_slack(n, case)
     committed = fleets(case).index
     for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
         n.generators.loc[committed, column] = np.nan
@@ -199,33 +195,6 @@ def _outcome(
         marginal_exposure=prices("exposure"),
         cost=float(programme.cost @ point.columns),
         notes=[f"{label}: {note}" for note in point.notes],
-    )
-
-
-def _add_slack(n: pypsa.Network, case: Case) -> None:
-    """Add unserved load and excess generation at every bus that has load or supply."""
-    load = case.dense("Load", "p_set").clip(lower=0).T.groupby(case.loads["bus"]).sum().T
-    peak = load.max()
-    buses = peak.index[peak > 0]
-    n.add(
-        "Generator",
-        [_SHED + bus for bus in buses],
-        bus=buses.to_numpy(),
-        p_nom=peak[buses].to_numpy(),
-        p_max_pu=(load[buses] / peak[buses]).add_prefix(_SHED),
-        marginal_cost=case.market.value_of_lost_load or UNSERVED_COST,
-    )
-    supplied = case.provinces.index[
-        case.provinces.index.isin({*n.generators["bus"], *n.storage_units["bus"], *n.stores["bus"]})
-    ]
-    n.add(
-        "Generator",
-        [_EXCESS + bus for bus in supplied],
-        bus=supplied.to_numpy(),
-        p_nom=float(case.availability.to_numpy().max() * 10 + 1),
-        p_min_pu=-1.0,
-        p_max_pu=0.0,
-        marginal_cost=-(case.market.price_of_excess or EXCESS_COST),
     )
 
 

@@ -36,7 +36,7 @@ from powermkt.compare import (
     compare as compare_regimes,
 )
 from powermkt.errors import ClearingError, Fault, InputError, faults_of
-from powermkt.horizon import with_horizon
+from powermkt.horizon import cut
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
 from powermkt.plan import plan_schedule
@@ -112,7 +112,7 @@ def compare(
             faults += item.faults(case)
     if case is not None:
         found = case
-        _collect(faults, lambda: with_horizon(found, weeks or plan.weeks, year or plan.year))
+        _collect(faults, lambda: cut(found, weeks or plan.weeks, year or plan.year))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     with _progress(quiet, f"clearing {case.name}") as progress:
@@ -180,7 +180,7 @@ def clear(
 def check(network: NetworkArgument) -> None:
     """Say everything that is wrong with a network; nothing is solved."""
     case = read(network)
-    typer.echo(repr(with_horizon(case)))
+    typer.echo(repr(cut(case)))
     for name in presets():
         lacking = as_regime(name).faults(case)
         typer.echo(f"{name}: " + ("ready" if not lacking else "; ".join(map(str, lacking))))
