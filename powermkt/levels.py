@@ -28,6 +28,10 @@ class Seams:
     end: pd.DataFrame
     value: pd.DataFrame
 
+    def edges(self, label: str) -> tuple[pd.Series, pd.Series]:
+        """Return the levels before the first and at the last snapshot of a window [MWh]."""
+        return self.start.T[label], self.end.T[label]
+
 
 def bind_levels(n: pypsa.Network, start: pd.Series, end: pd.Series) -> None:
     """Let storage units and stores begin and end all snapshots of a network at given levels.

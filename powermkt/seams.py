@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import warnings
 
+import highspy
+import linopy
 import numpy as np
 import pandas as pd
 import pypsa
@@ -34,7 +36,10 @@ from powermkt.slack import add_slack
 
 # The interior point method alone is an order of magnitude faster on a year than the simplex, and
 # where several plans cost the same it gives one in their middle; else whatever HiGHS thinks best.
-_SOLVERS = ({"solver": "ipm", "run_crossover": "off"}, {})
+_SOLVERS: tuple[dict[str, str], ...] = (
+    {"solver": "ipm", "run_crossover": "off"},
+    {"solver": "choose", "run_crossover": "on"},
+)
 _SET_POINTS = ("p_set", "p_dispatch_set", "p_store_set", "state_of_charge_set")
 
 
@@ -123,17 +128,44 @@ def _coarse(case: Case, blocks: pd.Series) -> pypsa.Network:
 def _optimum(n: pypsa.Network, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Levels at the end of each block [MWh], and the value of one more MWh at its start."""
     model = n.optimize.create_model(consistency_check=False, include_objective_constant=False)
-    condition = ""
+    matrices = model.matrices
+    rows = matrices.A.tocsr()
+    solver = highspy.Highs()
+    solver.silent()  # before anything else: linopy's own way in prints a banner on stdout
+    solver.addVars(len(matrices.vlabels), matrices.lb, matrices.ub)
+    every = np.arange(len(matrices.vlabels), dtype=np.int32)
+    solver.changeColsCost(len(every), every, matrices.c)
+    solver.addRows(
+        rows.shape[0],
+        np.where(matrices.sense != "<", matrices.b, -np.inf),
+        np.where(matrices.sense != ">", matrices.b, np.inf),
+        rows.nnz, rows.indptr, rows.indices, rows.data,
+    )  # fmt: skip
     for options in _SOLVERS:
-        _, condition = model.solve(
-            solver_name="highs", io_api="direct", threads=1, output_flag=False, **options
-        )
-        if condition == "optimal":
+        for option, choice in {"threads": 1, **options}.items():
+            solver.setOptionValue(option, choice)
+        solver.run()
+        if (status := solver.getModelStatus()) == highspy.HighsModelStatus.kOptimal:
             break
     else:
-        raise ClearingError(f"{name}: no plan of storage levels for the year: {condition}")
-    level = model.variables["StorageUnit-state_of_charge"].solution.to_pandas()
-    value = model.constraints["StorageUnit-energy_balance"].dual.to_pandas()
+        told = solver.modelStatusToString(status)
+        raise ClearingError(f"{name}: no plan of storage levels for the year: {told}")
+    solution = solver.getSolution()
+    level = _picked(
+        model.variables["StorageUnit-state_of_charge"], matrices.vlabels, solution.col_value
+    )
+    value = _picked(
+        model.constraints["StorageUnit-energy_balance"], matrices.clabels, solution.row_dual
+    )
     loss = n.get_switchable_as_dense("StorageUnit", "standing_loss")[value.columns]
     kept = (1 - loss).pow(n.snapshot_weightings["stores"], axis="index")
     return level, value * kept
+
+
+def _picked(
+    item: linopy.Variable | linopy.Constraint, labels: np.ndarray, numbers: list[float]
+) -> pd.DataFrame:
+    """Numbers of one variable or constraint, [snapshot x name], out of those of all."""
+    at = item.labels.transpose("snapshot", "name").to_pandas()
+    found = pd.Series(np.asarray(numbers), index=labels).reindex(at.to_numpy().ravel())
+    return pd.DataFrame(found.to_numpy().reshape(at.shape), at.index, at.columns)
