@@ -10,6 +10,7 @@ of any length is four numbers a unit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ import pypsa
 # Levels stay this share of gains and draws inside what can just be reached, so that a programme
 # that meets them is not infeasible by rounding.
 _INSIDE = 1 - 1e-6
+_ENDLESS = 1e12  # MW, instead of infinity
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,15 @@ def reaches(n: pypsa.Network, names: pd.Index, spans: list[pd.Index]) -> list[Re
         frame = n.get_switchable_as_dense("StorageUnit", attribute)
         return frame[names].fillna(0.0).to_numpy(dtype=float)
 
-    capacity = n.storage_units.loc[names, "p_nom"].to_numpy(dtype=float)
+    capacity = n.storage_units.loc[names, "p_nom"].clip(upper=_ENDLESS).to_numpy(dtype=float)
     charge = np.maximum(-dense("p_min_pu"), 0.0) * capacity
     discharge = np.maximum(dense("p_max_pu"), 0.0) * capacity
     keep = (1 - dense("standing_loss")) ** hours
     gain = (dense("efficiency_store") * charge + dense("inflow")) * hours * _INSIDE
     draw = discharge / dense("efficiency_dispatch") * hours * _INSIDE
     full = capacity * n.storage_units.loc[names, "max_hours"].to_numpy(dtype=float)
-    found = []
-    for span in spans:
-        nothing = np.zeros(len(names))
-        reach = Reach(nothing + 1, nothing, nothing, nothing + np.inf)
-        for t in n.snapshots.get_indexer(span):
-            reach = reach.then(Reach(keep[t], gain[t], draw[t], full))
-        found.append(reach)
-    return found
+    steps = [Reach(*step, full) for step in zip(keep, gain, draw, strict=True)]
+    return [reduce(Reach.then, (steps[t] for t in n.snapshots.get_indexer(span))) for span in spans]
 
 
 def reachable_plan(
@@ -118,10 +114,8 @@ def reachable_plan(
     ndarray [1 + span x unit], MWh
         Each level can be reached from the one before, and the last one from each.
     """
-    whole = spans[0]
-    for span in spans[1:]:
-        whole = whole.then(span)
-    first = np.where(cyclic, np.minimum(levels[0], whole.returnable()), initial)
+    whole = reduce(Reach.then, spans)
+    first = np.where(cyclic, np.clip(levels[0], 0.0, whole.returnable()), initial)
     # From the end backwards: from which levels can the year still be closed?
     ranges = [(np.where(cyclic, first, 0.0), np.where(cyclic, first, np.inf))]
     for span in reversed(spans):
