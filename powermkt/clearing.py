@@ -10,7 +10,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import ClearingError
-from powermkt.fleet import fleets, starts_per_event
+from powermkt.fleet import commitment_cost, fleets
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.slack import EXCESS as _EXCESS
@@ -169,23 +169,18 @@ def _outcome(
         return duals.div(weights, axis="index")
 
     online, started = values("Fleet-online"), values("Fleet-start")
-    table = case.generators
-    started_total = started.mul(starts_per_event(case), axis="index").sum()
-    commitment = (
-        started_total * table["start_cost"].reindex(started.columns)
-    ).reindex(table.index, fill_value=0.0) + (
-        online.mul(weights, axis="index").sum() * table["no_load_cost"].reindex(online.columns)
-    ).reindex(table.index, fill_value=0.0)  # fmt: skip
     flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
     net = values("StorageUnit-p_dispatch") - values("StorageUnit-p_store")
     return Outcome(
-        dispatch=output[table.index],
+        dispatch=output[case.generators.index],
         online=online,
         started=started,
-        commitment_cost=commitment,
+        commitment_cost=commitment_cost(case, online, started),
         flows=pd.concat(flows, axis=1),
         storage=pd.concat([net, values("Store-p")], axis=1),
-        state_of_charge=values("StorageUnit-state_of_charge"),
+        state_of_charge=pd.concat(
+            [values("StorageUnit-state_of_charge"), values("Store-e")], axis=1
+        ),
         spill=values("StorageUnit-spill"),
         shed=shed,
         excess=_slack(-output, _EXCESS),

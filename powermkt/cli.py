@@ -63,6 +63,10 @@ WeeksOption = Annotated[
     int | None, typer.Option(min=1, help="clear this many representative weeks")
 ]
 YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
+LookAheadOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="with --year: weeks one after another, each with HOURS of the next"),
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 
@@ -75,6 +79,7 @@ class Study(pydantic.BaseModel):
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
+    look_ahead: float | None = pydantic.Field(default=None, ge=0)
 
 
 @app.command()
@@ -89,6 +94,7 @@ def compare(
     ] = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
+    look_ahead: LookAheadOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
     ranges: Annotated[
@@ -122,6 +128,7 @@ def compare(
             prices,
             weeks=weeks or plan.weeks,
             year=year or plan.year,
+            look_ahead=plan.look_ahead if look_ahead is None else look_ahead,
             workers=workers,
             progress=progress,
             ranges=ranges,

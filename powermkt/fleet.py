@@ -86,6 +86,23 @@ def starts_per_event(case: Case) -> pd.Series:
     return ratio
 
 
+def commitment_cost(case: Case, online: pd.DataFrame, started: pd.DataFrame) -> pd.Series:
+    """Start and no-load cost of each generator over all snapshots of a case [money].
+
+    Parameters
+    ----------
+    case : Case
+    online, started : DataFrame [snapshot x fleet], MW
+    """
+    table = case.generators
+    starts = started.mul(starts_per_event(case), axis="index").sum()
+    idle = online.mul(case.weights, axis="index").sum()
+    cost = pd.Series(0.0, index=table.index)
+    for amount, price in ((starts, "start_cost"), (idle, "no_load_cost")):
+        cost = cost.add((amount * table[price].reindex(amount.index)), fill_value=0.0)
+    return cost[table.index]
+
+
 def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     needs = (table["start_cost"] > 0) | (table["min_up_time"] > 0) | (table["min_down_time"] > 0)
     needs |= table["ramp_up"].notna() | table["ramp_down"].notna()
@@ -109,9 +126,7 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
             length = min(int(steps), len(case.snapshots))
             none = None if before is None else 0.0 * before[members]
             begun = started.sel(name=members)
-            recent = sum(
-                (_earlier(begun, k, none)[0] for k in range(1, length)), start=1 * begun
-            )
+            recent = sum((_earlier(begun, k, none)[0] for k in range(1, length)), start=1 * begun)
             now = online.sel(name=members)
             if column == "min_up_time":
                 model.add_constraints(now - recent >= 0, name=f"Fleet-up-{length}")

@@ -40,7 +40,7 @@ _SOLVERS: tuple[dict[str, str], ...] = (
     {"solver": "ipm", "run_crossover": "off"},
     {"solver": "choose", "run_crossover": "on"},
 )
-_SET_POINTS = ("p_set", "p_dispatch_set", "p_store_set", "state_of_charge_set")
+SET_POINTS = ("p_set", "p_dispatch_set", "p_store_set", "state_of_charge_set")
 
 
 def followers(case: Case) -> pd.Index:
@@ -48,7 +48,7 @@ def followers(case: Case) -> pd.Index:
     units = case._n.storage_units
     long = (units["max_hours"] >= case.market.seams.min_hours) | ~units["cyclic_state_of_charge"]
     free = pd.Series(True, index=units.index)
-    for attribute in _SET_POINTS:
+    for attribute in SET_POINTS:
         free &= case.dense("StorageUnit", attribute).isna().all().reindex(units.index)
     return units.index[long & free & (units["p_nom"] > 0)]
 

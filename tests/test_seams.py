@@ -194,7 +194,7 @@ def test_any_plan_is_moved_to_one_that_a_unit_can_follow(seed: int, cyclic: bool
     rng = np.random.default_rng(seed)
     n = unit(rng, 12)
     spans = [n.snapshots[i : i + 4] for i in (0, 4, 8)]
-    full = 10 * n.storage_units.at["dam", "max_hours"]
+    full = 10 * n.storage_units.loc["dam", "max_hours"]
     wanted, initial = rng.uniform(-0.2, 1.2, (4, 1)) * full, rng.uniform(0, 1, 1) * full
     plan = reachable_plan(wanted, reaches(n, pd.Index(["dam"]), spans), np.array([cyclic]), initial)
     assert plan[0] == (plan[-1] if cyclic else initial)
@@ -207,7 +207,7 @@ def test_reach_is_tight(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = unit(rng, 8)
     (reach,) = reaches(n, pd.Index(["dam"]), [n.snapshots])
-    start = rng.uniform(0, 1) * 10 * n.storage_units.at["dam", "max_hours"]
+    start = rng.uniform(0, 1) * 10 * n.storage_units.loc["dam", "max_hours"]
     for wanted, aim in ((1e9, 1.0), (-1e9, -1.0)):
         reached = reach.clip(np.array([wanted]), np.array([start]))[0]
         assert reached == pytest.approx(path(n, start, {}, aim)[1], rel=1e-4, abs=1e-3)
