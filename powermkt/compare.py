@@ -231,7 +231,7 @@ def compare(
     InputError, ClearingError
         As `clear`; all faults of all regimes at once.
     """
-    check_look_ahead(look_ahead, year)
+    check_look_ahead(look_ahead, year, ranges)
     chosen, faults = [], []
     for item in regimes:
         try:

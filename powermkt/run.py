@@ -196,7 +196,7 @@ def clear(
     ClearingError
         If a window has no optimum, or unserved load or excess generation that nobody declared.
     """
-    check_look_ahead(look_ahead, year)
+    check_look_ahead(look_ahead, year, ranges)
     case = with_horizon(case, weeks, year)
     cells = [(regime, carbon_price)]
     return clear_all(case, cells, workers, ranges=ranges, look_ahead=look_ahead)[0]
@@ -296,12 +296,14 @@ def _one_after_another(
     return runs
 
 
-def check_look_ahead(look_ahead: float | None, year: bool) -> None:
+def check_look_ahead(look_ahead: float | None, year: bool, ranges: bool) -> None:
     """Refuse a look-ahead that is no time or has no weeks in a row to look at."""
     if look_ahead is None:
         return
     if not (look_ahead >= 0):
         raise InputError([Fault("look_ahead", f"{look_ahead} is no time", "give hours >= 0")])
+    if ranges:
+        raise InputError([Fault("look_ahead", "gives no ranges of curtailment", "leave one away")])
     if not year:
         raise InputError(
             [Fault("look_ahead", "there are no weeks in a row", "clear every week: year, --year")]

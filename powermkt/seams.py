@@ -15,7 +15,8 @@ cyclic in the network; units with set points of their own do not. All other stor
 each week where they began. Coarse levels need no margin to the limits: averaging keeps the energy
 of each week, so that a unit without standing loss can follow exactly, and where standing losses
 make a difference the levels move to what each unit reaches (`powermkt.reach`). A level that needs
-pumping takes the power from its bus; a regime that cannot bring it there sheds load.
+pumping takes the power from its bus: a regime that cannot bring it there sheds load, and at a bus
+without load such a week would have no optimum.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from powermkt.levels import Seams
 from powermkt.reach import reachable_plan, reaches
 from powermkt.slack import add_slack
 
-# The interior point method alone is an order of magnitude faster on a year than the simplex, and
-# where several plans cost the same it gives one in their middle; else whatever HiGHS thinks best.
+# Interior points alone are quick on a year at once, and where several plans cost the same they lie
+# in the middle of them; if they do not converge, whatever HiGHS thinks best.
 _SOLVERS: tuple[dict[str, str], ...] = (
     {"solver": "ipm", "run_crossover": "off"},
     {"solver": "choose", "run_crossover": "on"},

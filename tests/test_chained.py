@@ -165,7 +165,7 @@ def test_reservoirs_follow_their_plan_in_a_chain() -> None:
         "StorageUnit", "dam", bus="A", carrier="PHS", p_nom=20, max_hours=200, p_min_pu=0,
         inflow=np.where(first, 10.0, 0.0), cyclic_state_of_charge=True,
     )  # fmt: skip
-    run = pm.clear(pm.Case(n), MARKET, year=True, look_ahead=48)
+    (run,) = pm.compare(pm.Case(n), [MARKET], [0.0], year=True, look_ahead=48).runs
     assert run.objective == pytest.approx(285_600, rel=1e-5)
     assert run.case.seams is not None
     closing = run.outcome.state_of_charge["dam"].iloc[-1]
@@ -176,5 +176,7 @@ def test_a_look_ahead_needs_weeks_in_a_row() -> None:
     case = pm.Case(fleet([50.0] * 14))
     with pytest.raises(pm.InputError, match="no weeks in a row"):
         pm.clear(case, MARKET, look_ahead=24)
+    with pytest.raises(pm.InputError, match="no ranges"):
+        pm.clear(case, MARKET, year=True, look_ahead=24, ranges=True)
     with pytest.raises(pm.InputError, match="is no time"):
         pm.compare(case, [MARKET], [0.0], year=True, look_ahead=-1)
