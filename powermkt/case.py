@@ -46,6 +46,13 @@ class Case:
     folder : Path, optional
         Where files that the market data name are found.
 
+    Attributes
+    ----------
+    seams : Seams or None
+        Levels of storage at the edges of the windows, where they hang together.
+    initial_online : Series [fleet] or None, MW
+        What was online before the first snapshot; None: the windows repeat themselves.
+
     Raises
     ------
     InputError
@@ -74,8 +81,6 @@ class Case:
         self._n = n
         self.windows = windows or {"all": n.snapshots}
         self.folder = folder
-        # Set where windows hang together: levels of storage at their seams, and the capacity of
-        # each fleet [MW] that was online before the first snapshot.
         self.seams: Seams | None = None
         self.initial_online: pd.Series | None = None
 

@@ -108,8 +108,15 @@ def test_the_year_closes(look_ahead: float) -> None:
     """Charged less drawn is zero over the horizon, also if it is taken up after the first week."""
     rng = np.random.default_rng(4)
     n = stored(rng.uniform(20, 80, 28).tolist(), efficiency_store=0.9, efficiency_dispatch=0.9)
+    n.add("Store", "tank", bus="A", e_nom=100, e_cyclic=True)
     case, outcomes = chain(n, look_ahead)
-    net = join(outcomes).storage["store"]
+    out = join(outcomes)
+    assert out.storage["tank"].abs().sum() > 10
+    assert out.storage["tank"].sum() == pytest.approx(0, abs=1e-3)
+    assert (-12 * out.storage["tank"]).tolist()[1:] == pytest.approx(
+        out.state_of_charge["tank"].diff().tolist()[1:], abs=1e-6
+    )
+    net = out.storage["store"]
     kept = -net.clip(upper=0) * 0.9 - net.clip(lower=0) / 0.9
     assert kept.abs().sum() > 10
     assert 12 * kept.sum() == pytest.approx(0, abs=1e-3)

@@ -13,7 +13,9 @@ from scipy.optimize import linprog
 
 import powermkt as pm
 from powermkt.horizon import every_week, with_horizon
+from powermkt.levels import Seams
 from powermkt.reach import reachable_plan, reaches
+from powermkt.run import clear_all
 
 
 def dry_and_wet(**dam: object) -> pypsa.Network:
@@ -81,6 +83,20 @@ def test_water_waits_for_the_dear_week() -> None:
     assert seams.value.loc["week 01", "dam"] == pytest.approx(30, abs=1e-3)
     level = run.outcome.state_of_charge["dam"]
     assert level.iloc[[13, 27]].tolist() == pytest.approx(seams.end["dam"].tolist(), abs=1e-4)
+
+
+def test_levels_given_at_seams_hold() -> None:
+    """500 MWh at the seam, none at either end: 1,180 are used at 10 and 500 at 30.
+
+    (8,400 - 1,180) x 10 + (8,400 - 500) x 30 = 72,200 + 237,000 = 309,200.
+    """
+    case = every_week(pm.Case(dry_and_wet()))
+    levels = pd.DataFrame({"dam": [0.0, 500.0]}, index=list(case.windows))
+    case = case.with_seams(Seams(levels, levels.iloc[::-1].set_axis(levels.index), levels))
+    (run,) = clear_all(case, [("full_market", 0.0)])
+    assert run.objective == pytest.approx(309_200)
+    level = run.outcome.state_of_charge["dam"].iloc[[13, 27]]
+    assert level.tolist() == pytest.approx([500, 0], abs=1e-6)
 
 
 def test_storage_below_the_threshold_repeats_weekly() -> None:
