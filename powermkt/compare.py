@@ -114,6 +114,7 @@ class Comparison:
             "prices": self.prices,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
+            "seams": None if self.case.seams is None else self.case.seams.table(),
         }
         return {name: table for name, table in found.items() if table is not None}
 

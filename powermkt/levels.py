@@ -32,6 +32,16 @@ class Seams:
         """Return the levels before the first and at the last snapshot of a window [MWh]."""
         return self.start.T[label], self.end.T[label]
 
+    def table(self) -> pd.DataFrame:
+        """Return all of it as rows: window, storage_unit, start_mwh, end_mwh, value."""
+        frames = {"start_mwh": self.start, "end_mwh": self.end, "value": self.value}
+        long = {
+            name: frame.rename_axis(index="window", columns="storage_unit").unstack()
+            for name, frame in frames.items()
+        }
+        rows = pd.DataFrame(long).reset_index()
+        return rows[["window", "storage_unit", *frames]]
+
 
 def bind_levels(n: pypsa.Network, start: pd.Series, end: pd.Series) -> None:
     """Let storage units and stores begin and end all snapshots of a network at given levels.

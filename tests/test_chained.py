@@ -73,16 +73,16 @@ def test_what_is_online_pays_no_start_in_the_next_week() -> None:
 
 
 def test_minimum_down_time_counts_what_stood_before() -> None:
-    """Load 20 for a week, then 80, 20, 80: what stops in the dip has been off for too short.
+    """Load 80 for a week, then 20 and 80 again: what stops in the dip must be off for 3 steps.
 
-    With y MW online before the seam (20 to 40 at load 20) and all starts within three steps,
-    y + s_0 + s_1 + s_2 <= 100. Coal gives y + s_0 at the first peak and at most 40 + s_2 at the
-    second, after 40 online in the dip: 140 of the 160 MW needed; oil the rest.
+    80 MW are online before the seam (no-load cost lets no more be), at most 40 in the dip. Until
+    three steps after the seam 80 + starts <= 100: 20 MW start, 60 are online for the next two
+    steps, where oil gives 20 each; then what stopped may start again.
     """
-    load = [20.0] * 14 + [80.0, 20.0] + [80.0] * 12
-    _, (_, second) = chain(fleet(load, min_down_time=3), 0)
-    assert second.dispatch["oil"].iloc[[0, 2]].sum() == pytest.approx(20)
-    assert second.dispatch["oil"].sum() == pytest.approx(20)
+    load = [80.0] * 14 + [20.0] + [80.0] * 13
+    _, (_, second) = chain(fleet(load, min_down_time=3, stand_by_cost=25.0), 0)
+    oil = second.dispatch["oil"].tolist()
+    assert oil == pytest.approx([0, 20, 20] + [0] * 11, abs=1e-6)
 
 
 def test_look_ahead_fills_the_storage_for_what_comes() -> None:
@@ -172,9 +172,13 @@ def test_reservoirs_follow_their_plan_in_a_chain() -> None:
         "StorageUnit", "dam", bus="A", carrier="PHS", p_nom=20, max_hours=200, p_min_pu=0,
         inflow=np.where(first, 10.0, 0.0), cyclic_state_of_charge=True,
     )  # fmt: skip
-    (run,) = pm.compare(pm.Case(n), [MARKET], [0.0], year=True, look_ahead=48).runs
+    result = pm.compare(pm.Case(n), [MARKET], [0.0], year=True, look_ahead=48)
+    (run,) = result.runs
     assert run.objective == pytest.approx(285_600, rel=1e-5)
     assert run.case.seams is not None
+    plan = result.tables["seams"].set_index("window")
+    assert plan["end_mwh"].iloc[0] - plan["start_mwh"].iloc[0] == pytest.approx(1_680, abs=0.1)
+    assert plan["value"].iloc[0] == pytest.approx(30, abs=1e-3)
     closing = run.outcome.state_of_charge["dam"].iloc[-1]
     assert closing == pytest.approx(run.case.seams.start["dam"].iloc[0], abs=1e-3)
 
