@@ -13,12 +13,12 @@ import pypsa
 import xarray as xr
 
 from powermkt.case import Case
-from powermkt.clearing import _add_slack
 from powermkt.fleet import fleets
 from powermkt.programme import Adders, Limits
 from powermkt.regime import Regime
 from powermkt.rules.trade import ProvinceFirst, _band
 from powermkt.run import Run
+from powermkt.slack import add_slack
 
 SOLVER = {"threads": 1, "parallel": "off", "output_flag": False}
 
@@ -95,7 +95,7 @@ def offered(run: Run) -> float:
 def _network(case: Case) -> pypsa.Network:
     """Return the network of a window with slack, and without the ramp limits of fleets."""
     n = case.network()
-    _add_slack(n, case)
+    add_slack(n, case)
     committed = fleets(case).index
     for column in ("ramp_limit_up", "ramp_limit_down"):
         n.generators.loc[committed, column] = np.nan

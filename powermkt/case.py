@@ -12,6 +12,7 @@ import pypsa
 
 from powermkt.check import check, provinces_of
 from powermkt.errors import Fault, InputError, nearest
+from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 
 # `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
@@ -45,6 +46,13 @@ class Case:
     folder : Path, optional
         Where files that the market data name are found.
 
+    Attributes
+    ----------
+    seams : Seams or None
+        Levels of storage at the edges of the windows, where they hang together.
+    initial_online : Series [fleet] or None, MW
+        What was online before the first snapshot; None: the windows repeat themselves.
+
     Raises
     ------
     InputError
@@ -73,6 +81,8 @@ class Case:
         self._n = n
         self.windows = windows or {"all": n.snapshots}
         self.folder = folder
+        self.seams: Seams | None = None
+        self.initial_online: pd.Series | None = None
 
     def __repr__(self) -> str:
         n = self._n
@@ -233,23 +243,41 @@ class Case:
     # ---- parts -------------------------------------------------------------------------------
 
     def window(self, label: str) -> Case:
-        """Return the part of the case that one window covers."""
+        """Return the part of the case that one window covers.
+
+        Storage that follows the plan of the year begins and ends it at the levels of `seams`.
+        """
         snapshots = self.windows[label]
         if len(snapshots) == len(self.snapshots):
             return self
-        return self._with(self._n.copy(snapshots=snapshots), {label: snapshots})
+        case = self.part(snapshots, label)
+        if self.seams is not None:
+            bind_levels(case._n, *self.seams.edges(label))
+        return case
 
-    def _with(self, n: pypsa.Network, windows: dict[str, pd.Index]) -> Case:
+    def part(self, snapshots: pd.Index, label: str) -> Case:
+        """Return the case at some of its snapshots, as one window."""
+        n = self._n.copy()
+        n.set_snapshots(snapshots)  # as n.copy(snapshots=...) does, which takes 200 times longer
+        return self._with(n, {label: snapshots}, self.seams)
+
+    def _with(
+        self, n: pypsa.Network, windows: dict[str, pd.Index], seams: Seams | None = None
+    ) -> Case:
         """Return a case on another network of the same structure; nothing is checked again."""
         case = object.__new__(Case)
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
-        case.folder = self.folder
+        case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
         return case
 
+    def with_seams(self, seams: Seams) -> Case:
+        """Return the case with levels of storage at the seams of its windows."""
+        return self._with(self._n, self.windows, seams)
+
     def with_market(self, market: Market) -> Case:
         """Return the case with other institutional data."""
-        case = self._with(self._n, self.windows)
+        case = self._with(self._n, self.windows, self.seams)
         case.market = market
         return case
 
@@ -274,7 +302,7 @@ class Case:
             )
         if faults:
             raise InputError(faults)
-        case = self._with(self._n, self.windows)
+        case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
 

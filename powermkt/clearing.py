@@ -7,21 +7,17 @@ from collections.abc import Callable, Hashable, Sequence
 import linopy
 import numpy as np
 import pandas as pd
-import pypsa
 
 from powermkt import fleet
 from powermkt.case import Case
 from powermkt.errors import ClearingError
-from powermkt.fleet import fleets, starts_per_event
+from powermkt.fleet import commitment_cost, fleets
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
+from powermkt.slack import EXCESS as _EXCESS
+from powermkt.slack import SHED as _SHED
+from powermkt.slack import add_slack
 
-# Slack at every bus keeps a shortage or an excess from making the whole window infeasible, so that
-# the place and the hours can be named. Order of costs: weight of renewables (rules) < excess <
-# unserved load.
-EXCESS_COST = 5_000.0
-UNSERVED_COST = 20_000.0
-_SHED, _EXCESS = "unserved load at ", "excess at "
 _SLACK_TOLERANCE_MW = 1e-3
 
 # Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
@@ -46,7 +42,7 @@ class Builder:
 
     def __init__(self, case: Case) -> None:
         n = case.network()
-        _add_slack(n, case)
+        add_slack(n, case)
         committed = fleets(case).index
         for column in ("ramp_limit_up", "ramp_limit_down"):  # fleets ramp on online capacity
             n.generators.loc[committed, column] = np.nan
@@ -207,23 +203,18 @@ def _outcome(
         return by_bus(point.row_duals[objective]).div(weights, axis="index")
 
     online, started = values("Fleet-online"), values("Fleet-start")
-    table = case.generators
-    started_total = started.mul(starts_per_event(case), axis="index").sum()
-    commitment = (
-        started_total * table["start_cost"].reindex(started.columns)
-    ).reindex(table.index, fill_value=0.0) + (
-        online.mul(weights, axis="index").sum() * table["no_load_cost"].reindex(online.columns)
-    ).reindex(table.index, fill_value=0.0)  # fmt: skip
     flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
     net = values("StorageUnit-p_dispatch") - values("StorageUnit-p_store")
     return Outcome(
-        dispatch=output[table.index],
+        dispatch=output[case.generators.index],
         online=online,
         started=started,
-        commitment_cost=commitment,
+        commitment_cost=commitment_cost(case, online, started),
         flows=pd.concat(flows, axis=1),
         storage=pd.concat([net, values("Store-p")], axis=1),
-        state_of_charge=values("StorageUnit-state_of_charge"),
+        state_of_charge=pd.concat(
+            [values("StorageUnit-state_of_charge"), values("Store-e")], axis=1
+        ),
         spill=values("StorageUnit-spill"),
         shed=shed,
         excess=_slack(-output, _EXCESS),
@@ -235,33 +226,6 @@ def _outcome(
         cost=float(programme.cost @ point.columns),
         solver_seconds=point.seconds,
         notes=[f"{label}: {note}" for note in point.notes],
-    )
-
-
-def _add_slack(n: pypsa.Network, case: Case) -> None:
-    """Add unserved load and excess generation at every bus that has load or supply."""
-    load = case.dense("Load", "p_set").clip(lower=0).T.groupby(case.loads["bus"]).sum().T
-    peak = load.max()
-    buses = peak.index[peak > 0]
-    n.add(
-        "Generator",
-        [_SHED + bus for bus in buses],
-        bus=buses.to_numpy(),
-        p_nom=peak[buses].to_numpy(),
-        p_max_pu=(load[buses] / peak[buses]).add_prefix(_SHED),
-        marginal_cost=case.market.value_of_lost_load or UNSERVED_COST,
-    )
-    supplied = case.provinces.index[
-        case.provinces.index.isin({*n.generators["bus"], *n.storage_units["bus"], *n.stores["bus"]})
-    ]
-    n.add(
-        "Generator",
-        [_EXCESS + bus for bus in supplied],
-        bus=supplied.to_numpy(),
-        p_nom=float(case.availability.to_numpy().max() * 10 + 1),
-        p_min_pu=-1.0,
-        p_max_pu=0.0,
-        marginal_cost=-(case.market.price_of_excess or EXCESS_COST),
     )
 
 

@@ -36,7 +36,7 @@ from powermkt.compare import (
     compare as compare_regimes,
 )
 from powermkt.errors import ClearingError, Fault, InputError, faults_of
-from powermkt.horizon import with_horizon
+from powermkt.horizon import cut
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
 from powermkt.plan import plan_schedule
@@ -63,6 +63,10 @@ WeeksOption = Annotated[
     int | None, typer.Option(min=1, help="clear this many representative weeks")
 ]
 YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
+LookAheadOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="with --year: weeks one after another, each with HOURS of the next"),
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 
@@ -75,6 +79,7 @@ class Study(pydantic.BaseModel):
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
+    look_ahead: float | None = pydantic.Field(default=None, ge=0)
 
 
 @app.command()
@@ -89,6 +94,7 @@ def compare(
     ] = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
+    look_ahead: LookAheadOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
     ranges: Annotated[
@@ -112,7 +118,7 @@ def compare(
             faults += item.faults(case)
     if case is not None:
         found = case
-        _collect(faults, lambda: with_horizon(found, weeks or plan.weeks, year or plan.year))
+        _collect(faults, lambda: cut(found, weeks or plan.weeks, year or plan.year))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     with _progress(quiet, f"clearing {case.name}") as progress:
@@ -122,6 +128,7 @@ def compare(
             prices,
             weeks=weeks or plan.weeks,
             year=year or plan.year,
+            look_ahead=plan.look_ahead if look_ahead is None else look_ahead,
             workers=workers,
             progress=progress,
             ranges=ranges,
@@ -180,7 +187,7 @@ def clear(
 def check(network: NetworkArgument) -> None:
     """Say everything that is wrong with a network; nothing is solved."""
     case = read(network)
-    typer.echo(repr(with_horizon(case)))
+    typer.echo(repr(cut(case)))
     for name in presets():
         lacking = as_regime(name).faults(case)
         typer.echo(f"{name}: " + ("ready" if not lacking else "; ".join(map(str, lacking))))

@@ -24,7 +24,7 @@ from powermkt.horizon import with_horizon
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
-from powermkt.run import Progress, Run, clear_all
+from powermkt.run import Progress, Run, check_look_ahead, clear_all
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
@@ -114,6 +114,7 @@ class Comparison:
             "prices": self.prices,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
+            "seams": None if self.case.seams is None else self.case.seams.table(),
         }
         return {name: table for name, table in found.items() if table is not None}
 
@@ -203,6 +204,7 @@ def compare(
     *,
     weeks: int | None = None,
     year: bool = False,
+    look_ahead: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
@@ -216,7 +218,7 @@ def compare(
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
         [money/t].
-    weeks, year, workers, ranges
+    weeks, year, look_ahead, workers, ranges
         As in `clear`.
     progress : callable, optional
         Called with parts done, parts in all, and what was done.
@@ -230,6 +232,7 @@ def compare(
     InputError, ClearingError
         As `clear`; all faults of all regimes at once.
     """
+    check_look_ahead(look_ahead, year, ranges)
     chosen, faults = [], []
     for item in regimes:
         try:
@@ -265,7 +268,7 @@ def compare(
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
     case = with_horizon(case, weeks, year)
-    runs = clear_all(case, cells, workers, progress, ranges)
+    runs = clear_all(case, cells, workers, progress, ranges, look_ahead)
     return Comparison(case, *((runs, None) if settings is None else (runs[:-1], runs[-1])))
 
 

@@ -1,12 +1,17 @@
 """Fleet commitment: how much of a fleet of like units is online, as a linear programme.
 
 A fleet is a generator with `min_stable_pu` m > 0. With online capacity y [MW] and capacity started
-s [MW], output g [MW] obeys, at every snapshot t of a window that is taken to repeat itself,
+s [MW], output g [MW] obeys, at every snapshot t,
 
     m y <= g <= y <= available,    s_t >= y_t - y_(t-1),
     y_t >= s_t + ... + s_(t-UT+1),    y_(t-DT) + s_t + ... + s_(t-DT+1) <= available,
     g_t - g_(t-1) <= RU (y_t - s_t) + max(m, RU) s_t,
     g_(t-1) - g_t <= RD y_t + max(m, RD) (y_(t-1) - y_t + s_t).
+
+A window is taken to repeat itself, unless the case says what was online before it
+(`Case.initial_online`): then that level stands for all snapshots before the first, starts of the
+time before are forgotten (what they must stay on is not carried over), and capacity lost since
+cannot block what is left. Output before the window is never known: no ramp leads into it.
 
 The relaxation of clustered unit commitment (Palmintier and Webster 2014,
 doi:10.1109/TPWRS.2013.2293127): convex, so its duals are prices.
@@ -84,15 +89,34 @@ def starts_per_event(case: Case) -> pd.Series:
     return ratio
 
 
+def commitment_cost(case: Case, online: pd.DataFrame, started: pd.DataFrame) -> pd.Series:
+    """Start and no-load cost of each generator over all snapshots of a case [money].
+
+    Parameters
+    ----------
+    case : Case
+    online, started : DataFrame [snapshot x fleet], MW
+    """
+    table = case.generators
+    starts = started.mul(starts_per_event(case), axis="index").sum()
+    idle = online.mul(case.weights, axis="index").sum()
+    cost = pd.Series(0.0, index=table.index)
+    for amount, price in ((starts, "start_cost"), (idle, "no_load_cost")):
+        cost = cost.add((amount * table[price].reindex(amount.index)), fill_value=0.0)
+    return cost[table.index]
+
+
 def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     needs = (table["start_cost"] > 0) | (table["min_up_time"] > 0) | (table["min_down_time"] > 0)
     needs |= table["ramp_up"].notna() | table["ramp_down"].notna()
     table = table[needs]
     if table.empty:
         return
+    before = None if case.initial_online is None else case.initial_online[table.index]
     online = model.variables["Fleet-online"].sel(name=table.index)
     started = model.add_variables(lower=0, coords=online.coords, name="Fleet-start")
-    model.add_constraints(started - online + online.roll(snapshot=1) >= 0, name="Fleet-start")
+    level, known = _earlier(online, 1, before)
+    model.add_constraints(started - online + level >= -known, name="Fleet-start")
     cost = _by_name(table["start_cost"]) * _by_snapshot(starts_per_event(case))
     model.objective += (started * cost).sum()
     available = _grid(case.availability)
@@ -103,18 +127,32 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
         for steps in table.loc[table[column] > 0, column].unique():
             members = table.index[table[column] == steps]
             length = min(int(steps), len(case.snapshots))
-            recent = sum(
-                (started.sel(name=members).roll(snapshot=k) for k in range(1, length)),
-                start=1 * started.sel(name=members),
-            )
-            level = online.sel(name=members)
+            none = None if before is None else 0.0 * before[members]
+            begun = started.sel(name=members)
+            recent = sum((_earlier(begun, k, none)[0] for k in range(1, length)), start=1 * begun)
+            now = online.sel(name=members)
             if column == "min_up_time":
-                model.add_constraints(level - recent >= 0, name=f"Fleet-up-{length}")
+                model.add_constraints(now - recent >= 0, name=f"Fleet-up-{length}")
             else:
-                model.add_constraints(
-                    recent + level.roll(snapshot=length) <= available.sel(name=members),
-                    name=f"Fleet-down-{length}",
-                )
+                last = None if before is None else before[members]
+                level, known = _earlier(now, length, last)
+                room = np.maximum(available.sel(name=members) - known, 0.0)
+                model.add_constraints(recent + level <= room, name=f"Fleet-down-{length}")
+
+
+def _earlier(
+    variable: linopy.Variable, steps: int, before: pd.Series | None
+) -> tuple[linopy.LinearExpression, xr.DataArray | float]:
+    """Values of a variable some snapshots earlier, and the known part of them.
+
+    Without levels `before` the first snapshot, the end of the window comes before its beginning.
+    """
+    rolled = 1 * variable.roll(snapshot=steps)
+    if before is None:
+        return rolled, 0.0
+    snapshots = variable.indexes["snapshot"]
+    inside = _by_snapshot(pd.Series(np.arange(len(snapshots)) >= steps, snapshots))
+    return rolled * inside, (1 - inside) * _by_name(before)
 
 
 def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment) -> None:

@@ -7,12 +7,13 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.seams import followers, with_seams
 
 WEEK = pd.Timedelta(days=7)
 
 
 def with_horizon(case: Case, weeks: int | None = None, year: bool = False) -> Case:
-    """Return the case cut to the windows of a study.
+    """Return the case cut to the windows of a study, with its reservoir plan.
 
     Parameters
     ----------
@@ -21,24 +22,34 @@ def with_horizon(case: Case, weeks: int | None = None, year: bool = False) -> Ca
         Number of representative weeks; default: `weeks` of the market file, and where that is
         absent all snapshots at once.
     year : bool, default False
-        Clear every week.
+        Clear every week. Storage of many hours then begins and ends each week at the levels of a
+        plan of the whole year (`powermkt.seams`).
 
     Raises
     ------
     InputError
         If the snapshots cannot be cut into weeks.
     """
+    case = cut(case, weeks, year)
+    return with_seams(case) if year else case
+
+
+def cut(case: Case, weeks: int | None = None, year: bool = False) -> Case:
+    """Return the case cut to the windows of a study; parameters and errors as `with_horizon`."""
     weeks = case.market.weeks if weeks is None else weeks
     if not year and weeks is None:
         return case
-    faults = _coupling(case)
+    faults = _coupling(case, year)
     if faults:
         raise InputError(faults)
     return every_week(case) if year else representative_weeks(case, weeks or 1)
 
 
-def _coupling(case: Case) -> list[Fault]:
-    """What couples the weeks of a horizon, so that clearing them apart would repeat it."""
+def _coupling(case: Case, year: bool) -> list[Fault]:
+    """What couples the weeks of a horizon, so that clearing them apart would repeat it.
+
+    In a year of weeks, storage units that follow the plan of the year may be open-ended.
+    """
     n, found = case._n, []
     if len(n.global_constraints):
         found.append(("global_constraints", name_list(n.global_constraints.index)))
@@ -46,10 +57,12 @@ def _coupling(case: Case) -> list[Fault]:
     sums = g.index[np.isfinite(g["e_sum_max"]) | np.isfinite(g["e_sum_min"])]
     if len(sums):
         found.append(("generators.e_sum_max, e_sum_min", name_list(sums)))
-    for table, cyclic in ((n.storage_units, "cyclic_state_of_charge"), (n.stores, "e_cyclic")):
-        open_ended = table.index[~table[cyclic].astype(bool)]
+    planned = followers(case) if year else pd.Index([])
+    for name, cyclic in (("storage_units", "cyclic_state_of_charge"), ("stores", "e_cyclic")):
+        table = getattr(n, name)
+        open_ended = table.index[~table[cyclic].astype(bool)].difference(planned)
         if len(open_ended):
-            found.append((cyclic, f"false for {name_list(open_ended)}"))
+            found.append((f"{name}.{cyclic}", f"false for {name_list(open_ended)}"))
     remedy = "clear all snapshots at once (no --weeks, no --year), or change it"
     return [
         Fault(f"{case.name}: {where}", f"{what}: would apply to each week anew", remedy)

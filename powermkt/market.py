@@ -82,6 +82,20 @@ class Trade(_Strict):
     )
 
 
+class SeamSettings(_Strict):
+    """Which storage carries energy from week to week when every week of a year is cleared."""
+
+    min_hours: float = pydantic.Field(
+        default=48.0,
+        ge=0,
+        description="`max_hours` from which storage units follow the plan of the year; shorter "
+        "ones end each week where they began",
+    )
+    block_hours: float = pydantic.Field(
+        default=12.0, gt=0, description="hours over which that plan averages the network"
+    )
+
+
 class Calibration(_Strict):
     """The run that is set beside observed figures."""
 
@@ -115,6 +129,7 @@ class Market(_Strict):
     )
     quota: Quota = Quota()
     trade: Trade = Trade()
+    seams: SeamSettings = SeamSettings()
     calibration: Calibration | None = None
 
 

@@ -23,7 +23,7 @@ class Outcome:
     flows : DataFrame [snapshot x branch], MW
         At bus0, + from bus0 to bus1.
     storage : DataFrame [snapshot x storage unit or store], MW, + discharging
-    state_of_charge : DataFrame [snapshot x storage unit], MWh
+    state_of_charge : DataFrame [snapshot x storage unit or store], MWh
     spill : DataFrame [snapshot x storage unit], MW
     shed : DataFrame [snapshot x bus], MW
     excess : DataFrame [snapshot x bus], MW

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from powermkt import clearing
 from powermkt.case import Case
 from powermkt.horizon import typical_months
 from powermkt.regime import Regime
 from powermkt.rules import BenchmarkTariff, FlatBlocks, MeritOrder
 from powermkt.rules.trade import block_snapshots
 from powermkt.run import Progress, clear_all
+from powermkt.slack import EXCESS_COST, UNSERVED_COST
 
 PLANNING = Regime("framework plan", (MeritOrder(), FlatBlocks(), BenchmarkTariff()))
 
@@ -57,8 +57,8 @@ def plan_table(
 def _elastic(case: Case) -> Case:
     """Let a plan leave small shortages and excesses in single hours to dispatch."""
     slack = {
-        "value_of_lost_load": case.market.value_of_lost_load or clearing.UNSERVED_COST,
-        "price_of_excess": case.market.price_of_excess or clearing.EXCESS_COST,
+        "value_of_lost_load": case.market.value_of_lost_load or UNSERVED_COST,
+        "price_of_excess": case.market.price_of_excess or EXCESS_COST,
     }
     return case.with_market(case.market.model_copy(update=slack))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -14,15 +13,17 @@ import loky
 import pandas as pd
 import pypsa
 
-from powermkt import clearing, metrics
+from powermkt import metrics
 from powermkt.case import Case
-from powermkt.errors import InputError
+from powermkt.chained import clear_chained
+from powermkt.errors import Fault, InputError
 from powermkt.horizon import with_horizon
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.rules import Cleared, Prices
 from powermkt.rules.pricing import ports
+from powermkt.window import clear_window
 
 Progress = Callable[[int, int, str], None]
 
@@ -136,7 +137,8 @@ class Run:
         n.buses_t["marginal_price"] = self.prices
         units, stores = n.storage_units.index, n.stores.index
         n.storage_units_t["p"] = out.storage[units]
-        n.storage_units_t["state_of_charge"] = out.state_of_charge
+        n.storage_units_t["state_of_charge"] = out.state_of_charge[units]
+        n.stores_t["e"] = out.state_of_charge[stores]
         n.storage_units_t["spill"] = out.spill
         n.stores_t["p"] = out.storage[stores]
         sent = out.flows[n.links.index]
@@ -157,6 +159,7 @@ def clear(
     *,
     weeks: int | None = None,
     year: bool = False,
+    look_ahead: float | None = None,
     workers: int | None = None,
     ranges: bool = False,
 ) -> Run:
@@ -173,7 +176,10 @@ def clear(
         Clear this many representative weeks; default as the network's market file says, and all
         snapshots in one programme where it says nothing.
     year : bool, default False
-        Clear every week.
+        Clear every week; reservoirs follow a plan of the year (`powermkt.seams`).
+    look_ahead : float, optional
+        With `year`: clear the weeks one after another, each with this many hours of the next, and
+        carry storage levels and what is online over (`powermkt.chained`). Takes no `ranges`.
     workers : int, optional
         Processes; default: one per core where it pays.
     ranges : bool, default False
@@ -190,8 +196,10 @@ def clear(
     ClearingError
         If a window has no optimum, or unserved load or excess generation that nobody declared.
     """
+    check_look_ahead(look_ahead, year, ranges)
     case = with_horizon(case, weeks, year)
-    return clear_all(case, [(regime, carbon_price)], workers, ranges=ranges)[0]
+    cells = [(regime, carbon_price)]
+    return clear_all(case, cells, workers, ranges=ranges, look_ahead=look_ahead)[0]
 
 
 def clear_all(
@@ -200,6 +208,7 @@ def clear_all(
     workers: int | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
+    look_ahead: float | None = None,
 ) -> list[Run]:
     """Clear the windows of a case under several regimes and carbon prices.
 
@@ -213,6 +222,8 @@ def clear_all(
         Called with parts done, parts in all, and what was done.
     ranges : bool, default False
         Find the range of curtailment as well.
+    look_ahead : float, optional
+        Clear the windows of each regime one after another with this look-ahead [h].
 
     Returns
     -------
@@ -223,6 +234,8 @@ def clear_all(
     faults = {str(fault): fault for item, _ in regimes for fault in item.faults(case)}
     if faults:
         raise InputError(faults.values())
+    if look_ahead is not None:
+        return _one_after_another(case, regimes, look_ahead, progress)
     structures: dict[str, list[int]] = {}
     for i, (item, _) in enumerate(regimes):
         structures.setdefault(item.structure, []).append(i)
@@ -265,22 +278,33 @@ def clear_all(
     ]
 
 
-def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
-    """Clear one window under regimes of one structure, each from the basis of the last."""
-    with warnings.catch_warnings():
-        # PyPSA announces its next string type at every copy, in every process.
-        warnings.simplefilter("ignore", FutureWarning)
-        programme = clearing.Builder(case).programme([rule.constrain for rule in regimes[0].rules])
-    return [
-        clearing.clear(
-            case,
-            programme,
-            [rule.offer(case) for rule in item.rules],
-            [rule.rank_by(case) for rule in item.rules],
-            [rule.limit(case) for rule in item.rules],
-            item.exposure(case),
-            ranges,
-            item.canonical,
+def _one_after_another(
+    case: Case,
+    regimes: Sequence[tuple[Regime, float]],
+    look_ahead: float,
+    progress: Progress | None,
+) -> list[Run]:
+    runs: list[Run] = []
+    for item, price in regimes:
+        outcomes: list[Outcome] = []
+        for outcome in clear_chained(case, item, look_ahead):
+            outcomes.append(outcome)
+            if progress is not None:
+                done, whole = len(case.windows) * len(runs) + len(outcomes), len(case.windows)
+                progress(done, whole * len(regimes), f"{item.name}, {done} windows")
+        runs.append(Run(case, item, price, join(outcomes)))
+    return runs
+
+
+def check_look_ahead(look_ahead: float | None, year: bool, ranges: bool) -> None:
+    """Refuse a look-ahead that is no time or has no weeks in a row to look at."""
+    if look_ahead is None:
+        return
+    if not (look_ahead >= 0):
+        raise InputError([Fault("look_ahead", f"{look_ahead} is no time", "give hours >= 0")])
+    if ranges:
+        raise InputError([Fault("look_ahead", "gives no ranges of curtailment", "leave one away")])
+    if not year:
+        raise InputError(
+            [Fault("look_ahead", "there are no weeks in a row", "clear every week: year, --year")]
         )
-        for item in regimes
-    ]

@@ -5,8 +5,8 @@ canonical optimum, `find` widens every limit by a margin of its own (below 0.001
 for the best basis, beside the tiny costs that the caller adds: the widened programme has exactly
 one optimal basis, which any path finds. That basis is then evaluated at the true limits. So a
 sweep, a single run, one process or many give the same numbers, and the price at a kink is that of
-the last MWh served (one MWh less). It is the perturbation that proves the simplex method finite (Charnes 1952,
-doi:10.2307/1907845), kept until the end.
+the last MWh served (one MWh less). It is the perturbation that proves the simplex method finite
+(Charnes 1952, doi:10.2307/1907845), kept until the end.
 """
 
 from __future__ import annotations

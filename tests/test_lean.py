@@ -16,7 +16,8 @@ from powermkt import clearing, solver
 from powermkt.fleet import HELD, add_fleets
 from powermkt.programme import Programme
 from powermkt.regime import regime
-from powermkt.run import clear_window
+from powermkt.slack import add_slack
+from powermkt.window import clear_window
 
 HOURS = 36
 
@@ -40,7 +41,7 @@ def test_holding_levels_changes_no_optimum(seed: int, start_cost: float, floor: 
     """Same objective, and duals of every row, those left out included, that prove the optimum."""
     case = days(seed, start_cost, floor)
     n = case.network()
-    clearing._add_slack(n, case)
+    add_slack(n, case)
     m = n.optimize.create_model(include_objective_constant=False)
     add_fleets(m, case, "hourly")
     whole, lean = Programme(m), Programme(m, HELD)

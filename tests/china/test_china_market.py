@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import powermkt as pm
+from powermkt.horizon import with_horizon
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "networks" / "china"
@@ -43,3 +44,15 @@ def test_net_pass_through_of_the_market_is_about_one(result: pm.Comparison) -> N
     nation = rates[(rates["province"] == "all") & (rates["regime"] == "full_market")].iloc[0]
     assert nation["pass_through_net"] == pytest.approx(1.0, abs=0.25)
     assert 0 < nation["pass_through_marginal"] < 0.15  # benchmarks by class: little gets through
+
+
+def test_reservoirs_are_low_before_the_rains_and_full_after() -> None:
+    """Reservoirs together: least in spring, most in autumn, closed over the year."""
+    case = with_horizon(pm.read(FOLDER), year=True)
+    assert case.seams is not None and len(case.seams.start.columns) == 24
+    total = case.seams.start.sum(axis=1)
+    assert 10 <= int(total.argmin()) <= 26 and 34 <= int(total.argmax()) <= 51
+    assert total.max() > 2 * total.min()
+    first, last = case.seams.start.iloc[0], case.seams.end.iloc[-1]
+    assert last.to_numpy() == pytest.approx(first.to_numpy())
+    assert case.seams.value.to_numpy().min() >= 0

@@ -1,0 +1,227 @@
+"""Windows one after another: each sees some hours beyond its end, and hands its state on.
+
+Each window is cleared together with a look-ahead, of which only prices and decisions for later are
+dropped; what it hands on is the level of every storage unit and store and the online capacity of
+every fleet at its last snapshot. Storage must be somewhere at the end of the look-ahead:
+
+* what follows a plan of the year (`powermkt.seams`) at the plan's level, interpolated within a
+  window and moved to what the unit can reach and can close the window from;
+* other storage at the level it began the horizon with, which the first window chooses as if it,
+  with its look-ahead, repeated itself;
+* at the end of the horizon cyclic storage at its first level, so that the year closes; open-ended
+  storage is free there.
+
+Starts are counted from window to window, but none from the end of the horizon to its beginning.
+Storage with set points of its own, and commitment and quotas that hold for a window as a whole
+(`commitment: fixed`, `EqualShares`), take the window and its look-ahead as one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.fleet import commitment_cost
+from powermkt.levels import bind_levels
+from powermkt.outcome import Outcome
+from powermkt.reach import reaches
+from powermkt.regime import Regime
+from powermkt.seams import SET_POINTS
+from powermkt.slack import EXCESS_COST, UNSERVED_COST
+from powermkt.window import clear_window
+
+
+def clear_chained(
+    case: Case, regime: Regime, look_ahead: float, done: Sequence[Outcome] = ()
+) -> Iterator[Outcome]:
+    """Clear the windows of a case in their order, each from where the one before ended.
+
+    Parameters
+    ----------
+    case : Case
+        With consecutive windows that cover all snapshots.
+    regime : Regime
+    look_ahead : float
+        Hours that each window sees beyond its end [h].
+    done : sequence of Outcome
+        Outcomes of the first windows, where a study is taken up again.
+
+    Yields
+    ------
+    Outcome of each window that is not done, without its look-ahead; its cost is resource cost of
+    the window alone.
+    """
+    outcomes = list(done)
+    first = _level_before(case, outcomes[0]) if outcomes else _given_levels(case)
+    for label in list(case.windows)[len(outcomes) :]:
+        part = _with_look_ahead(case, label, look_ahead, first, outcomes[-1:])
+        (outcome,) = clear_window(part, [regime])
+        outcome = cut_back(part, outcome, case.windows[label])
+        if not outcomes:
+            first = _level_before(case, outcome)
+        outcomes = [outcome]
+        yield outcome
+
+
+def cut_back(case: Case, outcome: Outcome, snapshots: pd.Index) -> Outcome:
+    """Return the outcome at some of its snapshots, with the cost of these alone.
+
+    Parameters
+    ----------
+    case : Case
+        What was cleared.
+    outcome : Outcome
+    snapshots : Index
+        What is kept.
+    """
+    kept: dict[str, Any] = {
+        item.name: value.loc[snapshots]
+        for item in fields(outcome)
+        if isinstance(value := getattr(outcome, item.name), pd.DataFrame)
+    }
+    part = case.part(snapshots, next(iter(case.windows)))
+    cost = commitment_cost(part, kept["online"], kept["started"])
+    found = replace(outcome, **kept, commitment_cost=cost)
+    found.cost = resource_cost(part, found)
+    return found
+
+
+def resource_cost(case: Case, outcome: Outcome) -> float:
+    """Resource cost of an outcome from its quantities [money].
+
+    Marginal costs times quantities of generators, storage, stores and links, starts and no-load,
+    unserved load and excess at their values: PyPSA's objective. Storage that charges and
+    discharges at once counts with its net output.
+    """
+    market, n = case.market, case._n
+    units, stores, links = n.storage_units.index, n.stores.index, n.links.index
+    output = outcome.storage[units].clip(lower=0.0)
+    hourly = (
+        outcome.shed.sum(axis=1) * (market.value_of_lost_load or UNSERVED_COST)
+        + outcome.excess.sum(axis=1) * (market.price_of_excess or EXCESS_COST)
+    )  # fmt: skip
+    for component, attribute, quantity in (
+        ("Generator", "marginal_cost", outcome.dispatch),
+        ("StorageUnit", "marginal_cost", output),
+        ("StorageUnit", "marginal_cost_storage", outcome.state_of_charge[units]),
+        ("StorageUnit", "spill_cost", outcome.spill),
+        ("Store", "marginal_cost", outcome.storage[stores]),
+        ("Store", "marginal_cost_storage", outcome.state_of_charge[stores]),
+        ("Link", "marginal_cost", outcome.flows[links]),
+    ):
+        price = case.dense(component, attribute)[quantity.columns]
+        hourly = hourly + (price * quantity).sum(axis=1)
+    return float(hourly.mul(case.weights).sum()) + float(outcome.commitment_cost.sum())
+
+
+def _with_look_ahead(
+    case: Case, label: str, look_ahead: float, first: pd.Series, last: list[Outcome]
+) -> Case:
+    """A window and its look-ahead, with the levels it begins and must end with."""
+    window = case.windows[label]
+    begin = int(case.snapshots.get_indexer(window[:1])[0])
+    after = begin + len(window)
+    beyond = case._n.snapshot_weightings["stores"].iloc[after:].cumsum()
+    end = after + int((beyond <= look_ahead).sum())
+    part = case.part(case.snapshots[begin:end], label)
+    start = first
+    if last:
+        start = last[0].state_of_charge.iloc[-1]
+        part.initial_online = last[0].online.iloc[-1] if len(last[0].online.columns) else None
+    start = start.reindex(_carried(case)).dropna()
+    bind_levels(part._n, start, _target(case, part, start, first))
+    return part
+
+
+def _carried(case: Case) -> pd.Index:
+    """Storage units and stores whose level is handed on: all without set points of their own."""
+    found: list[object] = []
+    for component, attributes in (("StorageUnit", SET_POINTS), ("Store", ("p_set", "e_set"))):
+        free = [case.dense(component, attribute).isna().all() for attribute in attributes]
+        found += free[0].index[np.logical_and.reduce(free)].tolist()
+    return pd.Index(found)
+
+
+def _given_levels(case: Case) -> pd.Series:
+    """Levels before the first snapshot where they are known [MWh]: by plan, or not cyclic."""
+    n = case._n
+    levels = pd.concat(
+        [
+            n.storage_units["state_of_charge_initial"].mask(
+                n.storage_units["cyclic_state_of_charge"].astype(bool)
+            ),
+            n.stores["e_initial"].mask(n.stores["e_cyclic"].astype(bool)),
+        ]
+    )
+    if case.seams is not None:
+        levels = case.seams.start.iloc[0].combine_first(levels)
+    return levels
+
+
+def _level_before(case: Case, outcome: Outcome) -> pd.Series:
+    """Levels before the first snapshot [MWh], from the energy balance of that snapshot."""
+    now = outcome.storage.index[0]
+    hours = case._n.snapshot_weightings["stores"].iloc[
+        case.snapshots.get_indexer(pd.Index([now]))[0]
+    ]
+
+    def at(component: str, attribute: str) -> pd.Series:
+        return case.dense(component, attribute).loc[now].fillna(0.0)
+
+    net, level = outcome.storage.loc[now], outcome.state_of_charge.loc[now]
+    units, stores = case._n.storage_units.index, case._n.stores.index
+    gain = (
+        at("StorageUnit", "inflow")
+        - outcome.spill.loc[now].reindex(units, fill_value=0.0)
+        - net[units].clip(upper=0.0) * at("StorageUnit", "efficiency_store")
+        - net[units].clip(lower=0.0) / at("StorageUnit", "efficiency_dispatch")
+    )
+    change = pd.concat([gain, -net[stores]]) * hours
+    loss = pd.concat([at("StorageUnit", "standing_loss"), at("Store", "standing_loss")])
+    kept = ((1 - loss) ** hours).replace(0.0, np.nan)
+    before = (level[change.index] - change) / kept
+    return before.fillna(0.0).clip(lower=0.0)  # where all is lost any will do; rounding
+
+
+def _target(case: Case, part: Case, start: pd.Series, first: pd.Series) -> pd.Series:
+    """Levels at the last snapshot of a window and its look-ahead [MWh]; NaN: free."""
+    n = case._n
+    target = first.reindex(start.index).astype(float)
+    closing = part.snapshots[-1] == case.snapshots[-1]
+    if closing:
+        open_ended = [
+            *n.storage_units.index[~n.storage_units["cyclic_state_of_charge"].astype(bool)],
+            *n.stores.index[~n.stores["e_cyclic"].astype(bool)],
+        ]
+        target[target.index.isin(open_ended)] = np.nan
+    units = n.storage_units.index.intersection(start.index)
+    low, high = pd.Series(0.0, units), pd.Series(np.inf, units)
+    if case.seams is not None:
+        planned, rest, end = _planned(case, part.snapshots[-1])
+        if not closing:
+            target.update(planned)
+        if len(rest):
+            known = end.dropna().index
+            (onward,) = reaches(n, known, [rest])
+            low[known], high[known] = onward.starts(end[known].to_numpy(), end[known].to_numpy())
+    (reach,) = reaches(n, units, [part.snapshots])
+    wanted = target[units].clip(lower=low, upper=high)
+    target[units] = reach.clip(wanted.to_numpy(), start[units].to_numpy())
+    return target
+
+
+def _planned(case: Case, snapshot: object) -> tuple[pd.Series, pd.Index, pd.Series]:
+    """Planned levels at a snapshot [MWh], the rest of its window, and the levels at its end."""
+    assert case.seams is not None
+    label = next(label for label, index in case.windows.items() if snapshot in index)
+    start, end = case.seams.edges(label)
+    window = case.windows[label]
+    passed = int(window.get_indexer(pd.Index([snapshot]))[0]) + 1
+    share = passed / len(window)
+    level = start + share * (end.fillna(start) - start)
+    return level, window[passed:], end

@@ -1,0 +1,57 @@
+"""Clear one window of a case under several regimes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import groupby
+
+from powermkt.case import Case
+from powermkt.clearing import Builder, clear
+from powermkt.outcome import Outcome
+from powermkt.regime import Regime
+
+
+def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
+    """Clear one window; neighbours of one structure share a programme and its live solver.
+
+    Parameters
+    ----------
+    case : Case
+        The window.
+    regimes : sequence of Regime
+        At their carbon prices.
+    ranges : bool, default False
+        Find the range of curtailment as well.
+
+    Returns
+    -------
+    list of Outcome, one a regime
+
+    Raises
+    ------
+    ClearingError
+        As `clearing.clear`.
+    """
+    found: list[Outcome] = []
+    with warnings.catch_warnings():
+        # PyPSA announces its next string type at every copy, in every process.
+        warnings.simplefilter("ignore", FutureWarning)
+        builder = Builder(case)
+        for _, alike in groupby(regimes, key=lambda item: item.structure):
+            group = list(alike)
+            programme = builder.programme([rule.constrain for rule in group[0].rules])
+            found += [
+                clear(
+                    case,
+                    programme,
+                    [rule.offer(case) for rule in item.rules],
+                    [rule.rank_by(case) for rule in item.rules],
+                    [rule.limit(case) for rule in item.rules],
+                    item.exposure(case),
+                    ranges,
+                    item.canonical,
+                )
+                for item in group
+            ]
+    return found
