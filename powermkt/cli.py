@@ -26,6 +26,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from powermkt.cells import CellStore, store_of
 from powermkt.compare import (
     DEFAULT_CARBON_PRICES,
     DEFAULT_REGIMES,
@@ -35,7 +36,7 @@ from powermkt.compare import (
 from powermkt.compare import (
     compare as compare_regimes,
 )
-from powermkt.errors import ClearingError, Fault, InputError, faults_of
+from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import with_horizon
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
@@ -64,6 +65,12 @@ WeeksOption = Annotated[
 ]
 YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
+ClusterOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 
 
@@ -91,11 +98,19 @@ def compare(
     year: YearOption = False,
     out: OutOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    fresh: FreshOption = False,
     ranges: Annotated[
         bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON lines")] = False,
-    quiet: QuietOption = False,
+    quiet: ClusterOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
+]
+QuietOption = False,
 ) -> None:
     """Compare regimes at several carbon prices on one network."""
     faults: list[Fault] = []
@@ -115,18 +130,21 @@ def compare(
         _collect(faults, lambda: with_horizon(found, weeks or plan.weeks, year or plan.year))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
-    with _progress(quiet, f"clearing {case.name}") as progress:
-        result = compare_regimes(
-            case,
-            regimes,
-            prices,
-            weeks=weeks or plan.weeks,
-            year=year or plan.year,
-            workers=workers,
-            progress=progress,
-            ranges=ranges,
-        )
-    result.to_parquet(target)
+    with _stored(target, fresh) as store:
+        with _progress(quiet, f"clearing {case.name}") as progress:
+            result = compare_regimes(
+                case,
+                regimes,
+                prices,
+                weeks=weeks or plan.weeks,
+                year=year or plan.year,
+                workers=workers,
+                cluster=cluster,
+                store=store,
+                progress=progress,
+                ranges=ranges,
+            )
+        result.to_parquet(target)
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -134,6 +152,8 @@ def compare(
     for table in _report(result):
         console.print(table)
     if not quiet:
+        for note in result.notes:
+            _err.print(note, markup=False, highlight=False, soft_wrap=True)
         _err.print(f"results in {target}")
 
 
@@ -146,8 +166,16 @@ def clear(
     year: YearOption = False,
     out: OutOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    fresh: FreshOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the row as JSON")] = False,
-    quiet: QuietOption = False,
+    quiet: ClusterOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
+]
+QuietOption = False,
 ) -> None:
     """Clear one regime at one carbon price."""
     faults: list[Fault] = []
@@ -158,13 +186,14 @@ def clear(
     if faults or case is None or chosen is None:
         raise InputError(faults)
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    with _progress(quiet, f"clearing {case.name}") as progress:
-        result = compare_regimes(
-            case, [chosen], [carbon_price], weeks=weeks, year=year, workers=workers,
-            progress=progress,
-        )  # fmt: skip
-    if out is not None:
-        result.to_parquet(out)
+    with _stored(out, fresh) as store:
+        with _progress(quiet, f"clearing {case.name}") as progress:
+            result = compare_regimes(
+                case, [chosen], [carbon_price], weeks=weeks, year=year, workers=workers,
+                cluster=cluster, store=store, progress=progress,
+            )  # fmt: skip
+        if out is not None:
+            result.to_parquet(out)
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -191,7 +220,13 @@ def plan(
     network: NetworkArgument,
     out: Annotated[Path, typer.Option(help="PyPSA .nc file to write")],
     workers: WorkersOption = None,
-    quiet: QuietOption = False,
+    quiet: ClusterOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
+]
+QuietOption = False,
 ) -> None:
     """Derive a framework schedule by least cost and write the network with it."""
     case = read(network)
@@ -210,7 +245,7 @@ def plan(
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 not solved, 2 bad input."""
+    """Run the command line; 0 done, 1 not solved or not written, 2 bad input, 130 interrupted."""
     logging.getLogger("pypsa").setLevel(logging.ERROR)
     logging.getLogger("linopy").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
@@ -219,8 +254,9 @@ def main() -> None:
     except InputError as error:
         _err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
-    except ClearingError as error:
-        _err.print(f"not solved: {error}", style="red", markup=False, soft_wrap=True)
+    except PowermktError as error:
+        head = "not solved: " if isinstance(error, ClearingError) else ""
+        _err.print(f"{head}{error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -257,6 +293,24 @@ def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[R
     if faults:
         raise InputError(faults)
     return found
+
+
+@contextmanager
+def _stored(target: Path | None, fresh: bool) -> Iterator[CellStore | None]:
+    """Keep finished cells beside the results; what a complete run did not use is removed."""
+    if target is None:
+        yield None
+        return
+    with CellStore(store_of(target), fresh) as store:
+        try:
+            yield store
+        except KeyboardInterrupt:
+            _err.print(
+                f"interrupted; finished cells are in {store.folder}: run the same again to go on",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+            raise typer.Exit(130) from None
+        store.prune()
 
 
 @contextmanager

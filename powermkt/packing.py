@@ -132,7 +132,11 @@ class _Writer:
                     "names": list(index.names)}  # fmt: skip
         if isinstance(index, pd.RangeIndex):
             return {"range": [index.start, index.stop, index.step], "name": index.name}
-        return {"values": self._array(index), "freq": getattr(index, "freqstr", None), "name": index.name}
+        return {
+            "values": self._array(index),
+            "freq": getattr(index, "freqstr", None),
+            "name": index.name,
+        }
 
     def _array(self, values: Any) -> dict[str, Any]:
         if isinstance(values.dtype, np.dtype) and values.dtype.kind in _RAW:

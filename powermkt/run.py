@@ -1,21 +1,20 @@
-"""Clear a case under a regime: windows in parallel, one live solver per window and structure."""
+"""Clear a case under a regime, and what one clearing gives."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import loky
 import pandas as pd
 import pypsa
 
-from powermkt import clearing, metrics
+from powermkt import metrics
 from powermkt.case import Case
+from powermkt.cells import CellStore
+from powermkt.engine import Progress, clear_cells
 from powermkt.errors import InputError
 from powermkt.horizon import with_horizon
 from powermkt.ledger import Ledger
@@ -23,11 +22,6 @@ from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.rules import Cleared, Prices
 from powermkt.rules.pricing import ports
-
-Progress = Callable[[int, int, str], None]
-
-# Below this many generator-hours a pool of processes costs more than it saves.
-_WORTH_A_POOL = 50_000
 
 
 @dataclass(frozen=True)
@@ -158,6 +152,8 @@ def clear(
     weeks: int | None = None,
     year: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
+    store: str | Path | CellStore | None = None,
     ranges: bool = False,
 ) -> Run:
     """Clear a case under one regime at one carbon price.
@@ -176,6 +172,11 @@ def clear(
         Clear every week.
     workers : int, optional
         Processes; default: one per core where it pays.
+    cluster : str, optional
+        Address of a Dask scheduler, "tcp://host:port", whose workers clear the windows.
+    store : str, Path or CellStore, optional
+        Folder where finished windows are kept and found again; default: nothing is kept. A folder
+        only grows; `CellStore.prune` removes what a run did not use.
     ranges : bool, default False
         Give curtailment with its range over all optima; a few more solves per province and carrier.
 
@@ -189,9 +190,24 @@ def clear(
         If the regime or the case lacks something.
     ClearingError
         If a window has no optimum, or unserved load or excess generation that nobody declared.
+    ExecutionError, StorageError
+        If workers are lost for good, or a finished window cannot be written.
     """
     case = with_horizon(case, weeks, year)
-    return clear_all(case, [(regime, carbon_price)], workers, ranges=ranges)[0]
+    with opened(store) as cells:
+        runs, _ = clear_all(
+            case, [(regime, carbon_price)], workers, cluster=cluster, store=cells, ranges=ranges
+        )
+    return runs[0]
+
+
+def opened(
+    store: str | Path | CellStore | None,
+) -> CellStore | nullcontext[CellStore | None]:
+    """Open a store named by its folder; one that is open already stays so."""
+    if isinstance(store, (str, Path)):
+        return CellStore(store)
+    return nullcontext(store)
 
 
 def clear_all(
@@ -200,7 +216,9 @@ def clear_all(
     workers: int | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
-) -> list[Run]:
+    cluster: str | None = None,
+    store: CellStore | None = None,
+) -> tuple[list[Run], list[str]]:
     """Clear the windows of a case under several regimes and carbon prices.
 
     Parameters
@@ -208,78 +226,27 @@ def clear_all(
     case : Case
         With the windows to clear.
     cells : sequence of (regime, carbon price)
-    workers : int, optional
-    progress : callable, optional
-        Called with parts done, parts in all, and what was done.
-    ranges : bool, default False
-        Find the range of curtailment as well.
+    workers, progress, ranges, cluster, store
+        As in `engine.clear_cells`.
 
     Returns
     -------
-    list of Run, one a cell
+    list of Run, one for each regime and carbon price
+    list of str
+        What went wrong on the way and was mended.
     """
     chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
-    regimes = [(item, item.carbon_price) for item in chosen]
-    faults = {str(fault): fault for item, _ in regimes for fault in item.faults(case)}
+    faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
     if faults:
         raise InputError(faults.values())
-    structures: dict[str, list[int]] = {}
-    for i, (item, _) in enumerate(regimes):
-        structures.setdefault(item.structure, []).append(i)
-    # By structure: windows of one regime take alike, so that long and short ones do not pair up.
-    tasks = [(label, members) for members in structures.values() for label in case.windows]
-    size = len(case.generators) * len(case.snapshots) * len(structures)
-    wanted = (os.cpu_count() or 1) if workers is None else workers
-    wanted = min(wanted, len(tasks)) if size >= _WORTH_A_POOL else 1
-    found: dict[tuple[str, int], Outcome] = {}
-    done = 0
-
-    def keep(label: str, members: list[int], outcomes: list[Outcome]) -> None:
-        nonlocal done
-        done += 1
-        found.update({(label, i): outcome for i, outcome in zip(members, outcomes, strict=True)})
-        if progress is not None:
-            progress(done, len(tasks), f"{regimes[members[0]][0].name}, {label}")
-
-    def job(label: str, members: list[int]) -> tuple[Case, list[Regime], bool]:
-        return case.window(label), [regimes[i][0] for i in members], ranges
-
-    if wanted <= 1:
-        for label, members in tasks:
-            keep(label, members, clear_window(*job(label, members)))
-    else:
-        pool = loky.get_reusable_executor(max_workers=wanted)
-        futures = {
-            pool.submit(clear_window, *job(label, members)): (label, members)
-            for label, members in tasks
-        }
-        try:
-            for future in as_completed(futures):
-                keep(*futures[future], future.result())
-        finally:
-            for future in futures:
-                future.cancel()
-    return [
-        Run(case, item, price, join([found[label, i] for label in case.windows]))
-        for i, (item, price) in enumerate(regimes)
-    ]
-
-
-def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
-    """Clear one window under regimes of one structure, each from the basis of the last."""
-    with warnings.catch_warnings():
-        # PyPSA announces its next string type at every copy, in every process.
-        warnings.simplefilter("ignore", FutureWarning)
-        programme = clearing.build(case, [rule.constrain for rule in regimes[0].rules])
-    return [
-        clearing.clear(
-            case,
-            programme,
-            [rule.offer(case) for rule in item.rules],
-            [rule.rank_by(case) for rule in item.rules],
-            [rule.limit(case) for rule in item.rules],
-            item.exposure(case),
-            ranges,
-        )
-        for item in regimes
-    ]
+    outcomes, notes = clear_cells(
+        case, chosen, ranges=ranges, workers=workers, cluster=cluster, store=store,
+        progress=progress,
+    )  # fmt: skip
+    # Joined once for each clearing: carbon prices that change nothing share one outcome.
+    joined = {
+        key: join([outcomes[label, key] for label in case.windows])
+        for key in {item.clearing_key for item in chosen}
+    }
+    runs = [Run(case, item, item.carbon_price, joined[item.clearing_key]) for item in chosen]
+    return runs, notes
