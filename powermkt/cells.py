@@ -139,8 +139,8 @@ class CellStore:
 
     def close(self) -> None:
         """Let other runs in; a folder with nothing in it is removed."""
-        if [path.name for path in self.folder.iterdir()] == [_LOCK]:
-            with suppress(OSError):
+        with suppress(OSError):
+            if [path.name for path in self.folder.iterdir()] == [_LOCK]:
                 (self.folder / _LOCK).unlink()  # still held: nobody else can be in here
                 self.folder.rmdir()
         self._lock.release()

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -26,6 +26,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
 from powermkt.compare import (
     DEFAULT_CARBON_PRICES,
@@ -104,13 +105,7 @@ def compare(
         bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON lines")] = False,
-    quiet: ClusterOption = Annotated[
-    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
-]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
-]
-QuietOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compare regimes at several carbon prices on one network."""
     faults: list[Fault] = []
@@ -130,21 +125,10 @@ QuietOption = False,
         _collect(faults, lambda: with_horizon(found, weeks or plan.weeks, year or plan.year))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
-    with _stored(target, fresh) as store:
-        with _progress(quiet, f"clearing {case.name}") as progress:
-            result = compare_regimes(
-                case,
-                regimes,
-                prices,
-                weeks=weeks or plan.weeks,
-                year=year or plan.year,
-                workers=workers,
-                cluster=cluster,
-                store=store,
-                progress=progress,
-                ranges=ranges,
-            )
-        result.to_parquet(target)
+    result = _compared(
+        case, regimes, prices, target, fresh, quiet, weeks=weeks or plan.weeks,
+        year=year or plan.year, workers=workers, cluster=cluster, ranges=ranges,
+    )  # fmt: skip
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -152,8 +136,6 @@ QuietOption = False,
     for table in _report(result):
         console.print(table)
     if not quiet:
-        for note in result.notes:
-            _err.print(note, markup=False, highlight=False, soft_wrap=True)
         _err.print(f"results in {target}")
 
 
@@ -169,13 +151,7 @@ def clear(
     cluster: ClusterOption = None,
     fresh: FreshOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the row as JSON")] = False,
-    quiet: ClusterOption = Annotated[
-    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
-]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
-]
-QuietOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Clear one regime at one carbon price."""
     faults: list[Fault] = []
@@ -186,14 +162,10 @@ QuietOption = False,
     if faults or case is None or chosen is None:
         raise InputError(faults)
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    with _stored(out, fresh) as store:
-        with _progress(quiet, f"clearing {case.name}") as progress:
-            result = compare_regimes(
-                case, [chosen], [carbon_price], weeks=weeks, year=year, workers=workers,
-                cluster=cluster, store=store, progress=progress,
-            )  # fmt: skip
-        if out is not None:
-            result.to_parquet(out)
+    result = _compared(
+        case, [chosen], [carbon_price], out, fresh, quiet, weeks=weeks, year=year,
+        workers=workers, cluster=cluster,
+    )  # fmt: skip
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -220,13 +192,7 @@ def plan(
     network: NetworkArgument,
     out: Annotated[Path, typer.Option(help="PyPSA .nc file to write")],
     workers: WorkersOption = None,
-    quiet: ClusterOption = Annotated[
-    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
-]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
-]
-QuietOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Derive a framework schedule by least cost and write the network with it."""
     case = read(network)
@@ -293,6 +259,23 @@ def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[R
     if faults:
         raise InputError(faults)
     return found
+
+
+def _compared(
+    case: Case, regimes: list[Regime], prices: Sequence[float], target: Path | None,
+    fresh: bool, quiet: bool, **options: Any,
+) -> Comparison:  # fmt: skip
+    """Compare with a bar, finished cells kept beside the results, and the results written."""
+    with _stored(target, fresh) as store:
+        with _progress(quiet, f"clearing {case.name}") as progress:
+            result = compare_regimes(
+                case, regimes, prices, store=store, progress=progress, **options
+            )
+        if target is not None:
+            result.to_parquet(target)
+    for note in [] if quiet else result.notes:
+        _err.print(note, markup=False, highlight=False, soft_wrap=True)
+    return result
 
 
 @contextmanager

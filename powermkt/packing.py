@@ -179,7 +179,8 @@ class _Reader:
             levels = [_typed(self._array(level)) for level in entry["levels"]]
             return pd.MultiIndex.from_arrays(levels, names=entry["names"])
         if "range" in entry:
-            return pd.RangeIndex(*entry["range"], name=entry["name"])
+            start, stop, step = entry["range"]
+            return pd.RangeIndex(start, stop, step, name=entry["name"])
         index = _typed(self._array(entry["values"]), entry["name"])
         if entry["freq"] is not None:
             return pd.DatetimeIndex(index, freq=entry["freq"])
