@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -28,15 +28,8 @@ from rich.table import Table
 
 from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
-from powermkt.compare import (
-    DEFAULT_CARBON_PRICES,
-    DEFAULT_REGIMES,
-    Comparison,
-    check_target,
-)
-from powermkt.compare import (
-    compare as compare_regimes,
-)
+from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison, check_target
+from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import with_horizon
 from powermkt.market import load_yaml
@@ -212,8 +205,9 @@ def plan(
 
 def main() -> None:
     """Run the command line; 0 done, 1 not solved or not written, 2 bad input, 130 interrupted."""
-    logging.getLogger("pypsa").setLevel(logging.ERROR)
-    logging.getLogger("linopy").setLevel(logging.ERROR)
+    for name, level in (("pypsa", logging.ERROR), ("linopy", logging.ERROR),
+                        ("distributed", logging.CRITICAL)):  # fmt: skip
+        logging.getLogger(name).setLevel(level)
     warnings.simplefilter("ignore")
     try:
         app(prog_name="powermkt")
@@ -265,35 +259,23 @@ def _compared(
     case: Case, regimes: list[Regime], prices: Sequence[float], target: Path | None,
     fresh: bool, quiet: bool, **options: Any,
 ) -> Comparison:  # fmt: skip
-    """Compare with a bar, finished cells kept beside the results, and the results written."""
-    with _stored(target, fresh) as store:
-        with _progress(quiet, f"clearing {case.name}") as progress:
-            result = compare_regimes(
-                case, regimes, prices, store=store, progress=progress, **options
-            )
-        if target is not None:
-            result.to_parquet(target)
+    """Compare with a bar; results are written, and finished cells kept beside them."""
+    with CellStore(store_of(target), fresh) if target else nullcontext() as store:
+        try:
+            with _progress(quiet, f"clearing {case.name}") as progress:
+                result = compare_regimes(
+                    case, regimes, prices, store=store, progress=progress, **options
+                )
+            if target and store:
+                result.to_parquet(target)
+                store.prune()
+        except KeyboardInterrupt:
+            kept = f"; run the same again to go on from {store.folder}" if store else ""
+            _err.print(f"interrupted{kept}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
     for note in [] if quiet else result.notes:
         _err.print(note, markup=False, highlight=False, soft_wrap=True)
     return result
-
-
-@contextmanager
-def _stored(target: Path | None, fresh: bool) -> Iterator[CellStore | None]:
-    """Keep finished cells beside the results; what a complete run did not use is removed."""
-    if target is None:
-        yield None
-        return
-    with CellStore(store_of(target), fresh) as store:
-        try:
-            yield store
-        except KeyboardInterrupt:
-            _err.print(
-                f"interrupted; finished cells are in {store.folder}: run the same again to go on",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
-            raise typer.Exit(130) from None
-        store.prune()
 
 
 @contextmanager

@@ -6,12 +6,13 @@ task itself raises goes through unchanged and at once.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,10 +181,14 @@ class _Cluster(Executor):
             ) from None
         fault = Fault(f"cluster {address!r}", "no Dask scheduler answers there", "check --cluster")
         try:
+            # Asked first, in a thread with a loop of its own: a client that failed to connect
+            # hangs when it is collected.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(lambda: asyncio.run(_knock(address))).result()
             self._client = distributed.Client(
                 address, timeout=_CONNECT_S, set_as_default=False, name="powermkt"
             )
-        except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        except Exception as error:  # what else may listen there answers anything
             raise InputError([fault]) from error
         self._killed = distributed.scheduler.KilledWorker
         try:
@@ -237,6 +242,13 @@ class _Cluster(Executor):
         with suppress(Exception):  # the scheduler may be what failed
             self._client.cancel(list(self._attempts), force=True)
         self._client.close(timeout=_CONNECT_S)
+
+
+async def _knock(address: str) -> None:
+    """Connect to a scheduler and hang up."""
+    from distributed.comm import connect
+
+    await (await connect(address, timeout=_CONNECT_S)).close()
 
 
 _RESUME = "what was finished is kept where results are stored: run the same again to go on"
