@@ -95,7 +95,7 @@ def test_executors_answer_alike(where: str, request: pytest.FixtureRequest) -> N
         answered = {future: future.result() for future in executor.as_completed()}
         assert answered == asked and executor.notes == []
     with (
-        pytest.raises(pm.ClearingError, match="^A: 2022-01-03 01:00:00$"),
+        pytest.raises(pm.ClearingError, match=r"^A: 2022-01-03 01:00:00$"),
         open_executor(1 if where == "here" else 2, address) as executor,
     ):
         executor.submit(fail)
