@@ -157,7 +157,7 @@ def loky_workers() -> list[int]:
 
 
 def test_what_clears_alike_is_cleared_once(case: pm.Case) -> None:
-    tariff = pm.regime("joint_dispatch")
+    case, tariff = case.window("part 0"), pm.regime("joint_dispatch")
     calls: list[tuple[int, int, str]] = []
     regimes = [tariff.at(price) for price in (0, 60, 120)]
     found, notes = clear_cells(case, regimes, progress=lambda *call: calls.append(call))
