@@ -2,8 +2,16 @@
 
 from powermkt import rules
 from powermkt.case import Case
+from powermkt.cells import CellStore
 from powermkt.compare import Comparison, compare, pass_through
-from powermkt.errors import ClearingError, Fault, InputError, PowermktError
+from powermkt.errors import (
+    ClearingError,
+    ExecutionError,
+    Fault,
+    InputError,
+    PowermktError,
+    StorageError,
+)
 from powermkt.market import Market
 from powermkt.metrics import COLUMNS
 from powermkt.plan import plan_schedule
@@ -16,14 +24,17 @@ __version__ = "0.1.0"
 __all__ = [
     "COLUMNS",
     "Case",
+    "CellStore",
     "ClearingError",
     "Comparison",
+    "ExecutionError",
     "Fault",
     "InputError",
     "Market",
     "PowermktError",
     "Regime",
     "Run",
+    "StorageError",
     "clear",
     "compare",
     "pass_through",

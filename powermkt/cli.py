@@ -6,8 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -26,16 +26,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from powermkt.compare import (
-    DEFAULT_CARBON_PRICES,
-    DEFAULT_REGIMES,
-    Comparison,
-    check_target,
-)
-from powermkt.compare import (
-    compare as compare_regimes,
-)
-from powermkt.errors import ClearingError, Fault, InputError, faults_of
+from powermkt.case import Case
+from powermkt.cells import CellStore, store_of
+from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison, check_target
+from powermkt.compare import compare as compare_regimes
+from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import cut
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
@@ -68,6 +63,12 @@ LookAheadOption = Annotated[
     typer.Option(min=0, help="with --year: weeks one after another, each with HOURS of the next"),
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
+ClusterOption = Annotated[
+    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 
 
@@ -97,6 +98,8 @@ def compare(
     look_ahead: LookAheadOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    fresh: FreshOption = False,
     ranges: Annotated[
         bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
     ] = False,
@@ -121,19 +124,12 @@ def compare(
         _collect(faults, lambda: cut(found, weeks or plan.weeks, year or plan.year))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
-    with _progress(quiet, f"clearing {case.name}") as progress:
-        result = compare_regimes(
-            case,
-            regimes,
-            prices,
-            weeks=weeks or plan.weeks,
-            year=year or plan.year,
-            look_ahead=plan.look_ahead if look_ahead is None else look_ahead,
-            workers=workers,
-            progress=progress,
-            ranges=ranges,
-        )
-    result.to_parquet(target)
+    result = _compared(
+        case, regimes, prices, target, fresh, quiet, weeks=weeks or plan.weeks,
+        year=year or plan.year,
+        look_ahead=plan.look_ahead if look_ahead is None else look_ahead,
+        workers=workers, cluster=cluster, ranges=ranges,
+    )  # fmt: skip
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -153,6 +149,8 @@ def clear(
     year: YearOption = False,
     out: OutOption = None,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    fresh: FreshOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the row as JSON")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -165,13 +163,10 @@ def clear(
     if faults or case is None or chosen is None:
         raise InputError(faults)
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    with _progress(quiet, f"clearing {case.name}") as progress:
-        result = compare_regimes(
-            case, [chosen], [carbon_price], weeks=weeks, year=year, workers=workers,
-            progress=progress,
-        )  # fmt: skip
-    if out is not None:
-        result.to_parquet(out)
+    result = _compared(
+        case, [chosen], [carbon_price], out, fresh, quiet, weeks=weeks, year=year,
+        workers=workers, cluster=cluster,
+    )  # fmt: skip
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
@@ -217,17 +212,19 @@ def plan(
 
 
 def main() -> None:
-    """Run the command line; 0 done, 1 not solved, 2 bad input."""
-    logging.getLogger("pypsa").setLevel(logging.ERROR)
-    logging.getLogger("linopy").setLevel(logging.ERROR)
+    """Run the command line; 0 done, 1 not solved or not written, 2 bad input, 130 interrupted."""
+    for name, level in (("pypsa", logging.ERROR), ("linopy", logging.ERROR),
+                        ("distributed", logging.CRITICAL)):  # fmt: skip
+        logging.getLogger(name).setLevel(level)
     warnings.simplefilter("ignore")
     try:
         app(prog_name="powermkt")
     except InputError as error:
         _err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
-    except ClearingError as error:
-        _err.print(f"not solved: {error}", style="red", markup=False, soft_wrap=True)
+    except PowermktError as error:
+        head = "not solved: " if isinstance(error, ClearingError) else ""
+        _err.print(f"{head}{error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -264,6 +261,29 @@ def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[R
     if faults:
         raise InputError(faults)
     return found
+
+
+def _compared(
+    case: Case, regimes: list[Regime], prices: Sequence[float], target: Path | None,
+    fresh: bool, quiet: bool, **options: Any,
+) -> Comparison:  # fmt: skip
+    """Compare with a bar; results are written, and finished cells kept beside them."""
+    with CellStore(store_of(target), fresh) if target else nullcontext() as store:
+        try:
+            with _progress(quiet, f"clearing {case.name}") as progress:
+                result = compare_regimes(
+                    case, regimes, prices, store=store, progress=progress, **options
+                )
+            if target and store:
+                result.to_parquet(target)
+                store.prune()
+        except KeyboardInterrupt:
+            kept = f"; run the same again to go on from {store.folder}" if store else ""
+            _err.print(f"interrupted{kept}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
+    for note in [] if quiet else result.notes:
+        _err.print(note, markup=False, highlight=False, soft_wrap=True)
+    return result
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -19,12 +19,14 @@ import pandas as pd
 from powermkt import calibration as calibrate
 from powermkt import passthrough
 from powermkt.case import Case
-from powermkt.errors import Fault, InputError
+from powermkt.cells import CellStore
+from powermkt.engine import Progress
+from powermkt.errors import Fault, InputError, StorageError
 from powermkt.horizon import with_horizon
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
-from powermkt.run import Progress, Run, check_look_ahead, clear_all
+from powermkt.run import Run, check_look_ahead, clear_all, opened
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
@@ -41,11 +43,14 @@ class Comparison:
     runs : list of Run
     calibration_run : Run, optional
         The run that is set beside observed figures, where the network declares one.
+    notes : list of str
+        What went wrong while clearing and was mended: lost workers, damaged files.
     """
 
     case: Case
     runs: list[Run]
     calibration_run: Run | None = None
+    notes: list[str] = field(default_factory=list)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -146,6 +151,7 @@ class Comparison:
                 ]
                 for run in runs
             },
+            "mended": self.notes,
         }
 
     def to_parquet(self, folder: str | Path) -> Path:
@@ -157,29 +163,48 @@ class Comparison:
         ------
         InputError
             If the folder holds something else than results.
+        StorageError
+            If it cannot be written; what it held is still there.
         """
         target = Path(folder)
         check_target(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        tables, record = self.tables, self.record()
         try:
-            for name, table in self.tables.items():
-                table.to_parquet(work / f"{name}.parquet", index=False)
-                if name not in ("prices", "ledger"):
-                    table.to_csv(work / f"{name}.csv", index=False)
-            text = json.dumps(self.record(), indent=2, ensure_ascii=False)
-            (work / _RECORD).write_text(text + "\n", encoding="utf-8")
-            work.chmod(0o755)
-            if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-                os.replace(target, old / "results")
-                os.replace(work, target)
-                shutil.rmtree(old)
-            else:
-                os.replace(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+            try:
+                _write(work, tables, record)
+                _put_in_place(work, target)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        except OSError as error:
+            raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
         return target
+
+
+def _write(folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, object]) -> None:
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+        if name not in ("prices", "ledger"):
+            table.to_csv(folder / f"{name}.csv", index=False)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
+    folder.chmod(0o755)
+
+
+def _put_in_place(work: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(work, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    os.replace(target, old / "results")
+    try:
+        os.replace(work, target)
+    except OSError:
+        os.replace(old / "results", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_target(folder: Path) -> None:
@@ -206,6 +231,8 @@ def compare(
     year: bool = False,
     look_ahead: float | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
+    store: str | Path | CellStore | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
 ) -> Comparison:
@@ -218,10 +245,11 @@ def compare(
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
         [money/t].
-    weeks, year, look_ahead, workers, ranges
+    weeks, year, look_ahead, workers, cluster, store, ranges
         As in `clear`.
     progress : callable, optional
-        Called with parts done, parts in all, and what was done.
+        Called with cells done, cells in all, and what was done; a cell is one regime at one carbon
+        price in one window.
 
     Returns
     -------
@@ -229,7 +257,7 @@ def compare(
 
     Raises
     ------
-    InputError, ClearingError
+    InputError, ClearingError, ExecutionError, StorageError
         As `clear`; all faults of all regimes at once.
     """
     check_look_ahead(look_ahead, year, ranges)
@@ -268,8 +296,10 @@ def compare(
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
     case = with_horizon(case, weeks, year)
-    runs = clear_all(case, cells, workers, progress, ranges, look_ahead)
-    return Comparison(case, *((runs, None) if settings is None else (runs[:-1], runs[-1])))
+    with opened(store) as kept:
+        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, look_ahead)
+    reference_run = None if settings is None else runs.pop()
+    return Comparison(case, runs, reference_run, notes)
 
 
 def pass_through(

@@ -2,7 +2,9 @@
 
 PowermktError
 ├── InputError      what was given is wrong: all faults at once        (exit code 2)
-└── ClearingError   a window has no accepted solution                  (exit code 1)
+├── ClearingError   a window has no accepted solution                  (exit code 1)
+├── ExecutionError  what runs the tasks failed: workers, scheduler     (exit code 1)
+└── StorageError    a file cannot be written: disk full, read-only     (exit code 1)
 """
 
 from __future__ import annotations
@@ -55,6 +57,14 @@ class InputError(PowermktError):
 
 class ClearingError(PowermktError):
     """A window could not be cleared; the message names province, hours and rule."""
+
+
+class ExecutionError(PowermktError):
+    """Workers or the scheduler of a cluster were lost for good."""
+
+
+class StorageError(PowermktError):
+    """Results or finished cells cannot be written."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

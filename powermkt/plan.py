@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.engine import Progress
 from powermkt.horizon import typical_months
 from powermkt.regime import Regime
 from powermkt.rules import BenchmarkTariff, FlatBlocks, MeritOrder
 from powermkt.rules.trade import block_snapshots
-from powermkt.run import Progress, clear_all
+from powermkt.run import clear_all
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 
 PLANNING = Regime("framework plan", (MeritOrder(), FlatBlocks(), BenchmarkTariff()))
@@ -34,7 +35,7 @@ def plan_table(
     index = case.snapshots
     by_month = isinstance(index, pd.DatetimeIndex) and index[-1] - index[0] > pd.Timedelta(days=13)
     part = typical_months(case) if by_month else case
-    (run,) = clear_all(_elastic(part), [(PLANNING, 0.0)], workers, progress)
+    (run,), _ = clear_all(_elastic(part), [(PLANNING, 0.0)], workers, progress)
     rows = []
     for snapshots in part.windows.values():
         month = snapshots[0].month if by_month else 0

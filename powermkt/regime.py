@@ -88,6 +88,23 @@ class Regime:
             rule.offered for rule in self.rules if isinstance(rule, CarbonPrice)
         )
 
+    @property
+    def clearing_key(self) -> str:
+        """Key of what is cleared: regimes with the same key have the same outcome.
+
+        The name is not in it. Neither is a carbon price that generators may not put into their
+        offers: it is paid after the clearing and changes nothing in it, so that a fixed tariff
+        is cleared once for all carbon prices. A class derived from `CarbonPrice` may do more
+        with its price, and keeps it.
+        """
+        parts = []
+        for rule in self.rules:
+            content = rule.model_dump()
+            if type(rule) is CarbonPrice and not rule.offered:
+                del content["price"]
+            parts.append((type(rule).__module__, type(rule).__qualname__, content))
+        return repr(parts)
+
     def at(self, carbon_price: float) -> Regime:
         """Return the regime at a carbon price.
 

@@ -1,21 +1,20 @@
-"""Clear a case under a regime: windows in parallel, one live solver per window and structure."""
+"""Clear a case under a regime, and what one clearing gives."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import loky
 import pandas as pd
 import pypsa
 
 from powermkt import metrics
 from powermkt.case import Case
-from powermkt.chained import clear_chained
+from powermkt.cells import CellStore
+from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import with_horizon
 from powermkt.ledger import Ledger
@@ -23,12 +22,6 @@ from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.rules import Cleared, Prices
 from powermkt.rules.pricing import ports
-from powermkt.window import clear_window
-
-Progress = Callable[[int, int, str], None]
-
-# Below this many generator-hours a pool of processes costs more than it saves.
-_WORTH_A_POOL = 50_000
 
 
 @dataclass(frozen=True)
@@ -161,6 +154,8 @@ def clear(
     year: bool = False,
     look_ahead: float | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
+    store: str | Path | CellStore | None = None,
     ranges: bool = False,
 ) -> Run:
     """Clear a case under one regime at one carbon price.
@@ -182,6 +177,11 @@ def clear(
         carry storage levels and what is online over (`powermkt.chained`). Takes no `ranges`.
     workers : int, optional
         Processes; default: one per core where it pays.
+    cluster : str, optional
+        Address of a Dask scheduler, "tcp://host:port", whose workers clear the windows.
+    store : str, Path or CellStore, optional
+        Folder where finished windows are kept and found again; default: nothing is kept. A folder
+        only grows; `CellStore.prune` removes what a run did not use.
     ranges : bool, default False
         Give curtailment with its range over all optima; a few more solves per province and carrier.
 
@@ -195,11 +195,25 @@ def clear(
         If the regime or the case lacks something.
     ClearingError
         If a window has no optimum, or unserved load or excess generation that nobody declared.
+    ExecutionError, StorageError
+        If workers are lost for good, or a finished window cannot be written.
     """
     check_look_ahead(look_ahead, year, ranges)
     case = with_horizon(case, weeks, year)
-    cells = [(regime, carbon_price)]
-    return clear_all(case, cells, workers, ranges=ranges, look_ahead=look_ahead)[0]
+    with opened(store) as kept:
+        runs, _ = clear_all(
+            case, [(regime, carbon_price)], workers, None, ranges, cluster, kept, look_ahead
+        )
+    return runs[0]
+
+
+def opened(
+    store: str | Path | CellStore | None,
+) -> CellStore | nullcontext[CellStore | None]:
+    """Open a store named by its folder; one that is open already stays so."""
+    if isinstance(store, (str, Path)):
+        return CellStore(store)
+    return nullcontext(store)
 
 
 def clear_all(
@@ -208,8 +222,10 @@ def clear_all(
     workers: int | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
+    cluster: str | None = None,
+    store: CellStore | None = None,
     look_ahead: float | None = None,
-) -> list[Run]:
+) -> tuple[list[Run], list[str]]:
     """Clear the windows of a case under several regimes and carbon prices.
 
     Parameters
@@ -217,83 +233,30 @@ def clear_all(
     case : Case
         With the windows to clear.
     cells : sequence of (regime, carbon price)
-    workers : int, optional
-    progress : callable, optional
-        Called with parts done, parts in all, and what was done.
-    ranges : bool, default False
-        Find the range of curtailment as well.
-    look_ahead : float, optional
-        Clear the windows of each regime one after another with this look-ahead [h].
+    workers, progress, ranges, cluster, store, look_ahead
+        As in `engine.clear_cells`.
 
     Returns
     -------
-    list of Run, one a cell
+    list of Run, one for each regime and carbon price
+    list of str
+        What went wrong on the way and was mended.
     """
     chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
-    regimes = [(item, item.carbon_price) for item in chosen]
-    faults = {str(fault): fault for item, _ in regimes for fault in item.faults(case)}
+    faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
     if faults:
         raise InputError(faults.values())
-    if look_ahead is not None:
-        return _one_after_another(case, regimes, look_ahead, progress)
-    structures: dict[str, list[int]] = {}
-    for i, (item, _) in enumerate(regimes):
-        structures.setdefault(item.structure, []).append(i)
-    # By structure: windows of one regime take alike, so that long and short ones do not pair up.
-    tasks = [(label, members) for members in structures.values() for label in case.windows]
-    size = len(case.generators) * len(case.snapshots) * len(structures)
-    wanted = (os.cpu_count() or 1) if workers is None else workers
-    wanted = min(wanted, len(tasks)) if size >= _WORTH_A_POOL else 1
-    found: dict[tuple[str, int], Outcome] = {}
-    done = 0
-
-    def keep(label: str, members: list[int], outcomes: list[Outcome]) -> None:
-        nonlocal done
-        done += 1
-        found.update({(label, i): outcome for i, outcome in zip(members, outcomes, strict=True)})
-        if progress is not None:
-            progress(done, len(tasks), f"{regimes[members[0]][0].name}, {label}")
-
-    def job(label: str, members: list[int]) -> tuple[Case, list[Regime], bool]:
-        return case.window(label), [regimes[i][0] for i in members], ranges
-
-    if wanted <= 1:
-        for label, members in tasks:
-            keep(label, members, clear_window(*job(label, members)))
-    else:
-        pool = loky.get_reusable_executor(max_workers=wanted)
-        futures = {
-            pool.submit(clear_window, *job(label, members)): (label, members)
-            for label, members in tasks
-        }
-        try:
-            for future in as_completed(futures):
-                keep(*futures[future], future.result())
-        finally:
-            for future in futures:
-                future.cancel()
-    return [
-        Run(case, item, price, join([found[label, i] for label in case.windows]))
-        for i, (item, price) in enumerate(regimes)
-    ]
-
-
-def _one_after_another(
-    case: Case,
-    regimes: Sequence[tuple[Regime, float]],
-    look_ahead: float,
-    progress: Progress | None,
-) -> list[Run]:
-    runs: list[Run] = []
-    for item, price in regimes:
-        outcomes: list[Outcome] = []
-        for outcome in clear_chained(case, item, look_ahead):
-            outcomes.append(outcome)
-            if progress is not None:
-                done, whole = len(case.windows) * len(runs) + len(outcomes), len(case.windows)
-                progress(done, whole * len(regimes), f"{item.name}, {done} windows")
-        runs.append(Run(case, item, price, join(outcomes)))
-    return runs
+    outcomes, notes = clear_cells(
+        case, chosen, ranges=ranges, workers=workers, cluster=cluster, store=store,
+        progress=progress, look_ahead=look_ahead,
+    )  # fmt: skip
+    # Joined once for each clearing: carbon prices that change nothing share one outcome.
+    joined = {
+        key: join([outcomes[label, key] for label in case.windows])
+        for key in {item.clearing_key for item in chosen}
+    }
+    runs = [Run(case, item, item.carbon_price, joined[item.clearing_key]) for item in chosen]
+    return runs, notes
 
 
 def check_look_ahead(look_ahead: float | None, year: bool, ranges: bool) -> None:

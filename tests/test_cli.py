@@ -33,7 +33,8 @@ def test_compare_writes_tables_and_record(tmp_path: Path) -> None:
         assert len(pd.read_parquet(folder / f"{name}.parquet")), name
     record = json.loads((folder / "record.json").read_text())
     assert record["carbon_prices"] == [0, 60, 120] and "highspy" in record["versions"]
-    assert sorted(p.name for p in (tmp_path / "results").iterdir()) == ["two_province"]
+    beside = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert beside == [".two_province.cells", "two_province"]
     again = powermkt("compare", TWO, "--carbon-price", "0", "--quiet", cwd=tmp_path)
     assert again.returncode == 0 and again.stderr == ""
     assert len(pd.read_parquet(folder / "comparison.parquet")) == 3

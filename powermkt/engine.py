@@ -1,0 +1,245 @@
+"""Schedule what is to be cleared: cells into tasks, tasks to workers, outcomes to disk.
+
+A cell is one regime at one carbon price in one window. What is stored is loaded, the rest is
+grouped into tasks, and each task is stored as soon as it comes back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any
+
+from powermkt.case import Case
+from powermkt.cells import CellStore, Keys, version
+from powermkt.chained import clear_chained
+from powermkt.errors import Fault, InputError
+from powermkt.executor import Executor, open_executor
+from powermkt.outcome import Outcome
+from powermkt.packing import DamagedError, canonical
+from powermkt.regime import Regime
+from powermkt.window import clear_window
+
+Progress = Callable[[int, int, str], None]
+Cell = tuple[str, str]  # label of the window, clearing key of the regime
+
+# Below this many generator-hours a pool of processes costs more than it saves.
+_WORTH_A_POOL = 50_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that are cleared in one go: several regimes in a window, or a regime along a chain.
+
+    Attributes
+    ----------
+    labels : list of str
+        The window, or the windows of a chain in their order.
+    regimes : list of Regime
+        Those of the window, or the one of the chain.
+    look_ahead : float, optional
+        What each window of a chain sees of the next [h].
+    """
+
+    labels: list[str]
+    regimes: list[Regime]
+    look_ahead: float | None = None
+
+    @property
+    def cells(self) -> list[tuple[str, Regime]]:
+        """Window and regime of each outcome, in the order in which they come back."""
+        return [(label, item) for label in self.labels for item in self.regimes]
+
+    @property
+    def what(self) -> str:
+        """What progress says when it is done."""
+        return f"{self.regimes[-1].name}, {self.labels[-1]}"
+
+    def call(self, case: Case, ranges: bool) -> tuple[Any, ...]:
+        """Return the call that clears it, with arguments that hold no more than it needs."""
+        if self.look_ahead is not None:
+            return _clear_chain, case, self.regimes[0], self.look_ahead, version()
+        return _clear_task, case.window(self.labels[0]), self.regimes, ranges, version()
+
+
+def clear_cells(
+    case: Case,
+    regimes: Sequence[Regime],
+    *,
+    ranges: bool = False,
+    workers: int | None = None,
+    cluster: str | None = None,
+    store: CellStore | None = None,
+    progress: Progress | None = None,
+    look_ahead: float | None = None,
+) -> tuple[dict[Cell, Outcome], list[str]]:
+    """Clear every window of a case under regimes at their carbon prices.
+
+    Parameters
+    ----------
+    case : Case
+        With the windows to clear.
+    regimes : sequence of Regime
+        Those with the same clearing key are cleared once.
+    ranges : bool, default False
+        Find the range of curtailment as well.
+    workers : int, optional
+        Processes; default: one per core where it pays.
+    cluster : str, optional
+        Address of a Dask scheduler.
+    store : CellStore, optional
+        Where finished cells are found and kept.
+    progress : callable, optional
+        Called with cells done (loaded ones too), cells in all, and what was done.
+    look_ahead : float, optional
+        Clear the windows of each regime one after another with this look-ahead [h]. Chains run
+        side by side, and one that was stopped begins anew.
+
+    Returns
+    -------
+    dict of (label, clearing key) to Outcome
+    list of str
+        What went wrong on the way and was mended.
+
+    Raises
+    ------
+    ClearingError, InputError, ExecutionError, StorageError
+    """
+    distinct = _distinct(regimes)
+    total = len(distinct) * len(case.windows)
+    keys = Keys(case, ranges, look_ahead) if store is not None else None
+    found, notes = _stored(case, distinct, keys, store)
+
+    def report(what: str) -> None:
+        if progress is not None:
+            progress(len(found), total, what)
+
+    if found:
+        report("stored before")
+    missing = {
+        label: [item for item in distinct if (label, item.clearing_key) not in found]
+        for label in case.windows
+    }
+    if not any(missing.values()):
+        return found, notes
+    if workers is None and not cluster:
+        size = len(case.generators) * len(case.snapshots) * len({r.structure for r in distinct})
+        workers = (os.cpu_count() or 1) if size >= _WORTH_A_POOL else 1
+    most = len(case.windows) * len({item.structure for item in distinct})
+    with open_executor(min(workers or 1, most), cluster) as executor:
+        tasks = (
+            _tasks(missing, executor.workers)
+            if look_ahead is None
+            else _chains(missing, look_ahead)
+        )
+        for task, outcomes in _run(executor, tasks, case, ranges):
+            if store is not None and keys is not None:
+                names = [keys.key(label, item) for label, item in task.cells]
+                store.save(dict(zip(names, outcomes, strict=True)))
+            cells = [(label, item.clearing_key) for label, item in task.cells]
+            found |= dict(zip(cells, outcomes, strict=True))
+            report(task.what)
+        return found, notes + executor.notes
+
+
+def _distinct(regimes: Sequence[Regime]) -> list[Regime]:
+    """One regime for each clearing key, neighbours next to each other.
+
+    The order decides from which basis a regime starts; it does not depend on the order asked for.
+    """
+    ordered = sorted(
+        regimes, key=lambda r: (r.structure, r.at(0.0).clearing_key, r.carbon_price, r.clearing_key)
+    )
+    return list({item.clearing_key: item for item in reversed(ordered)}.values())[::-1]
+
+
+def _stored(
+    case: Case, regimes: Sequence[Regime], keys: Keys | None, store: CellStore | None
+) -> tuple[dict[Cell, Outcome], list[str]]:
+    """Load what is stored; where a cell is damaged, those it was solved with are left out too."""
+    found: dict[Cell, Outcome] = {}
+    notes: list[str] = []
+    if store is None or keys is None:
+        return found, notes
+    for label in case.windows:
+        for _, alike in groupby(regimes, key=lambda item: item.structure):
+            loaded: dict[Cell, Outcome] = {}
+            damaged = []
+            for item in alike:
+                try:
+                    outcome = store.load(keys.key(label, item))
+                except DamagedError:
+                    damaged.append(f"{label}, {item.name}: a stored cell was damaged; solved again")
+                    continue
+                if outcome is not None:
+                    loaded[label, item.clearing_key] = outcome
+            notes += damaged
+            if not damaged:
+                found |= loaded
+    return found, notes
+
+
+def _tasks(missing: dict[str, list[Regime]], workers: int) -> Iterator[Task]:
+    """Group cells by window; where windows are few, by window and structure.
+
+    By structure first, then: windows of one structure take alike, so that long and short ones do
+    not pair up.
+    """
+    if sum(map(bool, missing.values())) >= 2 * workers or workers == 1:
+        yield from (Task([label], regimes) for label, regimes in missing.items() if regimes)
+        return
+    structures = dict.fromkeys(item.structure for part in missing.values() for item in part)
+    for structure in structures:
+        for label, regimes in missing.items():
+            if alike := [item for item in regimes if item.structure == structure]:
+                yield Task([label], alike)
+
+
+def _chains(missing: dict[str, list[Regime]], look_ahead: float) -> Iterator[Task]:
+    """One task for each regime that lacks a window: what follows depends on what came before."""
+    lacking = {item.clearing_key: item for part in missing.values() for item in part}
+    for item in lacking.values():
+        yield Task(list(missing), [item], look_ahead)
+
+
+def _run(
+    executor: Executor, tasks: Iterable[Task], case: Case, ranges: bool
+) -> Iterator[tuple[Task, list[Outcome]]]:
+    """Run tasks, a few ahead of the workers: each one in flight holds a network."""
+    waiting = iter(tasks)
+    running: dict[Future[list[Outcome]], Task] = {}
+
+    def submit(task: Task) -> None:
+        running[executor.submit(*task.call(case, ranges))] = task
+
+    def fill() -> None:
+        for task in islice(waiting, executor.in_flight - len(running)):
+            submit(task)
+
+    fill()
+    for future in executor.as_completed():
+        task = running.pop(future)
+        yield task, [canonical(outcome) for outcome in future.result()]
+        fill()
+
+
+def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str) -> list[Outcome]:
+    """Clear a window where it was sent."""
+    _check_version(wanted)
+    return clear_window(case, regimes, ranges)
+
+
+def _clear_chain(case: Case, regime: Regime, look_ahead: float, wanted: str) -> list[Outcome]:
+    """Clear a chain of windows where it was sent."""
+    _check_version(wanted)
+    return list(clear_chained(case, regime, look_ahead))
+
+
+def _check_version(wanted: str) -> None:
+    """Refuse a worker of another version, which would give other numbers."""
+    if version() != wanted:
+        remedy = "install the same powermkt, pypsa, linopy and highspy on every machine"
+        raise InputError([Fault("cluster", "a worker has other versions than this run", remedy)])
