@@ -55,14 +55,14 @@ def seconds(study: Study) -> Iterator[Figure]:
 def ratios(study: Study) -> Iterator[Figure]:
     """PyPSA's seconds over powermkt's for a cell of the sweep."""
     peer, alone, fresh = study.peer[0].per_cell, study.alone.per_cell, study.without_reuse
-    yield Figure("ratio_vs_pypsa", "PyPSA / powermkt, 1 process each", peer / alone)
+    yield Figure("ratio_one_process", "PyPSA / powermkt, 1 process each", peer / alone)
     yield Figure("ratio_without_reuse", "  every programme solved, changed or not",
-                 None if fresh is None else peer / fresh.per_cell)  # fmt: skip
+                 peer / fresh.per_cell)  # fmt: skip
     yield Figure("ratio_same_cells", "  the very same few cells",
                  peer / study.same_cells[0].per_cell)  # fmt: skip
     yield Figure("ratio_same_workers", f"PyPSA / powermkt, {CORES} processes each",
                  study.peer_pooled.per_cell / study.pooled.per_cell)  # fmt: skip
-    yield Figure("ratio_default", f"PyPSA in 1 process / powermkt on {CORES} cores",
+    yield Figure("ratio_vs_pypsa", f"PyPSA's loop / powermkt on {CORES} cores",
                  peer / study.pooled.per_cell)  # fmt: skip
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import loky
 import numpy as np
@@ -18,6 +16,7 @@ import powermkt as pm
 from benchmarks.measure import Watch
 from benchmarks.stock import offered, stock
 from powermkt.regime import Regime, regime
+from powermkt.rules import CarbonPrice
 
 REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 CORES = os.cpu_count() or 1
@@ -76,11 +75,10 @@ class Study:
         return sweep(self._peer_windows, self.regimes, self.prices, workers=1)[0]
 
     @cached_property
-    def without_reuse(self) -> Timing | None:
-        """The same, solving again what has not changed; None where powermkt has no such switch."""
-        if "reuse" not in inspect.signature(pm.compare).parameters:
-            return None
-        return sweep(self._peer_windows, self.regimes, self.prices, workers=1, reuse=False)[0]
+    def without_reuse(self) -> Timing:
+        """The same, solving again what no carbon price changes."""
+        regimes = [unshared(name) for name in self.regimes]
+        return sweep(self._peer_windows, regimes, self.prices, workers=1)[0]
 
     # ---- PyPSA -------------------------------------------------------------------------------
 
@@ -129,31 +127,33 @@ class Study:
 
 def sweep(
     cases: Sequence[pm.Case],
-    regimes: Sequence[str],
+    regimes: Sequence[str | Regime],
     prices: Sequence[float],
     workers: int | None,
-    reuse: bool = True,
 ) -> tuple[Timing, list[pm.Run]]:
     """Time powermkt on every window, regime and carbon price, its processes started anew."""
     loky.get_reusable_executor().shutdown(wait=True)
     with Watch() as watch:
         runs = [
-            run for case in cases for run in compared(case, regimes, prices, workers, reuse).runs
+            run for case in cases for run in pm.compare(case, regimes, prices, workers=workers).runs
         ]
-    solver = sum(float(getattr(run.outcome, "solver_seconds", "nan")) for run in runs)
+    solved_once = {id(run.outcome): run.outcome.solver_seconds for run in runs}
+    solver = sum(solved_once.values())
     return Timing.of(watch, sum(len(run.case.windows) for run in runs), solver), runs
 
 
-def compared(
-    case: pm.Case,
-    regimes: Sequence[str],
-    prices: Sequence[float],
-    workers: int | None,
-    reuse: bool = True,
-) -> pm.Comparison:
-    """Call powermkt; the only place where it is called."""
-    options: dict[str, Any] = {} if reuse else {"reuse": False}
-    return pm.compare(case, regimes, prices, workers=workers, **options)
+class Unshared(CarbonPrice):
+    """A carbon price that might change a clearing, for all that is known."""
+
+
+def unshared(name: str) -> Regime:
+    """Return a preset whose clearings at several carbon prices are not taken for one."""
+    found = regime(name)
+    rules = tuple(
+        Unshared(**rule.model_dump()) if isinstance(rule, CarbonPrice) else rule
+        for rule in found.rules
+    )
+    return replace(found, rules=rules)
 
 
 def solved(case: pm.Case, item: Regime) -> float:

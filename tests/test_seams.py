@@ -104,7 +104,7 @@ def test_levels_given_at_seams_hold() -> None:
     case = every_week(pm.Case(dry_and_wet()))
     levels = pd.DataFrame({"dam": [0.0, 500.0]}, index=list(case.windows))
     case = case.with_seams(Seams(levels, levels.iloc[::-1].set_axis(levels.index), levels))
-    (run,) = clear_all(case, [("full_market", 0.0)])
+    (run,), _ = clear_all(case, [("full_market", 0.0)])
     assert run.objective == pytest.approx(309_200)
     level = run.outcome.state_of_charge["dam"].iloc[[13, 27]]
     assert level.tolist() == pytest.approx([500, 0], abs=1e-6)
