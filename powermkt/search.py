@@ -84,11 +84,11 @@ class Search:
         wide = self._widened(limits) if canonical else limits
         if not canonical or not self._step(total, lower, upper, wide):
             self._released[:] = False
-            self._begin(cost, total, lower, upper, wide)
-        self._certify(total, lower, upper, wide)
+            self._begin(cost, total, lower, upper, wide, canonical)
+        self._certify(total, lower, upper, wide, canonical)
         if canonical:
             self._put(limits)
-            self.live.warm(primal=False)
+            self.live.warm(primal=False, tight=True)
         self._last = (lower, upper)
         return self._present
 
@@ -101,7 +101,7 @@ class Search:
             return False
         self._put(wide)
         self.live.put_cost(self._lean.cost(total))
-        self.live.warm(primal=same)
+        self.live.warm(primal=same, tight=True)
         return True
 
     def _begin(
@@ -111,6 +111,7 @@ class Search:
         lower: np.ndarray,
         upper: np.ndarray,
         wide: _Limits,
+        canonical: bool,
     ) -> None:
         """Solve from scratch, first without tie-break: many ties at once make it slow."""
         self._lean = self._last = None
@@ -123,15 +124,20 @@ class Search:
                 raise Infeasible(lean.columns[error.columns]) from None
             # Held levels may be what is infeasible: release them all and look again.
             self._released[:] = True
-            self._begin(cost, total, lower, upper, wide)
+            self._begin(cost, total, lower, upper, wide, canonical)
             return
         if not np.array_equal(total, cost):
             self.live.put_cost(lean.cost(total))
-            self.live.warm(primal=True)
+            self.live.warm(primal=True, tight=canonical)
         self._lean = lean
 
     def _certify(
-        self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits
+        self,
+        total: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        wide: _Limits,
+        canonical: bool,
     ) -> None:
         """Release the levels that gain from moving until none does."""
         while True:
@@ -147,7 +153,7 @@ class Search:
             self.live.load(
                 self._lean.matrix, self._lean.cost(total), *self._lean.limits(*wide), basis=basis
             )
-            self.live.warm(primal=False)
+            self.live.warm(primal=False, tight=canonical)
 
     def _reduced(self, lower: np.ndarray, upper: np.ndarray) -> Lean:
         return Lean(

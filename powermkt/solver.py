@@ -20,16 +20,18 @@ from scipy import sparse
 
 from powermkt.errors import ClearingError
 
-# Tolerances are far below the declared tie-breaks (money) and margins (MW), so that those decide.
 _OPTIONS: dict[str, object] = {
     "output_flag": False,
     "threads": 1,
     "parallel": "off",
     "solver": "simplex",
-    "primal_feasibility_tolerance": 1e-9,
-    "dual_feasibility_tolerance": 1e-9,
 }
+_LOOSE = {"primal_feasibility_tolerance": 1e-7, "dual_feasibility_tolerance": 1e-7}
+# Far below declared tie-breaks (money) and margins (MW), so that those decide. From scratch HiGHS
+# may stall at it: 5 s or more than 600 s for a week of equal shares.
+_TIGHT = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
 _COLD = {
+    **_LOOSE,
     "presolve": "on",
     "simplex_strategy": 1,
     "simplex_iteration_limit": highspy.kHighsIInf,
@@ -41,6 +43,8 @@ _WARM = {
     "dual_simplex_cost_perturbation_multiplier": 0.0,
 }
 _PRIMAL, _DUAL = 4, 1
+# A run that takes longer has stalled: a warm one starts again from scratch, a cold one is rescued.
+_COLD_SECONDS, _WARM_SECONDS = 900.0, 20.0
 _OPTIMAL = highspy.HighsModelStatus.kOptimal
 _INFEASIBLE = (
     highspy.HighsModelStatus.kInfeasible,
@@ -82,6 +86,7 @@ class Live:
 
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    _cold_seconds: float = 0.0
     _highs: highspy.Highs | None = None
     _matrix: sparse.csc_array | None = None
 
@@ -138,24 +143,28 @@ class Live:
         """Solve from scratch."""
         self._set(_COLD)
         self._live.clearSolver()
-        self._run()
+        before = self.seconds
+        self._run(_COLD_SECONDS)
+        self._cold_seconds = self.seconds - before
         if self._live.getModelStatus() != _OPTIMAL:
             self._rescue()
 
-    def warm(self, primal: bool) -> None:
+    def warm(self, primal: bool, tight: bool) -> None:
         """Solve from the present basis, by primal (costs changed) or dual simplex (bounds).
 
-        The factors of the basis are made anew, so that the result depends on the basis alone and
-        not on how it was reached.
+        With tolerances so tight that tie-breaks decide, or the usual ones. The factors of the
+        basis are made anew, so that the result depends on the basis alone and not on how it was
+        reached.
         """
         highs = self._live
         basis = highs.getBasis()
         highs.clearSolver()
         _checked(highs.setBasis(basis), "starting from a basis")
-        self._set({**_WARM, "simplex_strategy": _PRIMAL if primal else _DUAL})
+        self._set({**_WARM, **(_TIGHT if tight else _LOOSE)})
+        self._set({"simplex_strategy": _PRIMAL if primal else _DUAL})
         limit = max(2000, self._live.getNumRow() // (20 if primal else 4))
         self._set({"simplex_iteration_limit": limit})
-        self._run()
+        self._run(max(_WARM_SECONDS, 4 * self._cold_seconds))
         status = highs.getModelStatus()
         if status == _OPTIMAL:
             return
@@ -163,8 +172,10 @@ class Live:
             self.notes.append(f"warm start ended as {status.name}; solved again from scratch")
         self.cold()
 
-    def _run(self) -> None:
+    def _run(self, seconds: float = _COLD_SECONDS) -> None:
         began = time.perf_counter()
+        # HiGHS adds up the time of all its runs against the limit.
+        self._set({"time_limit": self._live.getRunTime() + seconds})
         self._live.run()
         self.seconds += time.perf_counter() - began
 
@@ -183,7 +194,7 @@ class Live:
             self.notes.append(f"{status.name} from a cold start; tried {what}")
             self._live.clearSolver()
             self._set({**_COLD, **options})
-            self._run()
+            self._run(_COLD_SECONDS)
             self._set({"solver": "simplex"})
         status = self._live.getModelStatus()
         if status in _INFEASIBLE:
@@ -216,7 +227,7 @@ class Live:
     def best(self, cost: np.ndarray) -> np.ndarray:
         """Return the optimal columns under another objective, from the present basis."""
         self.put_cost(cost)
-        self.warm(primal=True)
+        self.warm(primal=True, tight=False)
         return self.column_values()
 
     def basis(self) -> Basis:

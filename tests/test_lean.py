@@ -126,7 +126,7 @@ def test_trouble_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_solution_that_is_not_optimal_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(solver._OPTIONS, "time_limit", 0.0)
+    monkeypatch.setattr(solver, "_COLD_SECONDS", 0.0)
     with pytest.raises(pm.ClearingError, match="not solved to optimality: kTimeLimit"):
         pm.clear(days(7, 2e4), "full_market")
 
