@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="4 weeks instead of 52")
     size.add_argument("--smoke", action="store_true", help="4 provinces, 2 days: does it run")
     parser.add_argument("--growth", action="store_true", help="also with more weeks, provinces")
-    parser.add_argument("--peer-weeks", type=int, help="weeks that PyPSA solves (1; full: 4)")
+    parser.add_argument("--peer-weeks", type=int, help="weeks that PyPSA solves (1; full: 2)")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks.json"))
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     return parser.parse_args()
@@ -81,7 +81,7 @@ def _study(options: argparse.Namespace) -> tuple[Study, str]:
         weeks = with_horizon(year, weeks=4)
         return Study(weeks, year, PRICES, PRICES[::10], options.peer_weeks or 1, (4, 13)), "quick"
     weeks = with_horizon(year, year=True)
-    return Study(weeks, year, PRICES, PRICES, options.peer_weeks or 4), "full"
+    return Study(weeks, year, PRICES, PRICES, options.peer_weeks or 2), "full"
 
 
 def _table(figures: list[Figure], size: str) -> Table:

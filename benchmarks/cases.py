@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import powermkt as pm
 from benchmarks.networks import cut
-from benchmarks.study import CORES, Study, sweep
+from benchmarks.study import CORES, Study, Timing, sweep
 from powermkt.horizon import with_horizon
 
 TOLERANCE = 1e-6
@@ -99,8 +98,11 @@ def agreement(study: Study) -> Iterator[Figure]:
 def weeks(study: Study) -> Iterator[Figure]:
     """Seconds and memory as weeks are added."""
     for number in study.growth_weeks:
-        case = with_horizon(study.year, weeks=number, year=number == 52)
-        yield from _grown(study, case, f"{number}_weeks", f"{number} weeks")
+        timing = study.pooled
+        if number != len(study.case.windows):
+            case = with_horizon(study.year, weeks=number)
+            timing, _ = sweep([case], study.regimes, study.prices, workers=None)
+        yield from _grown(timing, f"{number}_weeks", f"{number} weeks")
 
 
 @_register(GROWTH)
@@ -108,11 +110,10 @@ def provinces(study: Study) -> Iterator[Figure]:
     """Seconds and memory as provinces are added, one week."""
     week = with_horizon(study.year, weeks=1)
     for number in (8, 16, week.provinces.nunique()):
-        case = cut(week, provinces=number)
-        yield from _grown(study, case, f"{number}_provinces", f"{number} provinces, 1 week")
+        timing, _ = sweep([cut(week, provinces=number)], study.regimes, study.prices, workers=None)
+        yield from _grown(timing, f"{number}_provinces", f"{number} provinces, 1 week")
 
 
-def _grown(study: Study, case: pm.Case, key: str, label: str) -> Iterator[Figure]:
-    timing, _ = sweep([case], study.regimes, study.prices, workers=None)
+def _grown(timing: Timing, key: str, label: str) -> Iterator[Figure]:
     yield Figure(f"seconds_{key}", f"powermkt, {label}, {CORES} cores", timing.wall, "s")
     yield Figure(f"worker_rss_mb_{key}", "  largest memory of a worker", timing.worker_mb, "MB")
