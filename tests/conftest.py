@@ -12,7 +12,7 @@ import powermkt as pm
 # Shrinking over linear programmes takes minutes and teaches little.
 hypothesis.settings.register_profile(
     "lp",
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 import powermkt as pm
 from benchmarks.networks import china, cut
@@ -28,6 +29,7 @@ KEYS = {
 PACKAGES = {"python", "powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy"}
 
 
+@pytest.mark.slow
 def test_smoke(tmp_path: Path) -> None:
     out = tmp_path / "benchmarks.json"
     command = [sys.executable, "-m", "benchmarks", "--smoke", "--json", "--out", str(out)]

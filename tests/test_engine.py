@@ -130,6 +130,7 @@ def assert_same(left: pm.Comparison, right: pm.Comparison) -> None:
         pd.testing.assert_frame_equal(table, right.tables[name], check_exact=True)
 
 
+@pytest.mark.slow
 def test_processes_and_cluster_give_the_same_and_losing_workers_too(
     case: pm.Case, undisturbed: pm.Comparison, cluster: str
 ) -> None:
