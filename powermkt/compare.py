@@ -79,11 +79,16 @@ class Comparison:
 
     @cached_property
     def prices(self) -> pd.DataFrame:
-        """Hourly prices: regime, carbon_price, snapshot, bus, price [money/MWh]."""
+        """Hourly prices: regime, carbon_price, snapshot, bus, price [money/MWh], unique.
+
+        `unique` is False where several prices support the optimum (`Run.price_unique`).
+        """
         parts = []
         for run in self.runs:
-            prices = run.prices.rename_axis(index="snapshot", columns="bus").reset_index()
-            parts.append(_labelled(run, prices.melt("snapshot", value_name="price")))
+            prices = run.prices.rename_axis(index="snapshot", columns="bus")
+            table = prices.reset_index().melt("snapshot", value_name="price")
+            table["unique"] = run.price_unique[prices.columns].to_numpy().ravel(order="F")
+            parts.append(_labelled(run, table))
         return pd.concat(parts, ignore_index=True)
 
     @cached_property

@@ -57,6 +57,15 @@ class Run:
         return self.announced.nodal
 
     @property
+    def price_unique(self) -> pd.DataFrame:
+        """Whether each price is the only one that supports the optimum, [snapshot x bus].
+
+        Prices that are not read from the clearing (a tariff) are.
+        """
+        flags = self.outcome.price_unique[self.prices.columns]
+        return flags if self.regime.pricing.marginal else flags | True
+
+    @property
     def dispatch(self) -> pd.DataFrame:
         """Output, [snapshot x generator] in MW."""
         return self.outcome.dispatch

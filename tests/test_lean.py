@@ -92,7 +92,9 @@ def test_the_price_at_a_kink_is_that_of_the_last_mwh_and_flagged() -> None:
     """
     run = pm.clear(pm.Case(one_bus([125.0, 100.0])), "full_market")
     assert run.prices["A"].tolist() == pytest.approx([300, 300])
-    assert run.outcome.price_unique["A"].tolist() == [False, True]
+    assert run.price_unique["A"].tolist() == [False, True]
+    table = pm.compare(run.case, ["full_market", "fixed_tariff"], [0.0]).prices
+    assert table["unique"].tolist() == [False, True, True, True]
 
 
 def test_shifts_survive_limits_that_bind_the_output_itself() -> None:

@@ -102,6 +102,7 @@ class PricingRule(Rule):
 
     role: ClassVar[Role] = "pricing"
     locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
+    marginal: ClassVar[bool] = False  # whether the hourly price signal is such a value
 
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""

@@ -95,6 +95,7 @@ class GuaranteedPurchase(BenchmarkTariff):
         Contract price over tariff before carbon [1].
     """
 
+    marginal: ClassVar[bool] = True
     band: float = pydantic.Field(default=0.2, ge=0, le=1)
     premium: float = pydantic.Field(default=0.0, ge=-1)
 
@@ -157,6 +158,7 @@ class LocationalPrice(PricingRule):
     """
 
     locational: ClassVar[bool] = True
+    marginal: ClassVar[bool] = True
     scope: Literal["nodal", "provincial", "uniform"] = "nodal"
     cap: float | None = None
     floor: float | None = None
