@@ -70,9 +70,14 @@ class CellStore:
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
             raise InputError([Fault(str(folder), what, "name another folder")]) from None
-        self._recover()
-        if fresh:
-            self.prune()
+        try:
+            self._recover()
+            if fresh:
+                self.prune()
+        except OSError as error:
+            self._lock.release()
+            what = f"cannot be written: {error.strerror or error}"
+            raise InputError([Fault(str(folder), what, "name another folder")]) from None
 
     def __enter__(self) -> CellStore:
         return self
@@ -123,6 +128,9 @@ class CellStore:
                     os.fsync(file.fileno())
             os.replace(stage, self.folder / stage.name.replace(_STAGED, _COMMITTED))
             self._recover()
+        except TypeError as error:  # snapshots that are no times, numbers or names
+            shutil.rmtree(stage, ignore_errors=True)
+            raise StorageError(f"{self.folder}: {error}; clear without a store") from error
         except OSError as error:
             if stage.name:
                 shutil.rmtree(stage, ignore_errors=True)

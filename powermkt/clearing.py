@@ -165,7 +165,8 @@ def _curtailment_range(
             whole = float(available[group.index].sum()) if sign < 0 else 0.0
             before = groups.get(key, (0.0 * unused, 0.0))
             groups[key] = (before[0] + unused, before[1] + whole)
-    found = programme.ranges(point, offered, [vector for vector, _ in groups.values()])
+    ties = 20 * _TIE_STEP * float(case.weights.max())
+    found = programme.ranges(point, offered, ties, [vector for vector, _ in groups.values()])
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])

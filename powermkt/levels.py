@@ -52,17 +52,21 @@ def bind_levels(n: pypsa.Network, start: pd.Series, end: pd.Series) -> None:
         Changed in place: the initial level replaces the cyclic condition, and the final level
         is a set point at the last snapshot, for which PyPSA writes a row.
     start : Series [storage unit or store], MWh
+        Before the first snapshot. PyPSA lets what was there lose nothing in the first snapshot, so
+        the loss of that snapshot is taken off first.
     end : Series [storage unit or store], MWh
         NaN leaves the final level free.
     """
-    for table, series, cyclic, initial, fixed in (
-        (n.storage_units, n.storage_units_t, "cyclic_state_of_charge", "state_of_charge_initial",
-         "state_of_charge_set"),
-        (n.stores, n.stores_t, "e_cyclic", "e_initial", "e_set"),
+    hours = float(n.snapshot_weightings["stores"].iloc[0])
+    for component, table, series, cyclic, initial, fixed in (
+        ("StorageUnit", n.storage_units, n.storage_units_t, "cyclic_state_of_charge",
+         "state_of_charge_initial", "state_of_charge_set"),
+        ("Store", n.stores, n.stores_t, "e_cyclic", "e_initial", "e_set"),
     ):  # fmt: skip
         names = table.index.intersection(start.index)
         table.loc[names, cyclic] = False
-        table.loc[names, initial] = start[names].to_numpy()
+        loss = n.get_switchable_as_dense(component, "standing_loss")[names].iloc[0]
+        table.loc[names, initial] = (start[names] * (1 - loss) ** hours).to_numpy()
         bound = names[end.reindex(names).notna()]
         points = series[fixed].drop(columns=bound, errors="ignore")
         last = pd.DataFrame(np.nan, index=n.snapshots, columns=bound)

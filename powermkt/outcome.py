@@ -38,7 +38,7 @@ class Outcome:
         Carbon exposure (emissions less output-based allocation) of one more MWh of load [t/MWh].
     price_unique : DataFrame of bool [snapshot x bus]
         Whether the marginal values are the same in every optimal basis. Where they are not (supply
-        and demand meet in a step), a canonical clearing gives that of the last MWh served.
+        and demand meet in a step), a canonical clearing gives mostly that of the last MWh served.
     cost : float
         Resource cost of the horizon, unserved load at its declared value included [money].
     solver_seconds : float

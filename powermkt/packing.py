@@ -64,9 +64,13 @@ def canonical(outcome: Outcome) -> Outcome:
     """Return an outcome laid out in memory as `unpack` does.
 
     The order in which numbers lie decides the last bit of their sum: outcomes that come from
-    this process, from another, and from a file are laid out alike before they are used.
+    this process, from another, and from a file are laid out alike before they are used. Snapshots
+    of a kind that no file can hold (periods, mixed objects) never come from one.
     """
-    return _put_together(*_taken_apart(outcome))
+    try:
+        return _put_together(*_taken_apart(outcome))
+    except TypeError:
+        return outcome
 
 
 def _taken_apart(outcome: Outcome) -> tuple[dict[str, Any], bytes]:
@@ -183,6 +187,8 @@ class _Reader:
             return pd.RangeIndex(start, stop, step, name=entry["name"])
         index = _typed(self._array(entry["values"]), entry["name"])
         if entry["freq"] is not None:
+            if isinstance(index, pd.TimedeltaIndex):
+                return pd.TimedeltaIndex(index, freq=entry["freq"])
             return pd.DatetimeIndex(index, freq=entry["freq"])
         return index
 

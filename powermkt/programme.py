@@ -150,8 +150,10 @@ class Programme:
                     part = at[value.columns if isinstance(value, pd.DataFrame) else value.index]
                     if np.isnan(_aligned(value, part, np.nan)).any():
                         raise ClearingError(f"a limit on {name} lacks values")
-                    column = part.to_numpy()
-                    target[column] = pick(target[column], _aligned(value, part))
+                    column, there = part.to_numpy(), part.to_numpy() >= 0
+                    target[column[there]] = pick(
+                        target[column[there]], _aligned(value, part)[there]
+                    )
         return lower, upper
 
     # ---- numbers out -------------------------------------------------------------------------
@@ -279,7 +281,7 @@ class Programme:
         )
 
     def ranges(
-        self, point: Point, offered: np.ndarray, vectors: list[np.ndarray]
+        self, point: Point, offered: np.ndarray, scale: float, vectors: list[np.ndarray]
     ) -> list[tuple[float, float]]:
         """Return the least and largest value of linear quantities over all optima.
 
@@ -289,10 +291,12 @@ class Programme:
             As `solve` gave it last.
         offered : ndarray [column]
             The objective without the tie-break.
+        scale : float
+            Reduced costs below it are those of ties.
         vectors : list of ndarray [column]
             Coefficients of each quantity.
         """
-        return self._search.ranges(point.columns, *point._bounds, offered, vectors)
+        return self._search.ranges(point.columns, *point._bounds, offered, scale, vectors)
 
     def _say(self, columns: np.ndarray) -> str:
         """Describe columns as `variable of component in hours`."""

@@ -144,7 +144,8 @@ def _optimum(n: pypsa.Network, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     )  # fmt: skip
     for options in _SOLVERS:
         for option, choice in {"threads": 1, **options}.items():
-            solver.setOptionValue(option, choice)
+            if solver.setOptionValue(option, choice) != highspy.HighsStatus.kOk:
+                raise ClearingError(f"HiGHS refused: option {option}={choice}")
         solver.run()
         if (status := solver.getModelStatus()) == highspy.HighsModelStatus.kOptimal:
             break

@@ -4,9 +4,10 @@ Where offers tie, dispatch is not unique, and where limits meet, prices are not.
 canonical optimum, `find` widens every limit by a margin of its own (below 0.001 MW) while it looks
 for the best basis, beside the tiny costs that the caller adds: the widened programme has exactly
 one optimal basis, which any path finds. That basis is then evaluated at the true limits. So a
-sweep, a single run, one process or many give the same numbers, and the price at a kink is that of
-the last MWh served (one MWh less). It is the perturbation that proves the simplex method finite
-(Charnes 1952, doi:10.2307/1907845), kept until the end.
+sweep, a single run, one process or many give the same numbers, and the price at a kink is always
+the same of those that support the optimum: mostly that of the last MWh served (one MWh less). It is
+the perturbation that proves the simplex method finite (Charnes 1952, doi:10.2307/1907845), kept
+until the end.
 """
 
 from __future__ import annotations
@@ -85,10 +86,13 @@ class Search:
         if not canonical or not self._step(total, lower, upper, wide):
             self._released[:] = False
             self._begin(cost, total, lower, upper, wide, canonical)
-        self._certify(total, lower, upper, wide, canonical)
-        if canonical:
-            self._put(limits)
-            self.live.warm(primal=False, tight=True)
+        try:
+            self._certify(total, lower, upper, wide, canonical)
+            if canonical:
+                self._put(limits)
+                self.live.warm(primal=False, tight=True)
+        except Infeasible as error:
+            raise Infeasible(self._present.columns[error.columns]) from None
         self._last = (lower, upper)
         return self._present
 
@@ -101,7 +105,10 @@ class Search:
             return False
         self._put(wide)
         self.live.put_cost(self._lean.cost(total))
-        self.live.warm(primal=same, tight=True)
+        try:
+            self.live.warm(primal=same, tight=True)
+        except Infeasible:  # perhaps by what is held: from scratch it is looked at
+            return False
         return True
 
     def _begin(
@@ -209,6 +216,7 @@ class Search:
         lower: np.ndarray,
         upper: np.ndarray,
         offered: np.ndarray,
+        scale: float,
         vectors: list[np.ndarray],
     ) -> list[tuple[float, float]]:
         """Return the least and largest value of linear quantities over all optima.
@@ -223,13 +231,14 @@ class Search:
             What `find` found last, and its limits.
         offered : ndarray [column]
             The objective without the tie-break.
+        scale : float
+            Reduced costs below it are those of ties.
         vectors : list of ndarray [column]
             Coefficients of each quantity.
         """
         lean, row_lower, row_upper = self._present, *self._rows
         duals = lean.spread_rows(self.live.basis_duals(lean.cost(offered)))
         duals = lean.all_duals(offered, duals, point, lower, upper)
-        scale = float(np.abs(offered).max()) * 1e-6
         stay = np.abs(offered - self._matrix.T @ duals) > scale
         bound = np.abs(duals) > scale
         activity = self._matrix @ point

@@ -44,7 +44,7 @@ _WARM = {
 }
 _PRIMAL, _DUAL = 4, 1
 # A run that takes longer has stalled: a warm one starts again from scratch, a cold one is rescued.
-_COLD_SECONDS, _WARM_SECONDS = 900.0, 20.0
+_COLD_SECONDS, _WARM_SECONDS, _IIS_SECONDS = 900.0, 20.0, 120.0
 _OPTIMAL = highspy.HighsModelStatus.kOptimal
 _INFEASIBLE = (
     highspy.HighsModelStatus.kInfeasible,
@@ -52,7 +52,7 @@ _INFEASIBLE = (
 )
 
 
-class Infeasible(Exception):
+class Infeasible(ClearingError):
     """The programme has no feasible point; `columns` are those of an irreducible conflict."""
 
     def __init__(self, columns: np.ndarray) -> None:
@@ -168,9 +168,14 @@ class Live:
         status = highs.getModelStatus()
         if status == _OPTIMAL:
             return
-        if status != highspy.HighsModelStatus.kIterationLimit and status not in _INFEASIBLE:
-            self.notes.append(f"warm start ended as {status.name}; solved again from scratch")
+        self.notes.append(f"warm start ended as {status.name}; solved again from scratch")
         self.cold()
+        if tight:  # from scratch the tolerances are the usual ones
+            self._set({**_WARM, **_TIGHT, "simplex_strategy": _PRIMAL})
+            self._run(_WARM_SECONDS)
+            if highs.getModelStatus() != _OPTIMAL:
+                self.notes.append("tie-breaks decided within the usual tolerances only")
+                self.cold()
 
     def _run(self, seconds: float = _COLD_SECONDS) -> None:
         began = time.perf_counter()
@@ -204,6 +209,8 @@ class Live:
 
     def _conflict(self) -> np.ndarray:
         """Columns of an irreducible infeasible subset."""
+        # The quick search looks at single rows only; this one follows equations.
+        self._set({"iis_strategy": 2, "time_limit": self._live.getRunTime() + _IIS_SECONDS})
         status, iis = self._live.getIis()
         if status == highspy.HighsStatus.kError:
             return np.empty(0, dtype=int)

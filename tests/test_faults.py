@@ -11,6 +11,7 @@ import pytest
 from toys import one_bus, random_network
 
 import powermkt as pm
+from powermkt.window import clear_window
 
 
 def faults(action: object, *args: object) -> list[str]:
@@ -171,3 +172,24 @@ def test_contradicting_rules_name_the_plan() -> None:
     regime = pm.Regime("r", (tight, pm.rules.Coupled(), pm.rules.BenchmarkTariff()))
     with pytest.raises(pm.ClearingError, match="in conflict: Generator-p of coal"):
         pm.clear(pm.Case(n), regime)
+
+
+@pytest.mark.parametrize("before", [[], ["full_market"]], ids=["alone", "after another"])
+def test_a_conflict_through_equations_names_its_parts(before: list[str]) -> None:
+    """A pumped plant must be full at the end, but its links are closed by schedule.
+
+    After a market in which the links are open the same live solver meets the conflict.
+    """
+    n = random_network(3, 12)
+    n.add("Bus", "Q")
+    for a, b in (("P0", "Q"), ("Q", "P0")):
+        n.add("Link", f"{a}-{b}", bus0=a, bus1=b, p_nom=100, carrier="AC")
+        n.links_t["p_set"][f"{a}-{b}"] = 0.0
+    n.add("StorageUnit", "plant", bus="Q", p_nom=50, max_hours=6, carrier="PHS")
+    level = pd.Series(np.nan, n.snapshots)
+    level.iloc[-1] = 200.0
+    n.storage_units_t["state_of_charge_set"] = pd.DataFrame({"plant": level})
+    market = pm.rules.LocationalPrice()
+    closed = pm.Regime("closed", (pm.rules.MeritOrder(), pm.rules.Scheduled(), market))
+    with pytest.raises(pm.ClearingError, match=r"in conflict: .*(plant|Q)"):
+        clear_window(pm.Case(n), [*(pm.regime(name) for name in before), closed])

@@ -163,3 +163,17 @@ def test_levels_that_cannot_be_held_are_released() -> None:
     run = pm.clear(pm.Case(n), "full_market")
     # 80 MW start once a turn: 100 money for 100 MW, so 80; fuel 4 x 20 x 50 + 2 x 80 x 10.
     assert run.objective == pytest.approx(4_000 + 1_600 + 80)
+
+
+@pytest.mark.parametrize("lost_load", [None, 1e7])
+def test_ranges_tell_ties_from_small_differences(lost_load: float | None) -> None:
+    """Wind at 0 and sun at 0.5 against a load of 20: all sun is curtailed, whatever shedding costs."""
+    n = one_bus([20.0] * 3)
+    n.add("Carrier", "solar")
+    n.add("Generator", "pv", bus="A", p_nom=50, carrier="solar", p_max_pu=0.5, marginal_cost=0.5)
+    n.generators["emission_rate"] = n.generators["emission_rate"].fillna(0.0)
+    n.generators["benchmark"] = n.generators["benchmark"].fillna(0.0)
+    run = pm.clear(pm.Case(n, pm.Market(value_of_lost_load=lost_load)), "full_market", ranges=True)
+    found = run.curtailment.set_index("carrier")[["min", "max"]]
+    assert found.loc["solar"].tolist() == pytest.approx([75, 75])
+    assert found.loc["onshore wind"].tolist() == pytest.approx([15, 15])

@@ -230,3 +230,22 @@ def test_schedule_with_gaps_is_refused() -> None:
     assert case.schedule is not None
     with pytest.raises(pm.InputError, match="no value in 4 snapshots"):
         case.with_schedule(case.schedule.iloc[:8])
+
+
+@pytest.mark.parametrize(
+    "snapshots",
+    [
+        pd.period_range("2022-01-03", periods=2, freq="h"),
+        pd.Index([1, "b"], dtype=object),
+        pd.timedelta_range("0h", periods=2, freq="h"),
+    ],
+    ids=["periods", "objects", "durations"],
+)
+def test_snapshots_of_any_kind_are_cleared(snapshots: pd.Index) -> None:
+    n = pypsa.Network()
+    n.set_snapshots(snapshots)
+    n.add("Carrier", "coal")
+    n.add("Bus", "A")
+    n.add("Load", "l", bus="A", p_set=10.0)
+    n.add("Generator", "g", bus="A", carrier="coal", p_nom=20, marginal_cost=15.0)
+    assert pm.clear(pm.Case(n), "full_market").objective == pytest.approx(2 * 10 * 15)
