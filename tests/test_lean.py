@@ -167,7 +167,7 @@ def test_levels_that_cannot_be_held_are_released() -> None:
 
 @pytest.mark.parametrize("lost_load", [None, 1e7])
 def test_ranges_tell_ties_from_small_differences(lost_load: float | None) -> None:
-    """Wind at 0 and sun at 0.5 against a load of 20: all sun is curtailed, whatever shedding costs."""
+    """Wind at 0, sun at 0.5, load 20: all sun is curtailed, whatever shedding costs."""
     n = one_bus([20.0] * 3)
     n.add("Carrier", "solar")
     n.add("Generator", "pv", bus="A", p_nom=50, carrier="solar", p_max_pu=0.5, marginal_cost=0.5)
