@@ -25,7 +25,7 @@ _SLACK_TOLERANCE_MW = 1e-3
 _TIE_STEP = 1e-3
 
 # Below that order, a cost of its own for each variable and hour makes a canonical optimum the only
-# one (see `programme`), money/MWh. The seed is part of the declaration.
+# one (see `search`), money/MWh. The seed is part of the declaration.
 _GENERIC, _SEED = 1e-4, 2022
 
 Constrain = Callable[[linopy.Model, Case], None]

@@ -182,7 +182,6 @@ class Lean:
         self.columns = np.flatnonzero(kept)
         position = np.full(count, -1)
         position[self.columns] = np.arange(len(self.columns))
-        self._position = position
         self.transform = sparse.coo_array(
             (
                 np.concatenate([np.ones(len(live)), self.shifted.share]),
