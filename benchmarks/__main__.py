@@ -23,7 +23,7 @@ from benchmarks.cases import CASES, GROWTH, TOLERANCE, Figure
 from benchmarks.measure import machine, silence, versions
 from benchmarks.networks import china, cut
 from benchmarks.study import Study, quieten
-from powermkt.horizon import with_horizon
+from powermkt.horizon import Horizon, with_horizon
 
 PRICES = tuple(np.linspace(0, 120, 11).tolist())
 FEW_PRICES = (0.0, 60.0, 120.0)
@@ -78,9 +78,9 @@ def _study(options: argparse.Namespace) -> tuple[Study, str]:
         peer_weeks = options.peer_weeks or 1
         return Study(small, year, FEW_PRICES, FEW_PRICES[:2], peer_weeks, (1,)), "smoke"
     if options.quick:
-        weeks = with_horizon(year, weeks=4)
+        weeks = with_horizon(year, Horizon(weeks=4))
         return Study(weeks, year, PRICES, PRICES[::10], options.peer_weeks or 1, (4, 13)), "quick"
-    weeks = with_horizon(year, year=True)
+    weeks = with_horizon(year, Horizon(year=True))
     return Study(weeks, year, PRICES, PRICES, options.peer_weeks or 2), "full"
 
 

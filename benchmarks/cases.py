@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.networks import cut
 from benchmarks.study import CORES, Study, Timing, sweep
-from powermkt.horizon import with_horizon
+from powermkt.horizon import Horizon, with_horizon
 
 TOLERANCE = 1e-6
 
@@ -100,7 +100,7 @@ def weeks(study: Study) -> Iterator[Figure]:
     for number in study.growth_weeks:
         timing = study.pooled
         if number != len(study.case.windows):
-            case = with_horizon(study.year, weeks=number)
+            case = with_horizon(study.year, Horizon(weeks=number))
             timing, _ = sweep([case], study.regimes, study.prices, workers=None)
         yield from _grown(timing, f"{number}_weeks", f"{number} weeks")
 
@@ -108,7 +108,7 @@ def weeks(study: Study) -> Iterator[Figure]:
 @_register(GROWTH)
 def provinces(study: Study) -> Iterator[Figure]:
     """Seconds and memory as provinces are added, one week."""
-    week = with_horizon(study.year, weeks=1)
+    week = with_horizon(study.year, Horizon(weeks=1))
     for number in (8, 16, week.provinces.nunique()):
         timing, _ = sweep([cut(week, provinces=number)], study.regimes, study.prices, workers=None)
         yield from _grown(timing, f"{number}_provinces", f"{number} provinces, 1 week")

@@ -19,7 +19,7 @@ from benchmarks.networks import china
 from benchmarks.study import REGIMES, quieten
 from powermkt import solver
 from powermkt.clearing import Builder, _tie_break
-from powermkt.horizon import cut
+from powermkt.horizon import Horizon, cut
 from powermkt.lean import Levels, Pairs
 from powermkt.programme import Programme
 from powermkt.regime import regime
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--week", type=int, default=29, help="week of the year, from 1")
     options = parser.parse_args()
     quieten()
-    year = cut(china(), None, True)
+    year = cut(china(), Horizon(year=True))
     case = year.window(list(year.windows)[options.week - 1])
     builder = Builder(case)
     table = Table(title=f"HiGHS seconds from scratch, China, {next(iter(case.windows))}", width=80)

@@ -52,6 +52,8 @@ class Case:
         Levels of storage at the edges of the windows, where they hang together.
     initial_online : Series [fleet] or None, MW
         What was online before the first snapshot; None: the windows repeat themselves.
+    look_ahead : float or None
+        Hours of the next window that each window sees, where they are cleared one after another.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Case:
         self.folder = folder
         self.seams: Seams | None = None
         self.initial_online: pd.Series | None = None
+        self.look_ahead: float | None = None
 
     def __repr__(self) -> str:
         n = self._n
@@ -268,6 +271,7 @@ class Case:
         case = object.__new__(Case)
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
+        case.look_ahead = self.look_ahead
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
         return case
 

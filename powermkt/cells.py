@@ -174,16 +174,14 @@ class Keys:
     case : Case
     ranges : bool
         Whether outcomes have their range of curtailment.
-    look_ahead : float, optional
-        What each window sees of the next, where they are cleared one after another [h].
     """
 
-    def __init__(self, case: Case, ranges: bool, look_ahead: float | None = None) -> None:
+    def __init__(self, case: Case, ranges: bool) -> None:
         self._case = case
         self._windows: dict[str, str] = {}
-        self._chained = look_ahead is not None
+        self._chained = case.look_ahead is not None
         digest = hashlib.sha256()
-        _feed(digest, version(), repr(ranges), repr(look_ahead), repr(case.market))
+        _feed(digest, version(), repr(ranges), repr(case.look_ahead), repr(case.market))
         for component in case._n.components:
             _feed(digest, component.name)
             _feed_frame(digest, component.static)

@@ -36,36 +36,57 @@ from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.window import clear_window
 
 
-def clear_chained(
-    case: Case, regime: Regime, look_ahead: float, done: Sequence[Outcome] = ()
-) -> Iterator[Outcome]:
+def clear_chained(case: Case, regime: Regime, done: Sequence[Outcome] = ()) -> Iterator[Outcome]:
     """Clear the windows of a case in their order, each from where the one before ended.
 
     Parameters
     ----------
     case : Case
-        With consecutive windows that cover all snapshots.
+        With consecutive windows that cover all snapshots, and a look-ahead.
     regime : Regime
-    look_ahead : float
-        Hours that each window sees beyond its end [h].
     done : sequence of Outcome
         Outcomes of the first windows, where a study is taken up again.
 
     Yields
     ------
-    Outcome of each window that is not done, without its look-ahead; its cost is resource cost of
-    the window alone.
+    Outcome of each window that is not done, as `clear_link` gives it.
     """
-    outcomes = list(done)
-    first = _level_before(case, outcomes[0]) if outcomes else _given_levels(case)
-    for label in list(case.windows)[len(outcomes) :]:
-        part = _with_look_ahead(case, label, look_ahead, first, outcomes[-1:])
-        (outcome,) = clear_window(part, [regime])
-        outcome = cut_back(part, outcome, case.windows[label])
-        if not outcomes:
-            first = _level_before(case, outcome)
-        outcomes = [outcome]
-        yield outcome
+    first, last = next(iter(done), None), next(iter(done[-1:]), None)
+    for label in list(case.windows)[len(done) :]:
+        part = link(case, label, first, last)
+        last = clear_link(part, regime, case.windows[label])
+        first = first or last
+        yield last
+
+
+def link(case: Case, label: str, first: Outcome | None, last: Outcome | None) -> Case:
+    """Return one window of a chain with its look-ahead, bound to what came before.
+
+    Parameters
+    ----------
+    case : Case
+        With consecutive windows that cover all snapshots, and a look-ahead.
+    label : str
+    first, last : Outcome, optional
+        Of the first window, and of the one before; None for the first window itself.
+    """
+    levels = _given_levels(case) if first is None else _level_before(case, first)
+    return _with_look_ahead(case, label, levels, last)
+
+
+def clear_link(part: Case, regime: Regime, snapshots: pd.Index) -> Outcome:
+    """Clear a window of a chain; what it says of its look-ahead and the cost of that are dropped.
+
+    Parameters
+    ----------
+    part : Case
+        As `link` gives it.
+    regime : Regime
+    snapshots : Index
+        Those of the window.
+    """
+    (outcome,) = clear_window(part, [regime])
+    return cut_back(part, outcome, snapshots)
 
 
 def cut_back(case: Case, outcome: Outcome, snapshots: pd.Index) -> Outcome:
@@ -119,20 +140,18 @@ def resource_cost(case: Case, outcome: Outcome) -> float:
     return float(hourly.mul(case.weights).sum()) + float(outcome.commitment_cost.sum())
 
 
-def _with_look_ahead(
-    case: Case, label: str, look_ahead: float, first: pd.Series, last: list[Outcome]
-) -> Case:
+def _with_look_ahead(case: Case, label: str, first: pd.Series, last: Outcome | None) -> Case:
     """A window and its look-ahead, with the levels it begins and must end with."""
     window = case.windows[label]
     begin = int(case.snapshots.get_indexer(window[:1])[0])
     after = begin + len(window)
     beyond = case._n.snapshot_weightings["stores"].iloc[after:].cumsum()
-    end = after + int((beyond <= look_ahead).sum())
+    end = after + int((beyond <= (case.look_ahead or 0.0)).sum())
     part = case.part(case.snapshots[begin:end], label)
     start = first
-    if last:
-        start = last[0].state_of_charge.iloc[-1]
-        part.initial_online = last[0].online.iloc[-1] if len(last[0].online.columns) else None
+    if last is not None:
+        start = last.state_of_charge.iloc[-1]
+        part.initial_online = last.online.iloc[-1] if len(last.online.columns) else None
     start = start.reindex(_carried(case)).dropna()
     bind_levels(part._n, start, _target(case, part, start, first))
     return part

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -31,7 +32,7 @@ from powermkt.cells import CellStore, store_of
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison, check_target
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
-from powermkt.horizon import cut
+from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
 from powermkt.plan import plan_schedule
@@ -60,8 +61,12 @@ WeeksOption = Annotated[
 YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
 LookAheadOption = Annotated[
     float | None,
-    typer.Option(min=0, help="with --year: weeks one after another, each with HOURS of the next"),
+    typer.Option(min=0, help="weeks or days one after another, each with HOURS of the next"),
 ]
+StartOption = Annotated[
+    str | None, typer.Option(help="first day, e.g. 2020-07-10", show_default=False)
+]
+DaysOption = Annotated[int | None, typer.Option(min=1, help="clear this many days from --start")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
 ClusterOption = Annotated[
     str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
@@ -80,7 +85,17 @@ class Study(pydantic.BaseModel):
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
+    start: str | None = None
+    days: int | None = pydantic.Field(default=None, ge=1)
     look_ahead: float | None = pydantic.Field(default=None, ge=0)
+
+    def horizon(self, said: Horizon) -> Horizon:
+        """Return the horizon of the command line, else that of the file."""
+        if said.weeks is None and not said.year and not said.by_days:
+            said = replace(said, weeks=self.weeks, year=self.year, start=self.start, days=self.days)
+        return replace(
+            said, look_ahead=self.look_ahead if said.look_ahead is None else said.look_ahead
+        )
 
 
 @app.command()
@@ -95,6 +110,8 @@ def compare(
     ] = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
+    start: StartOption = None,
+    days: DaysOption = None,
     look_ahead: LookAheadOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
@@ -109,6 +126,7 @@ def compare(
     """Compare regimes at several carbon prices on one network."""
     faults: list[Fault] = []
     plan = _collect(faults, lambda: _study(study)) or Study()
+    horizon = plan.horizon(Horizon(weeks, year, look_ahead, start, days))
     regimes = _collect(faults, lambda: _regimes(regime, plan, study)) or []
     case = _collect(faults, lambda: read(network))
     target = out or Path("results") / (case.name if case else network.stem)
@@ -121,13 +139,11 @@ def compare(
             faults += item.faults(case)
     if case is not None:
         found = case
-        _collect(faults, lambda: cut(found, weeks or plan.weeks, year or plan.year))
+        _collect(faults, lambda: cut(found, horizon))
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     result = _compared(
-        case, regimes, prices, target, fresh, quiet, weeks=weeks or plan.weeks,
-        year=year or plan.year,
-        look_ahead=plan.look_ahead if look_ahead is None else look_ahead,
+        case, regimes, prices, target, fresh, quiet, **asdict(horizon),
         workers=workers, cluster=cluster, ranges=ranges,
     )  # fmt: skip
     if as_json:
@@ -147,6 +163,9 @@ def clear(
     carbon_price: Annotated[float, typer.Option(help="money/t")] = 0.0,
     weeks: WeeksOption = None,
     year: YearOption = False,
+    start: StartOption = None,
+    days: DaysOption = None,
+    look_ahead: LookAheadOption = None,
     out: OutOption = None,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
@@ -165,7 +184,7 @@ def clear(
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
     result = _compared(
         case, [chosen], [carbon_price], out, fresh, quiet, weeks=weeks, year=year,
-        workers=workers, cluster=cluster,
+        look_ahead=look_ahead, start=start, days=days, workers=workers, cluster=cluster,
     )  # fmt: skip
     if as_json:
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
@@ -182,7 +201,7 @@ def clear(
 def check(network: NetworkArgument) -> None:
     """Say everything that is wrong with a network; nothing is solved."""
     case = read(network)
-    typer.echo(repr(cut(case)))
+    typer.echo(repr(cut(case, Horizon())))
     for name in presets():
         lacking = as_regime(name).faults(case)
         typer.echo(f"{name}: " + ("ready" if not lacking else "; ".join(map(str, lacking))))

@@ -22,11 +22,11 @@ from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError, StorageError
-from powermkt.horizon import with_horizon
+from powermkt.horizon import Horizon, with_horizon
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
-from powermkt.run import Run, check_look_ahead, clear_all, opened
+from powermkt.run import Run, clear_all, opened
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
@@ -144,6 +144,7 @@ class Comparison:
                 for label, index in self.case.windows.items()
             },
             "regimes": {run.regime.name: run.regime.to_yaml() for run in runs},
+            "look_ahead": self.case.look_ahead,
             "carbon_prices": sorted({run.carbon_price for run in self.runs}),
             "currency": self.case.market.currency,
             "versions": {name: metadata.version(name) for name in packages},
@@ -235,6 +236,8 @@ def compare(
     weeks: int | None = None,
     year: bool = False,
     look_ahead: float | None = None,
+    start: str | None = None,
+    days: int | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     store: str | Path | CellStore | None = None,
@@ -250,7 +253,7 @@ def compare(
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
         [money/t].
-    weeks, year, look_ahead, workers, cluster, store, ranges
+    weeks, year, look_ahead, start, days, workers, cluster, store, ranges
         As in `clear`.
     progress : callable, optional
         Called with cells done, cells in all, and what was done; a cell is one regime at one carbon
@@ -265,7 +268,6 @@ def compare(
     InputError, ClearingError, ExecutionError, StorageError
         As `clear`; all faults of all regimes at once.
     """
-    check_look_ahead(look_ahead, year, ranges)
     chosen, faults = [], []
     for item in regimes:
         try:
@@ -300,9 +302,9 @@ def compare(
             faults += error.faults
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
-    case = with_horizon(case, weeks, year)
+    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
     with opened(store) as kept:
-        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, look_ahead)
+        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept)
     reference_run = None if settings is None else runs.pop()
     return Comparison(case, runs, reference_run, notes)
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
 
+import pandas as pd
+
 from powermkt.case import Case
 from powermkt.cells import CellStore, Keys, version
-from powermkt.chained import clear_chained
+from powermkt.chained import clear_link, link
 from powermkt.errors import Fault, InputError
 from powermkt.executor import Executor, open_executor
 from powermkt.outcome import Outcome
@@ -31,38 +33,65 @@ _WORTH_A_POOL = 50_000
 
 
 @dataclass(frozen=True)
-class Task:
-    """Cells that are cleared in one go: several regimes in a window, or a regime along a chain.
+class Chain:
+    """The windows of one regime that follow each other, as far as they are cleared.
 
     Attributes
     ----------
-    labels : list of str
-        The window, or the windows of a chain in their order.
-    regimes : list of Regime
-        Those of the window, or the one of the chain.
-    look_ahead : float, optional
-        What each window of a chain sees of the next [h].
+    outcomes : dict of str to Outcome
+        By label of the window; grows as tasks come back.
     """
 
-    labels: list[str]
-    regimes: list[Regime]
-    look_ahead: float | None = None
+    outcomes: dict[str, Outcome]
 
-    @property
-    def cells(self) -> list[tuple[str, Regime]]:
-        """Window and regime of each outcome, in the order in which they come back."""
-        return [(label, item) for label in self.labels for item in self.regimes]
+    def next_label(self, case: Case) -> str | None:
+        """The first window that is not cleared."""
+        return next((label for label in case.windows if label not in self.outcomes), None)
+
+    def link(self, case: Case, label: str) -> Case:
+        """The window that is to be cleared, as those before it leave it."""
+        labels = list(case.windows)
+        at = labels.index(label)
+        first, last = (self.outcomes[labels[i]] if at else None for i in (0, at - 1))
+        return link(case, label, first, last)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells of one window that are cleared in one go; in a chain the next task follows from it.
+
+    Attributes
+    ----------
+    label : str
+        The window.
+    regimes : list of Regime
+    chain : Chain, optional
+        What came before.
+    """
+
+    label: str
+    regimes: list[Regime]
+    chain: Chain | None = None
 
     @property
     def what(self) -> str:
         """What progress says when it is done."""
-        return f"{self.regimes[-1].name}, {self.labels[-1]}"
+        return f"{self.regimes[-1].name}, {self.label}"
 
     def call(self, case: Case, ranges: bool) -> tuple[Any, ...]:
         """Return the call that clears it, with arguments that hold no more than it needs."""
-        if self.look_ahead is not None:
-            return _clear_chain, case, self.regimes[0], self.look_ahead, version()
-        return _clear_task, case.window(self.labels[0]), self.regimes, ranges, version()
+        if self.chain is not None:
+            part, snapshots = self.chain.link(case, self.label), case.windows[self.label]
+            return _clear_link, part, self.regimes[0], snapshots, version()
+        return _clear_task, case.window(self.label), self.regimes, ranges, version()
+
+    def follow(self, case: Case, outcomes: list[Outcome]) -> Task | None:
+        """Return the task that its outcomes make possible."""
+        if self.chain is None:
+            return None
+        self.chain.outcomes[self.label] = outcomes[0]
+        label = self.chain.next_label(case)
+        return None if label is None else Task(label, self.regimes, self.chain)
 
 
 def clear_cells(
@@ -74,14 +103,14 @@ def clear_cells(
     cluster: str | None = None,
     store: CellStore | None = None,
     progress: Progress | None = None,
-    look_ahead: float | None = None,
 ) -> tuple[dict[Cell, Outcome], list[str]]:
     """Clear every window of a case under regimes at their carbon prices.
 
     Parameters
     ----------
     case : Case
-        With the windows to clear.
+        With the windows to clear; with a look-ahead, those of each regime one after another, the
+        regimes side by side.
     regimes : sequence of Regime
         Those with the same clearing key are cleared once.
     ranges : bool, default False
@@ -94,9 +123,6 @@ def clear_cells(
         Where finished cells are found and kept.
     progress : callable, optional
         Called with cells done (loaded ones too), cells in all, and what was done.
-    look_ahead : float, optional
-        Clear the windows of each regime one after another with this look-ahead [h]. Chains run
-        side by side, and one that was stopped begins anew.
 
     Returns
     -------
@@ -110,7 +136,7 @@ def clear_cells(
     """
     distinct = _distinct(regimes)
     total = len(distinct) * len(case.windows)
-    keys = Keys(case, ranges, look_ahead) if store is not None else None
+    keys = Keys(case, ranges) if store is not None else None
     found, notes = _stored(case, distinct, keys, store)
 
     def report(what: str) -> None:
@@ -132,14 +158,14 @@ def clear_cells(
     with open_executor(min(workers or 1, most), cluster) as executor:
         tasks = (
             _tasks(missing, executor.workers)
-            if look_ahead is None
-            else _chains(missing, look_ahead)
+            if case.look_ahead is None
+            else _chains(case, missing, found)
         )
         for task, outcomes in _run(executor, tasks, case, ranges):
             if store is not None and keys is not None:
-                names = [keys.key(label, item) for label, item in task.cells]
+                names = [keys.key(task.label, item) for item in task.regimes]
                 store.save(dict(zip(names, outcomes, strict=True)))
-            cells = [(label, item.clearing_key) for label, item in task.cells]
+            cells = [(task.label, item.clearing_key) for item in task.regimes]
             found |= dict(zip(cells, outcomes, strict=True))
             report(task.what)
         return found, notes + executor.notes
@@ -189,20 +215,26 @@ def _tasks(missing: dict[str, list[Regime]], workers: int) -> Iterator[Task]:
     not pair up.
     """
     if sum(map(bool, missing.values())) >= 2 * workers or workers == 1:
-        yield from (Task([label], regimes) for label, regimes in missing.items() if regimes)
+        yield from (Task(label, regimes) for label, regimes in missing.items() if regimes)
         return
     structures = dict.fromkeys(item.structure for part in missing.values() for item in part)
     for structure in structures:
         for label, regimes in missing.items():
             if alike := [item for item in regimes if item.structure == structure]:
-                yield Task([label], alike)
+                yield Task(label, alike)
 
 
-def _chains(missing: dict[str, list[Regime]], look_ahead: float) -> Iterator[Task]:
-    """One task for each regime that lacks a window: what follows depends on what came before."""
+def _chains(
+    case: Case, missing: dict[str, list[Regime]], found: dict[Cell, Outcome]
+) -> Iterator[Task]:
+    """The first missing window of each regime: what follows depends on what came before."""
     lacking = {item.clearing_key: item for part in missing.values() for item in part}
-    for item in lacking.values():
-        yield Task(list(missing), [item], look_ahead)
+    for key, item in lacking.items():
+        known = {label: outcome for (label, at), outcome in found.items() if at == key}
+        chain = Chain(known)
+        label = chain.next_label(case)
+        assert label is not None
+        yield Task(label, [item], chain)
 
 
 def _run(
@@ -210,7 +242,7 @@ def _run(
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     """Run tasks, a few ahead of the workers: each one in flight holds a network."""
     waiting = iter(tasks)
-    running: dict[Future[list[Outcome]], Task] = {}
+    running: dict[Future[Any], Task] = {}
 
     def submit(task: Task) -> None:
         running[executor.submit(*task.call(case, ranges))] = task
@@ -222,7 +254,11 @@ def _run(
     fill()
     for future in executor.as_completed():
         task = running.pop(future)
-        yield task, [canonical(outcome) for outcome in future.result()]
+        outcomes = [canonical(outcome) for outcome in future.result()]
+        yield task, outcomes
+        following = task.follow(case, outcomes)
+        if following is not None:
+            submit(following)
         fill()
 
 
@@ -232,10 +268,10 @@ def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str
     return clear_window(case, regimes, ranges)
 
 
-def _clear_chain(case: Case, regime: Regime, look_ahead: float, wanted: str) -> list[Outcome]:
-    """Clear a chain of windows where it was sent."""
+def _clear_link(part: Case, regime: Regime, snapshots: pd.Index, wanted: str) -> list[Outcome]:
+    """Clear a window of a chain where it was sent."""
     _check_version(wanted)
-    return list(clear_chained(case, regime, look_ahead))
+    return [clear_link(part, regime, snapshots)]
 
 
 def _check_version(wanted: str) -> None:

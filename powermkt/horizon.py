@@ -1,48 +1,129 @@
-"""The horizon of a study: all snapshots, every week, or a few weeks that stand for the year."""
+"""The horizon of a study: all snapshots, days, every week, or a few weeks for the year."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.market import Market
 from powermkt.seams import followers, with_seams
 
 WEEK = pd.Timedelta(days=7)
 
 
-def with_horizon(case: Case, weeks: int | None = None, year: bool = False) -> Case:
-    """Return the case cut to the windows of a study, with its reservoir plan.
+@dataclass(frozen=True)
+class Horizon:
+    """What of a case is cleared; where nothing is said, what the market file says.
 
     Parameters
     ----------
-    case : Case
     weeks : int, optional
-        Number of representative weeks; default: `weeks` of the market file, and where that is
-        absent all snapshots at once.
+        This many representative weeks.
     year : bool, default False
-        Clear every week. Storage of many hours then begins and ends each week at the levels of a
-        plan of the whole year (`powermkt.seams`).
+        Every week. Storage of many hours then begins and ends each week at the levels of a plan of
+        the whole year (`powermkt.seams`).
+    look_ahead : float, optional
+        Weeks or days one after another: each sees this many hours of what comes next [h] and
+        hands on its state (`powermkt.chained`). Days always do, by default with 0 h.
+    start : str, optional
+        First day or snapshot; default: the first snapshot.
+    days : int, optional
+        Days from there, one window each; 1 where only `start` is given.
+    """
+
+    weeks: int | None = None
+    year: bool = False
+    look_ahead: float | None = None
+    start: str | None = None
+    days: int | None = None
+
+    def of(self, market: Market) -> Horizon:
+        """Return the horizon with what the market file says where nothing is said here."""
+        if self.weeks is not None or self.year or self.by_days:
+            return self
+        return replace(self, weeks=market.weeks, start=market.start, days=market.days)
+
+    @property
+    def by_days(self) -> bool:
+        """Whether days are cleared."""
+        return self.start is not None or self.days is not None
+
+    def faults(self) -> list[Fault]:
+        """Return what contradicts itself."""
+        found = []
+        said = [name for name, is_said in (("weeks", self.weeks is not None), ("year", self.year),
+                                           ("start, days", self.by_days)) if is_said]  # fmt: skip
+        if len(said) > 1:
+            found.append(Fault("horizon", f"{' and '.join(said)} at once", "say one of them"))
+        if self.look_ahead is not None and not (self.look_ahead >= 0):
+            found.append(Fault("look_ahead", f"{self.look_ahead} is no time", "give hours >= 0"))
+        elif self.look_ahead is not None and not (self.year or self.by_days):
+            remedy = "clear every week (year, --year) or days in a row (start, days)"
+            found.append(Fault("look_ahead", "there is nothing in a row to look at", remedy))
+        return found
+
+
+def with_horizon(case: Case, horizon: Horizon) -> Case:
+    """Return the case cut to the windows of a study, with its reservoir plan.
 
     Raises
     ------
     InputError
-        If the snapshots cannot be cut into weeks.
+        If the horizon contradicts itself, or the snapshots cannot be cut so.
     """
-    case = cut(case, weeks, year)
+    year = horizon.year
+    case = cut(case, horizon)
     return with_seams(case) if year else case
 
 
-def cut(case: Case, weeks: int | None = None, year: bool = False) -> Case:
-    """Return the case cut to the windows of a study; parameters and errors as `with_horizon`."""
-    weeks = case.market.weeks if weeks is None else weeks
-    if not year and weeks is None:
+def cut(case: Case, horizon: Horizon) -> Case:
+    """Return the case cut to the windows of a study; errors as `with_horizon`."""
+    horizon = horizon.of(case.market)
+    if faults := horizon.faults():
+        raise InputError(faults)
+    if horizon.by_days:
+        return days_in_a_row(case, horizon.start, horizon.days or 1, horizon.look_ahead)
+    if not horizon.year and horizon.weeks is None:
         return case
-    faults = _coupling(case, year)
+    faults = _coupling(case, horizon.year)
     if faults:
         raise InputError(faults)
-    return every_week(case) if year else representative_weeks(case, weeks or 1)
+    if not horizon.year:
+        return representative_weeks(case, horizon.weeks or 1)
+    case = every_week(case)
+    case.look_ahead = horizon.look_ahead
+    return case
+
+
+def days_in_a_row(case: Case, start: str | None, days: int, look_ahead: float | None) -> Case:
+    """Return the case cut to some days, each of 24 hours, one window each.
+
+    Several are cleared one after another; what each hands on is its state.
+    """
+    index = _times(case)
+    try:
+        first = index[0] if start is None else pd.Timestamp(start)
+    except ValueError:
+        raise InputError([Fault("start", f"{start!r} is no time", "write 2020-07-10")]) from None
+    end = first + pd.Timedelta(days=days)
+    last = index[-1] + (index[1] - index[0])
+    if first not in index or end > last:
+        what = f"{days} days from {first} are not in the snapshots {index[0]} .. {index[-1]}"
+        raise InputError([Fault("start, days", what, "choose others")])
+    if len(case._n.global_constraints):
+        what = f"{name_list(case._n.global_constraints.index)}: would apply to each day anew"
+        raise InputError([Fault(f"{case.name}: global_constraints", what, "remove it")])
+    chosen = index[(index >= first) & (index < end)]
+    number = np.asarray((chosen - first) // pd.Timedelta(days=1))
+    windows = {f"{chosen[number == i][0]:%Y-%m-%d}": chosen[number == i] for i in range(days)}
+    part = case.part(chosen, "all")
+    part.windows = windows
+    part.look_ahead = look_ahead if days == 1 else look_ahead or 0.0
+    return part
 
 
 def _coupling(case: Case, year: bool) -> list[Fault]:

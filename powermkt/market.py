@@ -127,6 +127,8 @@ class Market(_Strict):
     weeks: int | None = pydantic.Field(
         default=None, ge=1, le=52, description="default horizon; absent: all snapshots at once"
     )
+    start: str | None = pydantic.Field(default=None, description="default horizon: first day")
+    days: int | None = pydantic.Field(default=None, ge=1, description="default horizon: days")
     quota: Quota = Quota()
     trade: Trade = Trade()
     seams: SeamSettings = SeamSettings()

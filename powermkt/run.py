@@ -16,7 +16,7 @@ from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
-from powermkt.horizon import with_horizon
+from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
@@ -162,6 +162,8 @@ def clear(
     weeks: int | None = None,
     year: bool = False,
     look_ahead: float | None = None,
+    start: str | None = None,
+    days: int | None = None,
     workers: int | None = None,
     cluster: str | None = None,
     store: str | Path | CellStore | None = None,
@@ -176,14 +178,8 @@ def clear(
         A preset's name, a YAML file, or a regime.
     carbon_price : float, optional
         [money/t]; default: what the regime's carbon rule states, in the presets 0.
-    weeks : int, optional
-        Clear this many representative weeks; default as the network's market file says, and all
-        snapshots in one programme where it says nothing.
-    year : bool, default False
-        Clear every week; reservoirs follow a plan of the year (`powermkt.seams`).
-    look_ahead : float, optional
-        With `year`: clear the weeks one after another, each with this many hours of the next, and
-        carry storage levels and what is online over (`powermkt.chained`). Takes no `ranges`.
+    weeks, year, look_ahead, start, days
+        What of the case is cleared, as in `Horizon`. A look-ahead takes no `ranges`.
     workers : int, optional
         Processes; default: one per core where it pays.
     cluster : str, optional
@@ -207,12 +203,9 @@ def clear(
     ExecutionError, StorageError
         If workers are lost for good, or a finished window cannot be written.
     """
-    check_look_ahead(look_ahead, year, ranges)
-    case = with_horizon(case, weeks, year)
+    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
     with opened(store) as kept:
-        runs, _ = clear_all(
-            case, [(regime, carbon_price)], workers, None, ranges, cluster, kept, look_ahead
-        )
+        runs, _ = clear_all(case, [(regime, carbon_price)], workers, None, ranges, cluster, kept)
     return runs[0]
 
 
@@ -233,7 +226,6 @@ def clear_all(
     ranges: bool = False,
     cluster: str | None = None,
     store: CellStore | None = None,
-    look_ahead: float | None = None,
 ) -> tuple[list[Run], list[str]]:
     """Clear the windows of a case under several regimes and carbon prices.
 
@@ -242,7 +234,7 @@ def clear_all(
     case : Case
         With the windows to clear.
     cells : sequence of (regime, carbon price)
-    workers, progress, ranges, cluster, store, look_ahead
+    workers, progress, ranges, cluster, store
         As in `engine.clear_cells`.
 
     Returns
@@ -253,11 +245,14 @@ def clear_all(
     """
     chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
     faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
+    if case.look_ahead is not None and ranges:
+        fault = Fault("look_ahead", "gives no ranges of curtailment", "leave one away")
+        faults[str(fault)] = fault
     if faults:
         raise InputError(faults.values())
     outcomes, notes = clear_cells(
         case, chosen, ranges=ranges, workers=workers, cluster=cluster, store=store,
-        progress=progress, look_ahead=look_ahead,
+        progress=progress,
     )  # fmt: skip
     # Joined once for each clearing: carbon prices that change nothing share one outcome.
     joined = {
@@ -266,17 +261,3 @@ def clear_all(
     }
     runs = [Run(case, item, item.carbon_price, joined[item.clearing_key]) for item in chosen]
     return runs, notes
-
-
-def check_look_ahead(look_ahead: float | None, year: bool, ranges: bool) -> None:
-    """Refuse a look-ahead that is no time or has no weeks in a row to look at."""
-    if look_ahead is None:
-        return
-    if not (look_ahead >= 0):
-        raise InputError([Fault("look_ahead", f"{look_ahead} is no time", "give hours >= 0")])
-    if ranges:
-        raise InputError([Fault("look_ahead", "gives no ranges of curtailment", "leave one away")])
-    if not year:
-        raise InputError(
-            [Fault("look_ahead", "there are no weeks in a row", "clear every week: year, --year")]
-        )

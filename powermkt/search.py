@@ -126,6 +126,9 @@ class Search:
         self.live.load(lean.matrix, lean.cost(cost), *lean.limits(*wide))
         try:
             self.live.cold()
+            if not np.array_equal(total, cost):
+                self.live.put_cost(lean.cost(total))
+                self.live.warm(primal=True, tight=canonical)
         except Infeasible as error:
             if not lean.held.any():
                 raise Infeasible(lean.columns[error.columns]) from None
@@ -133,9 +136,6 @@ class Search:
             self._released[:] = True
             self._begin(cost, total, lower, upper, wide, canonical)
             return
-        if not np.array_equal(total, cost):
-            self.live.put_cost(lean.cost(total))
-            self.live.warm(primal=True, tight=canonical)
         self._lean = lean
 
     def _certify(

@@ -10,7 +10,7 @@ import toys
 
 import powermkt as pm
 from powermkt.chained import clear_chained, cut_back, resource_cost
-from powermkt.horizon import every_week, with_horizon
+from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.outcome import join
 
 
@@ -54,8 +54,8 @@ MARKET = pm.regime("full_market")
 
 
 def chain(n: pypsa.Network, look_ahead: float) -> tuple[pm.Case, list[pm.run.Outcome]]:
-    case = with_horizon(pm.Case(n), year=True)
-    return case, list(clear_chained(case, MARKET, look_ahead))
+    case = with_horizon(pm.Case(n), Horizon(year=True, look_ahead=look_ahead))
+    return case, list(clear_chained(case, MARKET))
 
 
 def test_what_is_online_pays_no_start_in_the_next_week() -> None:
@@ -120,7 +120,7 @@ def test_the_year_closes(look_ahead: float) -> None:
     kept = -net.clip(upper=0) * 0.9 - net.clip(lower=0) / 0.9
     assert kept.abs().sum() > 10
     assert 12 * kept.sum() == pytest.approx(0, abs=1e-3)
-    (again,) = clear_chained(case, MARKET, look_ahead, outcomes[:1])
+    (again,) = clear_chained(case, MARKET, outcomes[:1])
     assert again.cost == pytest.approx(outcomes[1].cost)
 
 
@@ -131,7 +131,8 @@ def test_seeing_the_whole_horizon_gives_its_optimum() -> None:
     """
     n = toys.random_network(8, hours=336, provinces=2)
     case = every_week(pm.Case(n))
-    outcomes = list(clear_chained(case, MARKET, 336))
+    case.look_ahead = 336.0
+    outcomes = list(clear_chained(case, MARKET))
     whole = pm.clear(pm.Case(n), MARKET)
     week = case.windows["week 01"]
     pd.testing.assert_frame_equal(outcomes[0].dispatch, whole.dispatch.loc[week], rtol=1e-6)
@@ -185,7 +186,7 @@ def test_reservoirs_follow_their_plan_in_a_chain() -> None:
 
 def test_a_look_ahead_needs_weeks_in_a_row() -> None:
     case = pm.Case(fleet([50.0] * 14))
-    with pytest.raises(pm.InputError, match="no weeks in a row"):
+    with pytest.raises(pm.InputError, match="nothing in a row"):
         pm.clear(case, MARKET, look_ahead=24)
     with pytest.raises(pm.InputError, match="no ranges"):
         pm.clear(case, MARKET, year=True, look_ahead=24, ranges=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import loky
@@ -26,10 +27,9 @@ from powermkt.executor import open_executor
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Dask scheduler and two worker processes on the loopback interface."""
-    folder = tmp_path_factory.mktemp("dask")
+@contextmanager
+def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler and two worker processes on the loopback interface: address, processes."""
     found = folder / "scheduler.json"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])}
     local = ["--scheduler-file", str(found), "--host", "127.0.0.1"]
@@ -48,11 +48,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 )
             )  # fmt: skip
         wait_for(found.exists)
-        yield json.loads(found.read_text())["address"]
+        yield json.loads(found.read_text())["address"], processes
     finally:
         for process in processes:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as (address, _):
+        yield address
 
 
 def wait_for(condition: object, seconds: float = 60.0) -> None:
@@ -148,6 +155,26 @@ def test_processes_and_cluster_give_the_same_and_losing_workers_too(
     assert killed and len(disturbed.notes) == 1
 
 
+@pytest.mark.slow
+def test_a_lost_scheduler_ends_the_study_and_keeps_what_is_done(
+    case: pm.Case, undisturbed: pm.Comparison, tmp_path: Path
+) -> None:
+    store = tmp_path / "cells"
+    with dask_cluster(tmp_path) as (address, processes):
+
+        def kill(done: int, total: int, what: str) -> None:
+            os.killpg(processes[0].pid, signal.SIGKILL)
+            processes[0].wait()
+
+        with pytest.raises(ExecutionError, match="scheduler is gone; what was finished is kept"):
+            study(case, cluster=address, store=store, progress=kill)
+    kept = {path.name: path.stat().st_mtime_ns for path in store.glob("*.cell")}
+    assert 1 <= len(kept) < 12
+    assert_same(undisturbed, study(case, store=store, workers=1))
+    now = {path.name: path.stat().st_mtime_ns for path in store.glob("*.cell")}
+    assert kept.items() <= now.items()
+
+
 def loky_workers() -> list[int]:
     """Process ids of the workers of this process, as the system lists them."""
     listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -173,12 +200,12 @@ def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
-def stopped(folder: Path, stop: signal.Signals, workers: int) -> tuple[int, str]:
+def stopped(folder: Path, stop: signal.Signals, workers: int, *options: str) -> tuple[int, str]:
     """Start a study of four weeks and stop it when a few cells are finished."""
     load = np.random.default_rng(1).uniform(50, 220, 4 * 168)
     one_bus(load.tolist()).export_to_netcdf(str(folder / "toy.nc"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "powermkt.cli", *STUDY, "--workers", str(workers)],
+        [sys.executable, "-m", "powermkt.cli", *STUDY, *options, "--workers", str(workers)],
         cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: len(cells(folder)) >= 3)
@@ -197,14 +224,17 @@ def cells(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in store.glob("*.cell")}
 
 
-def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path) -> None:
-    stopped(tmp_path, signal.SIGKILL, workers=1)
+@pytest.mark.parametrize("look_ahead", [None, 24.0])
+def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float | None) -> None:
+    options = [] if look_ahead is None else ["--look-ahead", str(look_ahead)]
+    stopped(tmp_path, signal.SIGKILL, 1, *options)
     kept = cells(tmp_path)
     assert 3 <= len(kept) < 12
-    again = powermkt(*STUDY, cwd=tmp_path)
+    again = powermkt(*STUDY, *options, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert len(cells(tmp_path)) == 12 and kept.items() <= cells(tmp_path).items()
-    whole = pm.compare(pm.read(tmp_path / "toy.nc"), ["full_market"], year=True, workers=1)
+    case = pm.read(tmp_path / "toy.nc")
+    whole = pm.compare(case, ["full_market"], year=True, workers=1, look_ahead=look_ahead)
     folder = whole.to_parquet(tmp_path / "whole")
     for path in folder.glob("*.parquet"):
         assert path.read_bytes() == (tmp_path / "results" / "toy" / path.name).read_bytes()

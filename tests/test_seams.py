@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import powermkt as pm
-from powermkt.horizon import every_week, with_horizon
+from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.levels import Seams
 from powermkt.reach import reachable_plan, reaches
 from powermkt.run import clear_all
@@ -91,7 +91,7 @@ def test_water_sent_away_is_worth_what_the_fee_leaves() -> None:
     n.add("Bus", "D")
     n.add("Link", "D-A", bus0="D", bus1="A", p_nom=100)
     n.links["wheeling_fee"] = 5.0
-    seams = with_horizon(pm.Case(n), year=True).seams
+    seams = with_horizon(pm.Case(n), Horizon(year=True)).seams
     assert seams is not None
     assert seams.value.loc["week 01", "dam"] == pytest.approx(25, abs=1e-3)
 
@@ -136,14 +136,14 @@ def test_open_ended_storage_begins_with_its_level_and_may_end_empty() -> None:
 def test_what_still_couples_weeks_is_refused() -> None:
     n = dry_and_wet(cyclic_state_of_charge=False)
     with pytest.raises(pm.InputError, match=r"storage_units\.cyclic_state_of_charge"):
-        with_horizon(pm.Case(n), weeks=1)
+        with_horizon(pm.Case(n), Horizon(weeks=1))
     n.storage_units_t["state_of_charge_set"] = pd.DataFrame({"dam": 5.0}, index=n.snapshots)
     with pytest.raises(pm.InputError, match=r"storage_units\.cyclic_state_of_charge"):
-        with_horizon(pm.Case(n), year=True)
+        with_horizon(pm.Case(n), Horizon(year=True))
     n = dry_and_wet()
     n.add("Store", "tank", bus="A", e_nom=5)
     with pytest.raises(pm.InputError, match=r"stores\.e_cyclic"):
-        with_horizon(pm.Case(n), year=True)
+        with_horizon(pm.Case(n), Horizon(year=True))
 
 
 def test_weeks_on_an_exact_plan_are_the_optimum_of_the_whole() -> None:
@@ -236,7 +236,7 @@ def test_reach_is_tight(seed: int) -> None:
 
 def test_networks_without_long_storage_are_cut_as_ever() -> None:
     case = pm.Case(toys.random_network(3, hours=336))
-    cut = with_horizon(case, year=True)
+    cut = with_horizon(case, Horizon(year=True))
     assert cut.seams is None and list(cut.windows) == list(every_week(case).windows)
     assert cut.window("week 02").network().storage_units["cyclic_state_of_charge"].all()
 

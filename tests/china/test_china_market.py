@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import powermkt as pm
-from powermkt.horizon import with_horizon
+from powermkt.horizon import Horizon, with_horizon
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "networks" / "china"
@@ -48,7 +48,7 @@ def test_net_pass_through_of_the_market_is_about_one(result: pm.Comparison) -> N
 
 def test_reservoirs_are_low_before_the_rains_and_full_after() -> None:
     """Reservoirs together: least in spring, most in autumn, closed over the year."""
-    case = with_horizon(pm.read(FOLDER), year=True)
+    case = with_horizon(pm.read(FOLDER), Horizon(year=True))
     assert case.seams is not None and len(case.seams.start.columns) == 24
     total = case.seams.start.sum(axis=1)
     assert 10 <= int(total.argmin()) <= 26 and 34 <= int(total.argmax()) <= 51
