@@ -11,6 +11,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
+from powermkt.curves import take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
@@ -45,6 +46,8 @@ class Case:
         Label and snapshots of each part that is cleared on its own; one window by default.
     folder : Path, optional
         Where files that the market data name are found.
+    offers : DataFrame, optional
+        Offers that were submitted, as `powermkt.offers` reads them.
 
     Attributes
     ----------
@@ -52,6 +55,10 @@ class Case:
         Levels of storage at the edges of the windows, where they hang together.
     initial_online : Series [fleet] or None, MW
         What was online before the first snapshot; None: the windows repeat themselves.
+    ladders : DataFrame
+        Costs that rise in steps: generator, step, width_mw, price [money/MWh].
+    offers : DataFrame or None
+        Offers by generator, snapshot (absent: every one) and step: top_mw, price [money/MWh].
     look_ahead : float or None
         Hours of the next window that each window sees, where they are cleared one after another.
 
@@ -69,6 +76,7 @@ class Case:
         name: str = "",
         windows: dict[str, pd.Index] | None = None,
         folder: Path | None = None,
+        offers: pd.DataFrame | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
@@ -78,6 +86,8 @@ class Case:
         n = _working_copy(network)
         self.name = label
         self.schedule = _take_schedule(n)
+        self.ladders = take_ladders(n)
+        self.offers = offers
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
         self._n = n
@@ -122,12 +132,21 @@ class Case:
         return provinces_of(self._n)
 
     @cached_property
+    def zones(self) -> pd.Series:
+        """Pricing zone of each bus: `buses.zone`, by default its province."""
+        if "zone" not in self._n.buses:
+            return self.provinces
+        given = self._n.buses["zone"].astype(object).replace("", np.nan)
+        return given.where(given.notna(), self.provinces)
+
+    @cached_property
     def generators(self) -> pd.DataFrame:
         """Static generator data with every default filled in.
 
         Columns: bus, province, carrier, p_nom [MW], units [1], emission_rate [t/MWh electric],
         benchmark [t/MWh], tariff [money/MWh], min_stable_pu [1], start_cost [money per MW of
-        capacity started], no_load_cost [money/h per MW online], ramp_up, ramp_down [1/h].
+        capacity started], no_load_cost [money/h per MW online], ramp_up, ramp_down [1/h],
+        committable.
         """
         g = self._n.generators
         n_carriers = self._n.carriers
@@ -148,6 +167,7 @@ class Case:
                 "min_stable_pu": _column(g, "min_stable_pu", 0.0),
                 "start_cost": (g["start_up_cost"] * per_mw).fillna(0.0),
                 "no_load_cost": (g["stand_by_cost"] * per_mw).fillna(0.0),
+                "committable": g["committable"].astype(bool),
                 "ramp_up": g["ramp_limit_up"],
                 "ramp_down": g["ramp_limit_down"],
                 "min_up_time": g["min_up_time"],
@@ -240,8 +260,12 @@ class Case:
 
     @cached_property
     def must_run(self) -> pd.DataFrame:
-        """Lowest allowed output of each generator [MW], [snapshot x generator]."""
-        return self.dense("Generator", "p_min_pu") * self._n.generators["p_nom"]
+        """Lowest allowed output of each generator [MW], [snapshot x generator]; 0 for units.
+
+        `p_min_pu` of a committable unit is what it must give while it is on.
+        """
+        always = self._n.generators["p_nom"] * ~self.generators["committable"]
+        return self.dense("Generator", "p_min_pu") * always
 
     # ---- parts -------------------------------------------------------------------------------
 
@@ -271,7 +295,7 @@ class Case:
         case = object.__new__(Case)
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
-        case.look_ahead = self.look_ahead
+        case.look_ahead, case.ladders, case.offers = self.look_ahead, self.ladders, self.offers
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
         return case
 

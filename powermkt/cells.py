@@ -185,6 +185,7 @@ class Keys:
         for component in case._n.components:
             _feed(digest, component.name)
             _feed_frame(digest, component.static)
+        _feed_frame(digest, case.ladders)
         self._static = digest.hexdigest()
 
     def key(self, label: str, regime: Regime) -> str:
@@ -209,6 +210,10 @@ class Keys:
                         _feed_frame(digest, frame.loc[snapshots])
             if self._case.schedule is not None:
                 _feed_frame(digest, self._case.schedule.loc[snapshots])
+            offers = self._case.offers
+            if offers is not None:
+                here = offers["snapshot"].isna() | offers["snapshot"].isin(snapshots)
+                _feed_frame(digest, offers[here])
             if seams is not None:
                 for levels in (seams.start, seams.end):
                     _feed_frame(digest, levels if self._chained else levels.loc[[label]])

@@ -1,8 +1,9 @@
 """Windows one after another: each sees some hours beyond its end, and hands its state on.
 
 Each window is cleared together with a look-ahead, of which only prices and decisions for later are
-dropped; what it hands on is the level of every storage unit and store and the online capacity of
-every fleet at its last snapshot. Storage must be somewhere at the end of the look-ahead:
+dropped; what it hands on is the level of every storage unit and store, the online capacity of
+every fleet, and what every unit does and for how long, at its last snapshot. Storage must be
+somewhere at the end of the look-ahead:
 
 * what follows a plan of the year (`powermkt.seams`) at the plan's level, interpolated within a
   window and moved to what the unit can reach and can close the window from;
@@ -26,13 +27,14 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.fleet import commitment_cost
+from powermkt.ladders import energy_cost
 from powermkt.levels import bind_levels
-from powermkt.outcome import Outcome
+from powermkt.outcome import Commitment, Outcome, commitment_cost
 from powermkt.reach import reaches
 from powermkt.regime import Regime
 from powermkt.seams import SET_POINTS
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
+from powermkt.units import hand_on
 from powermkt.window import clear_window
 
 
@@ -51,15 +53,14 @@ def clear_chained(case: Case, regime: Regime, done: Sequence[Outcome] = ()) -> I
     ------
     Outcome of each window that is not done, as `clear_link` gives it.
     """
-    first, last = next(iter(done), None), next(iter(done[-1:]), None)
+    outcomes = list(done)
     for label in list(case.windows)[len(done) :]:
-        part = link(case, label, first, last)
-        last = clear_link(part, regime, case.windows[label])
-        first = first or last
-        yield last
+        part = link(case, label, outcomes)
+        outcomes.append(clear_link(part, regime, case.windows[label]))
+        yield outcomes[-1]
 
 
-def link(case: Case, label: str, first: Outcome | None, last: Outcome | None) -> Case:
+def link(case: Case, label: str, done: Sequence[Outcome]) -> Case:
     """Return one window of a chain with its look-ahead, bound to what came before.
 
     Parameters
@@ -67,11 +68,14 @@ def link(case: Case, label: str, first: Outcome | None, last: Outcome | None) ->
     case : Case
         With consecutive windows that cover all snapshots, and a look-ahead.
     label : str
-    first, last : Outcome, optional
-        Of the first window, and of the one before; None for the first window itself.
+    done : sequence of Outcome
+        Of all windows before.
     """
-    levels = _given_levels(case) if first is None else _level_before(case, first)
-    return _with_look_ahead(case, label, levels, last)
+    levels = _level_before(case, done[0]) if done else _given_levels(case)
+    part = _with_look_ahead(case, label, levels, done[-1] if done else None)
+    if done and len(done[-1].status.columns):
+        hand_on(part, case, pd.concat([item.status for item in done]), done[-1].dispatch.iloc[-1])
+    return part
 
 
 def clear_link(part: Case, regime: Regime, snapshots: pd.Index) -> Outcome:
@@ -104,9 +108,11 @@ def cut_back(case: Case, outcome: Outcome, snapshots: pd.Index) -> Outcome:
         item.name: value.loc[snapshots]
         for item in fields(outcome)
         if isinstance(value := getattr(outcome, item.name), pd.DataFrame)
+        and value.index.equals(outcome.dispatch.index)
     }
     part = case.part(snapshots, next(iter(case.windows)))
-    cost = commitment_cost(part, kept["online"], kept["started"])
+    done = Commitment(kept["status"], kept["start_up"], kept["shut_down"])
+    cost = commitment_cost(part, kept["online"], kept["started"], done)
     found = replace(outcome, **kept, commitment_cost=cost)
     found.cost = resource_cost(part, found)
     return found
@@ -123,11 +129,11 @@ def resource_cost(case: Case, outcome: Outcome) -> float:
     units, stores, links = n.storage_units.index, n.stores.index, n.links.index
     output = outcome.storage[units].clip(lower=0.0)
     hourly = (
-        outcome.shed.sum(axis=1) * (market.value_of_lost_load or UNSERVED_COST)
+        energy_cost(case, outcome.dispatch).sum(axis=1)
+        + outcome.shed.sum(axis=1) * (market.value_of_lost_load or UNSERVED_COST)
         + outcome.excess.sum(axis=1) * (market.price_of_excess or EXCESS_COST)
     )  # fmt: skip
     for component, attribute, quantity in (
-        ("Generator", "marginal_cost", outcome.dispatch),
         ("StorageUnit", "marginal_cost", output),
         ("StorageUnit", "marginal_cost_storage", outcome.state_of_charge[units]),
         ("StorageUnit", "spill_cost", outcome.spill),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+from powermkt.curves import curve_faults
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
 
@@ -66,6 +67,7 @@ def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
     faults = [*_structure(n, where)]
     if not faults:
         faults += [*_numbers(n, where), *_names(n, market, where), *_support(n, where)]
+        faults += [*_units(n, where), *curve_faults(n, where)]
     return faults
 
 
@@ -145,6 +147,9 @@ def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
     if not n.generators.empty:
         low = n.get_switchable_as_dense("Generator", "p_min_pu")
         high = n.get_switchable_as_dense("Generator", "p_max_pu")
+        unit = n.generators["committable"].astype(bool)
+        low = low.loc[:, ~unit]  # units may be off
+        high = high.loc[:, ~unit]
         crossed = low.columns[(low > high + 1e-9).any()]
         if len(crossed):
             yield Fault(
@@ -254,12 +259,11 @@ def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
                 f"capacities to be found: {name_list(extendable)}",
                 "fix them, e.g. n.optimize.fix_optimal_capacities()",
             )
-        if "committable" in table and table["committable"].astype(bool).any():
+        if name == "links" and table["committable"].astype(bool).any():
             yield Fault(
-                f"{where}: {name}.committable",
-                f"unit commitment with integers: {name_list(table.index[table['committable']])}",
-                "set committable=False and give min_stable_pu (and units, start_up_cost): "
-                "generators are then committed as fleets",
+                f"{where}: links.committable",
+                f"unit commitment of links: {name_list(table.index[table['committable']])}",
+                "set committable=False; only generators are committed",
             )
         quadratic = table.get("marginal_cost_quadratic")
         if quadratic is not None and (quadratic.fillna(0) != 0).any():
@@ -268,6 +272,41 @@ def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
                 f"quadratic costs of {name_list(table.index[quadratic.fillna(0) != 0])}",
                 "use steps: several generators with rising marginal_cost",
             )
+
+
+def _units(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Name what is wrong with units that are committed one by one."""
+    g = n.generators[n.generators["committable"].astype(bool)]
+    if g.empty:
+        return
+    low = n.get_switchable_as_dense("Generator", "p_min_pu")[g.index].max()
+    high = n.get_switchable_as_dense("Generator", "p_max_pu")[g.index].max()
+    fleet = pd.to_numeric(g.get("min_stable_pu", pd.Series(0.0, g.index))).fillna(0.0) > 0
+    up, down, output = g["up_time_before"], g["down_time_before"], g["p_init"]
+    off = (down > 0) | (up <= 0)
+    bottom, top = low * g["p_nom"] - 1e-6, high * g["p_nom"] + 1e-6
+    for column, wrong, what, remedy in (
+        ("p_min_pu", low > high + 1e-9, "minimum above the largest p_max_pu",
+         "lower p_min_pu"),
+        ("p_min_pu", low < 0, "negative for a unit that can be off", "give p_min_pu >= 0"),
+        ("min_stable_pu", fleet, "a fleet and a committable unit at once",
+         "keep min_stable_pu (fleets) or committable=True with p_min_pu (units)"),
+        ("up_time_before, down_time_before", (up > 1) & (down > 0), "on and off before the start",
+         "set the one that is not true to 0"),
+        ("p_init", off & (output > 1e-6), "output before the start of a unit that was off",
+         "set p_init to 0, or down_time_before to 0 and up_time_before above 0"),
+        ("p_init", ~off & ((output < bottom) | (output > top)),
+         "outside p_min_pu .. p_max_pu of a unit that was on", "correct p_init, or leave it empty"),
+    ):  # fmt: skip
+        if wrong.any():
+            yield Fault(f"{where}: generators.{column}",
+                        f"{what}: {name_list(g.index[wrong])}", remedy)  # fmt: skip
+    for column in ("min_up_time", "min_down_time", "up_time_before", "down_time_before"):
+        wrong = (g[column] < 0) | g[column].isna()
+        if wrong.any():
+            yield Fault(f"{where}: generators.{column}",
+                        f"no number of snapshots >= 0 for {name_list(g.index[wrong])}",
+                        "correct it")  # fmt: skip
 
 
 def static(n: pypsa.Network, name: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import linopy
 import numpy as np
@@ -11,12 +12,15 @@ import pandas as pd
 from powermkt import fleet
 from powermkt.case import Case
 from powermkt.errors import ClearingError
-from powermkt.fleet import commitment_cost, fleets
-from powermkt.outcome import Outcome
+from powermkt.fleet import fleets
+from powermkt.ladders import STEP
+from powermkt.mip import UnitCommitment
+from powermkt.outcome import Outcome, commitment_cost
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.slack import EXCESS as _EXCESS
 from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
+from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
 
 _SLACK_TOLERANCE_MW = 1e-3
 
@@ -29,6 +33,56 @@ _TIE_STEP = 1e-3
 _GENERIC, _SEED = 1e-4, 2022
 
 Constrain = Callable[[linopy.Model, Case], None]
+
+
+@dataclass(frozen=True)
+class PriceRun:
+    """What a run for prices changes against the dispatch, once units are committed.
+
+    Attributes
+    ----------
+    adders : mapping
+        By variable, added to the offers [money/MWh; money/h for a status].
+    bounds : mapping
+        By variable, lower and upper bounds that take the place of those of the dispatch.
+    """
+
+    adders: Adders
+    bounds: Limits
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What rules put into a programme.
+
+    Attributes
+    ----------
+    offers : sequence of mapping
+        By variable, what each rule adds to resource cost [money/MWh].
+    ranking : sequence of mapping
+        By variable, what decides dispatch beside offers and enters no price [money/MWh].
+    limits : sequence of mapping
+        By variable, lower and upper bounds [MW].
+    exposure : Series [generator]
+        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+    units : UnitCommitment
+        How units are committed.
+    price_run : callable, optional
+        From what units do, what a run for prices changes; None: prices are those of the dispatch.
+    canonical : bool, default False
+        Find the optimum that does not depend on what was solved before (`Programme.solve`).
+    ranges : bool, default False
+        Also find the least and largest curtailment of each province and carrier over all optima.
+    """
+
+    offers: Sequence[Adders]
+    ranking: Sequence[Adders]
+    limits: Sequence[Limits]
+    exposure: pd.Series
+    units: UnitCommitment
+    price_run: Callable[[Commitment], PriceRun | None] | None = None
+    canonical: bool = False
+    ranges: bool = False
 
 
 class Builder:
@@ -48,6 +102,9 @@ class Builder:
             n.generators.loc[committed, column] = np.nan
             series = n.generators_t[column]
             n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
+        count_starts(n, case)
+        ladders = case.ladders["generator"].unique()
+        n.generators.loc[ladders, "marginal_cost"] = 0.0  # their steps cost
         self._case = case
         self._model: linopy.Model = n.optimize.create_model(
             consistency_check=False, include_objective_constant=False
@@ -69,17 +126,11 @@ class Builder:
         return programme
 
 
-def clear(
-    case: Case,
-    programme: Programme,
-    offers: Sequence[Adders],
-    ranking: Sequence[Adders],
-    limits: Sequence[Limits],
-    exposure: pd.Series,
-    ranges: bool = False,
-    canonical: bool = False,
-) -> Outcome:
-    """Clear a window under offers and limits.
+def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
+    """Clear a window: commit units, dispatch, find prices.
+
+    Units are committed by a mixed-integer programme; then what they do is fixed, and dispatch and
+    prices are those of the linear programme that is left.
 
     Parameters
     ----------
@@ -87,18 +138,8 @@ def clear(
         The window.
     programme : Programme
         As built for it.
-    offers : sequence of mapping
-        By variable, what each rule adds to resource cost [money/MWh].
-    ranking : sequence of mapping
-        By variable, what decides dispatch beside offers and enters no price [money/MWh].
-    limits : sequence of mapping
-        By variable, lower and upper bounds [MW].
-    exposure : Series [generator]
-        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
-    ranges : bool, default False
-        Also find the least and largest curtailment of each province and carrier over all optima.
-    canonical : bool, default False
-        Find the optimum that does not depend on what was solved before (`Programme.solve`).
+    numbers : Numbers
+        Offers and limits of the rules.
 
     Returns
     -------
@@ -112,26 +153,27 @@ def clear(
     """
     weights = case.weights
     emission = case.generators["emission_rate"]
-    offered = programme.cost + sum(
-        (programme.spread(part, weights) for part in offers), start=np.zeros(len(programme.cost))
-    )
+    offered = programme.cost + _sum(programme, numbers.offers, weights)
     objectives = {
         "offer": offered,
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
-        "exposure": programme.spread({"Generator-p": exposure}, weights),
+        "exposure": programme.spread({"Generator-p": numbers.exposure}, weights),
     }
-    ranked = sum(
-        (programme.spread(part, weights) for part in ranking), start=np.zeros(len(programme.cost))
-    )
-    lower, upper = programme.bounds(limits)
+    ranked = offered + _sum(programme, numbers.ranking, weights)
+    lower, upper = programme.bounds(numbers.limits)
     tie = programme.spread(_tie_break(case, programme), weights)
-    if canonical:
+    if numbers.canonical:
         rng = np.random.default_rng(_SEED)
         tie += rng.uniform(0.0, _GENERIC * float(weights.mean()), len(tie))
     label = next(iter(case.windows))
+    search, notes = _no_search(), []
     try:
-        point = programme.solve(offered + ranked, lower, upper, objectives, tie, canonical)
+        if programme.integral.any() and numbers.units.relaxed:
+            notes.append("units were on in part: prices are those of a relaxed commitment")
+        elif programme.integral.any():
+            lower, upper, search = _commit(programme, ranked, lower, upper, numbers.units, label)
+        point = programme.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
@@ -140,10 +182,73 @@ def clear(
         _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
     if case.market.value_of_lost_load is None:
         _refuse(case, label, shed, "load cannot be served in")
-    outcome = _outcome(case, programme, point, output, shed, label)
-    if ranges:
-        outcome.curtailment_range = _curtailment_range(case, programme, point, offered + ranked)
+    outcome = _outcome(case, programme, point, output, shed)
+    outcome.search = search
+    outcome.offered_cost = _offered_cost(case, programme, point, offered)
+    if numbers.ranges:
+        outcome.curtailment_range = _curtailment_range(case, programme, point, ranked)
+    pricing = None if numbers.price_run is None else numbers.price_run(outcome.commitment)
+    if pricing is not None:
+        extra = programme.spread(pricing.adders, weights)
+        bounds = programme.replaced(lower, upper, pricing.bounds)
+        priced = programme.solve(
+            ranked + extra, *bounds, {"offer": offered + extra}, tie, numbers.canonical
+        )
+        outcome.offer_price = _prices(case, programme, priced, "offer")
+        outcome.price_unique = _by_bus(case, programme, priced.unique)
+        outcome.solver_seconds += priced.seconds
+        notes += priced.notes
+    outcome.notes = [f"{label}: {note}" for note in [*notes, *point.notes]]
     return outcome
+
+
+def _sum(programme: Programme, adders: Sequence[Adders], weights: pd.Series) -> np.ndarray:
+    total = np.zeros(len(programme.cost))
+    for part in adders:
+        total += programme.spread(part, weights)
+    return total
+
+
+def _no_search() -> pd.DataFrame:
+    """Searches for a commitment by window: none."""
+    columns = ["objective", "bound", "gap", "seconds", "complete"]
+    return pd.DataFrame(columns=columns, index=pd.Index([], dtype=str, name="window"), dtype=float)
+
+
+def _commit(
+    programme: Programme, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray,
+    options: UnitCommitment, label: str,
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:  # fmt: skip
+    """Bounds with the units fixed at what they do, and how they were found."""
+    found = programme.commit(cost, lower, upper, options)
+    whole = programme.integral
+    lower, upper = lower.copy(), upper.copy()
+    lower[whole] = upper[whole] = np.rint(found.columns[whole])
+    search = _no_search()
+    search.loc[label] = [
+        found.objective, found.bound, found.gap, found.seconds, float(found.complete)
+    ]  # fmt: skip
+    return lower, upper, search
+
+
+def _offered_cost(
+    case: Case, programme: Programme, point: Point, offered: np.ndarray
+) -> pd.DataFrame:
+    """What units offered to do what they did, [snapshot x unit] in money of the horizon."""
+    names = units(case).index
+    total = pd.DataFrame(0.0, index=case.snapshots, columns=names)
+    paid = offered * point.columns
+    for variable in ("Generator-p", STATUS, START, SHUT):
+        if variable in programme.variables:
+            at = programme.variables[variable].reindex(columns=names)
+            total += np.where(at.notna() & (at >= 0), paid[at.fillna(-1).astype(int)], 0.0)
+    if STEP in programme.variables:
+        at = programme.variables[STEP]
+        owner = at.columns.str.replace(r" step \d+$", "", regex=True)
+        cost = pd.DataFrame(np.where(at >= 0, paid[at], 0.0), at.index, owner)
+        by_unit = cost.T.groupby(level=0).sum().T
+        total = total.add(by_unit.reindex(columns=names, fill_value=0.0))
+    return total
 
 
 def _curtailment_range(
@@ -172,16 +277,24 @@ def _curtailment_range(
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
 
 
+def _by_bus(case: Case, programme: Programme, vector: np.ndarray) -> pd.DataFrame:
+    """What a vector [row] holds for each bus and hour."""
+    found = programme.balance(vector)
+    missing = case.provinces.index.difference(found.columns)
+    if len(missing):
+        raise ClearingError(f"no nodal balance found for buses {missing.tolist()}")
+    return found[case.provinces.index]
+
+
+def _prices(case: Case, programme: Programme, point: Point, objective: str) -> pd.DataFrame:
+    """Marginal value of an objective at each bus: LMP = dual / weight."""
+    return _by_bus(case, programme, point.row_duals[objective]).div(case.weights, axis="index")
+
+
 def _outcome(
-    case: Case,
-    programme: Programme,
-    point: Point,
-    output: pd.DataFrame,
-    shed: pd.DataFrame,
-    label: str,
+    case: Case, programme: Programme, point: Point, output: pd.DataFrame, shed: pd.DataFrame
 ) -> Outcome:
-    weights = case.weights
-    snapshots = weights.index
+    snapshots = case.weights.index
 
     def values(name: str) -> pd.DataFrame:
         if name not in programme.variables:
@@ -193,24 +306,18 @@ def _outcome(
             )
         return frame
 
-    def by_bus(vector: np.ndarray) -> pd.DataFrame:
-        found = programme.balance(vector)
-        missing = case.provinces.index.difference(found.columns)
-        if len(missing):
-            raise ClearingError(f"no nodal balance found for buses {missing.tolist()}")
-        return found[case.provinces.index]
-
-    def prices(objective: str) -> pd.DataFrame:
-        return by_bus(point.row_duals[objective]).div(weights, axis="index")
-
     online, started = values("Fleet-online"), values("Fleet-start")
+    done = Commitment(values(STATUS), values(START), values(SHUT))
     flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
     net = values("StorageUnit-p_dispatch") - values("StorageUnit-p_store")
     return Outcome(
         dispatch=output[case.generators.index],
         online=online,
         started=started,
-        commitment_cost=commitment_cost(case, online, started),
+        status=done.status,
+        start_up=done.start_up,
+        shut_down=done.shut_down,
+        commitment_cost=commitment_cost(case, online, started, done),
         flows=pd.concat(flows, axis=1),
         storage=pd.concat([net, values("Store-p")], axis=1),
         state_of_charge=pd.concat(
@@ -219,14 +326,13 @@ def _outcome(
         spill=values("StorageUnit-spill"),
         shed=shed,
         excess=_slack(-output, _EXCESS),
-        offer_price=prices("offer"),
-        cost_price=prices("cost"),
-        marginal_emission=prices("emission"),
-        marginal_exposure=prices("exposure"),
-        price_unique=by_bus(point.unique),
+        offer_price=_prices(case, programme, point, "offer"),
+        cost_price=_prices(case, programme, point, "cost"),
+        marginal_emission=_prices(case, programme, point, "emission"),
+        marginal_exposure=_prices(case, programme, point, "exposure"),
+        price_unique=_by_bus(case, programme, point.unique),
         cost=float(programme.cost @ point.columns),
         solver_seconds=point.seconds,
-        notes=[f"{label}: {note}" for note in point.notes],
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import pandas as pd
 import pydantic
 import rich.box
 import typer
@@ -34,11 +33,11 @@ from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
-from powermkt.passthrough import NATION
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets
 from powermkt.regime import regime as as_regime
+from powermkt.terminal import report
 
 app = typer.Typer(
     add_completion=False,
@@ -150,7 +149,7 @@ def compare(
         typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
         return
     console = Console(width=None if sys.stdout.isatty() else 80)
-    for table in _report(result):
+    for table in report(result):
         console.print(table)
     if not quiet:
         _err.print(f"results in {target}")
@@ -322,96 +321,6 @@ def _progress(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], Non
             bar.update(task, completed=done, total=total, description=what)
 
         yield update
-
-
-def _report(result: Comparison) -> Iterator[Table | str]:
-    """Tables of a comparison for a terminal of 80 columns."""
-    case, currency = result.case, result.case.market.currency
-    top = result.table["cost"].abs().max()
-    money, scale = ("bn", 1e9) if top >= 1e9 else ("m", 1e6)
-    tonnes, t_scale = ("Mt", 1e6) if result.table["emissions_t"].max() >= 1e7 else ("kt", 1e3)
-    hours = case.weights.sum()
-    caption = f"{case.name}: {len(case.windows)} windows, {hours:,.0f} h; money in {currency}"
-    table = _table(
-        caption,
-        ["regime", "tau", f"cost\n{money}", f"CO2\n{tonnes}", "wind\ncut %", "sun\ncut %",
-         "hydro\ncut %", "whole-\nsale", "retail", f"users\npay {money}"],
-    )  # fmt: skip
-    for _, row in result.table.iterrows():
-        table.add_row(
-            row["regime"], f"{row['carbon_price']:g}",
-            f"{row['cost'] / scale:,.1f}", f"{row['emissions_t'] / t_scale:,.1f}",
-            f"{100 * row['wind_curtailment_rate']:.2f}",
-            f"{100 * row['solar_curtailment_rate']:.2f}",
-            f"{100 * row['hydro_curtailment_rate']:.2f}",
-            f"{row['wholesale_price']:.1f}", f"{row['retail_price']:.1f}",
-            f"{row['consumer_payment'] / scale:,.1f}",
-        )  # fmt: skip
-    yield table
-    for column, what in (("load_shed_mwh", "unserved load"), ("excess_mwh", "excess generation")):
-        amount = float(result.table[column].max())
-        if amount > 1:
-            yield f"{what}: up to {amount:,.0f} MWh in a run"
-    if len(result.pass_through):
-        yield _pass_through_table(result.pass_through)
-    if result.calibration is not None:
-        yield from _calibration_tables(result)
-
-
-def _table(title: str, heads: list[str]) -> Table:
-    """Table of one text column and numbers that fits 80 columns."""
-    table = Table(
-        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 0),
-        show_edge=False,
-    )  # fmt: skip
-    for i, head in enumerate(heads):
-        table.add_column(head, justify="right" if i else "left", no_wrap=True)
-    return table
-
-
-def _number(value: float, digits: int) -> str:
-    if pd.isna(value):
-        return "-"
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _pass_through_table(rates: pd.DataFrame) -> Table:
-    table = _table(
-        "pass-through of the carbon price to all load",
-        ["regime", "tau", "dP", "marginal", "net", "dP/dtau\nt/MWh", "retail",
-         "dP by province\nlow .. high"],
-    )  # fmt: skip
-    for _, row in rates[rates["province"] == NATION].iterrows():
-        same = (rates["regime"] == row["regime"]) & (rates["carbon_price"] == row["carbon_price"])
-        local = rates[same & (rates["province"] != NATION)]["price_change"]
-        table.add_row(
-            row["regime"], f"{row['carbon_price']:g}", _number(row["price_change"], 2),
-            _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
-            _number(row["pass_through_rate"], 4), _number(row["pass_through_retail"], 3),
-            f"{_number(local.min(), 2)} .. {_number(local.max(), 2)}",
-        )  # fmt: skip
-    return table
-
-
-def _calibration_tables(result: Comparison) -> Iterator[Table | str]:
-    assert result.calibration is not None and result.calibration_run is not None
-    name = result.calibration_run.regime.name
-    table = _table(
-        f"{name} beside observation",
-        ["quantity", "fuel", "model", "observed", "diff %", " quality"],
-    )
-    for _, row in result.calibration.iterrows():
-        table.add_row(
-            str(row["quantity"]), str(row["carrier"]), f"{row['model']:,.1f}",
-            f"{row['observed']:,.1f}", f"{row['difference_pct']:+.1f}", str(row["quality"]),
-        )  # fmt: skip
-    yield table
-    assert result.utilisation is not None
-    outliers = result.utilisation[result.utilisation["outlier"]]
-    listed = ", ".join(
-        f"{row['province']} {row['utilisation_h']:,.0f} h" for _, row in outliers.iterrows()
-    )
-    yield f"coal hours outside the plausible range: {listed or 'none'}"
 
 
 if __name__ == "__main__":

@@ -51,9 +51,7 @@ class Chain:
     def link(self, case: Case, label: str) -> Case:
         """The window that is to be cleared, as those before it leave it."""
         labels = list(case.windows)
-        at = labels.index(label)
-        first, last = (self.outcomes[labels[i]] if at else None for i in (0, at - 1))
-        return link(case, label, first, last)
+        return link(case, label, [self.outcomes[i] for i in labels[: labels.index(label)]])
 
 
 @dataclass(frozen=True)

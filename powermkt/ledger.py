@@ -49,7 +49,29 @@ class Ledger:
             rate = quantity.mul(price.reindex(quantity.columns), axis="columns")
         else:
             rate = quantity * price
-        amount, volume = self._sum(rate), self._sum(quantity)
+        weighted = [frame.mul(self._weights, axis="index") for frame in (rate, quantity)]
+        self._add(product, payer, payee, *map(self._sum, weighted))
+
+    def enter(
+        self, product: str, payer: pd.Series | str, payee: pd.Series | str, amount: pd.DataFrame
+    ) -> None:
+        """Enter amounts that are no price times a quantity.
+
+        Parameters
+        ----------
+        product, payer, payee
+            As for `pay`.
+        amount : DataFrame [snapshot x column]
+            Money of the horizon.
+        """
+        if not amount.empty:
+            total = self._sum(amount)
+            self._add(product, payer, payee, total, 0.0 * total)
+
+    def _add(
+        self, product: str, payer: pd.Series | str, payee: pd.Series | str,
+        amount: pd.DataFrame, volume: pd.DataFrame,
+    ) -> None:  # fmt: skip
         part = amount.rename_axis(index="period").reset_index()
         part = part.melt("period", var_name="column", value_name="amount")
         part["quantity"] = volume.to_numpy().ravel(order="F")
@@ -61,9 +83,8 @@ class Ledger:
         part["price"] = (part["amount"] / part["quantity"]).where(part["quantity"].abs() > 1e-9)
         self._parts.append(part.loc[part["amount"] != 0, COLUMNS])
 
-    def _sum(self, rate: pd.DataFrame) -> pd.DataFrame:
-        energy = rate.mul(self._weights, axis="index")
-        total: pd.DataFrame = energy.groupby(self._periods, sort=False).sum()
+    def _sum(self, frame: pd.DataFrame) -> pd.DataFrame:
+        total: pd.DataFrame = frame.groupby(self._periods, sort=False).sum()
         return total
 
     def table(self) -> pd.DataFrame:

@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
     "reserve_cost": ("money", "payments for reserve products (no rule has any yet)"),
-    "uplift": ("money", "make-whole payments (no rule pays any yet)"),
+    "uplift": ("money", "make-whole payments to units whose prices do not cover their offers"),
     "load_shed_mwh": ("MWh", "unserved load"),
     "excess_mwh": (
         "MWh",

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, fields
 
 import pandas as pd
 
+from powermkt import fleet
 from powermkt.case import Case
+from powermkt.units import Commitment, unit_cost
 
 
 @dataclass
@@ -18,8 +20,10 @@ class Outcome:
     dispatch : DataFrame [snapshot x generator], MW
     online : DataFrame [snapshot x fleet], MW
     started : DataFrame [snapshot x fleet], MW
+    status, start_up, shut_down : DataFrame [snapshot x unit]
+        What units do, as in `Commitment`.
     commitment_cost : Series [generator]
-        Start and no-load cost over the horizon [money].
+        Start, shut-down and no-load cost over the horizon [money].
     flows : DataFrame [snapshot x branch], MW
         At bus0, + from bus0 to bus1.
     storage : DataFrame [snapshot x storage unit or store], MW, + discharging
@@ -45,6 +49,11 @@ class Outcome:
         Time spent inside the solver [s].
     notes : list of str
         What the solver had to do beyond the usual, by window.
+    offered_cost : DataFrame [snapshot x unit]
+        What units offered to do what they did: energy, no load, start [money of the horizon].
+    search : DataFrame [window]
+        How units were committed: objective and bound [money, at offers], gap [1], seconds,
+        complete (0 where a time limit ended the search).
     curtailment_range : DataFrame [(province, carrier)], optional
         Columns min and max: curtailment over all optima [MWh], where it was asked for.
     """
@@ -52,6 +61,9 @@ class Outcome:
     dispatch: pd.DataFrame
     online: pd.DataFrame
     started: pd.DataFrame
+    status: pd.DataFrame
+    start_up: pd.DataFrame
+    shut_down: pd.DataFrame
     commitment_cost: pd.Series
     flows: pd.DataFrame
     storage: pd.DataFrame
@@ -67,7 +79,14 @@ class Outcome:
     cost: float
     solver_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    offered_cost: pd.DataFrame = field(default_factory=pd.DataFrame)
+    search: pd.DataFrame = field(default_factory=pd.DataFrame)
     curtailment_range: pd.DataFrame | None = None
+
+    @property
+    def commitment(self) -> Commitment:
+        """What units do."""
+        return Commitment(self.status, self.start_up, self.shut_down)
 
     def emissions(self, case: Case) -> pd.DataFrame:
         """Emission rate of each generator in time, [snapshot x generator] in t/h."""
@@ -82,6 +101,21 @@ class Outcome:
         shed = self.shed.reindex(columns=at_bus.columns, fill_value=0.0)
         share = (shed / at_bus.where(at_bus > 0)).fillna(0.0)
         return load - positive * share[bus].set_axis(load.columns, axis="columns")
+
+
+def commitment_cost(
+    case: Case, online: pd.DataFrame, started: pd.DataFrame, done: Commitment
+) -> pd.Series:
+    """Start, shut-down and no-load cost of each generator over all snapshots [money].
+
+    Parameters
+    ----------
+    case : Case
+    online, started : DataFrame [snapshot x fleet], MW
+    done : Commitment
+    """
+    cost = fleet.commitment_cost(case, online, started)
+    return cost.add(unit_cost(case, done).sum(), fill_value=0.0)[case.generators.index]
 
 
 def join(parts: list[Outcome]) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from powermkt.rules.pricing import load_weighted
+from powermkt.rules.locational import load_weighted
 from powermkt.run import Run
 
 # Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].

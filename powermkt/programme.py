@@ -19,6 +19,7 @@ from scipy import sparse
 
 from powermkt.errors import ClearingError, name_list
 from powermkt.lean import Lean, Levels, usable_levels
+from powermkt.mip import MixedPoint, UnitCommitment, solve_mixed
 from powermkt.search import Search
 from powermkt.solver import Infeasible
 
@@ -74,6 +75,7 @@ class Programme:
             for name, variable in model.variables.items()
         }
         self.cost = np.asarray(matrices.c, dtype=float)
+        self.integral = np.isin(matrices.vtypes, ["B", "I"])
         matrix, sense, rhs = matrices.A.tocsr(), matrices.sense, matrices.b.astype(float)
         low = np.where(sense == "<", -np.inf, rhs)
         high = np.where(sense == ">", np.inf, rhs)
@@ -83,7 +85,9 @@ class Programme:
             for name, constraint in model.constraints.items()
         }
         self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
-        self._search = Search(self.matrix, self.row_lower, self.row_upper, self._find_levels(held))
+        self._search = Search(
+            self.matrix, self.row_lower, self.row_upper, self._find_levels(held), self.integral
+        )
 
     def _fold(
         self,
@@ -156,6 +160,19 @@ class Programme:
                     )
         return lower, upper
 
+    def replaced(
+        self, lower: np.ndarray, upper: np.ndarray, bounds: Limits
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return bounds with some put in the place of what they were."""
+        lower, upper = lower.copy(), upper.copy()
+        for name, (low, high) in bounds.items():
+            for value, target in ((low, lower), (high, upper)):
+                at = self.variables[name]
+                at = at[value.columns if isinstance(value, pd.DataFrame) else value.index]
+                there = at.to_numpy() >= 0
+                target[at.to_numpy()[there]] = _aligned(value, at)[there]
+        return lower, upper
+
     # ---- numbers out -------------------------------------------------------------------------
 
     def values(self, name: str, point: Point) -> pd.DataFrame:
@@ -221,6 +238,29 @@ class Programme:
         return found
 
     # ---- solving -----------------------------------------------------------------------------
+
+    def commit(
+        self, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray, options: UnitCommitment
+    ) -> MixedPoint:
+        """Find the integral columns: which units are on.
+
+        Raises
+        ------
+        ClearingError
+            If there is no solution, or the time limit ended the search and the incumbent is not
+            asked for.
+        """
+        found = solve_mixed(
+            self.matrix, cost, (lower, np.maximum(lower, upper)), (self.row_lower, self.row_upper),
+            self.integral, options.gap, options.time_limit,
+        )  # fmt: skip
+        if not found.complete and not options.accept_incumbent:
+            raise ClearingError(
+                f"the search for a commitment ended at {options.time_limit:g} s with a gap of "
+                f"{found.gap:.2%}; raise `units.time_limit` or `units.gap`, or go on with the "
+                "incumbent by `units.accept_incumbent`"
+            )
+        return found
 
     def solve(
         self,

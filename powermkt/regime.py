@@ -14,7 +14,8 @@ import yaml
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
-from powermkt.rules import RULES, CarbonPrice, PricingRule, Rule
+from powermkt.mip import UnitCommitment
+from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("carbon",)
@@ -64,6 +65,12 @@ class Regime:
     def carbon_price(self) -> float:
         """Price that the carbon rule states, 0 without one [money/t]."""
         return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
+
+    @property
+    def units(self) -> UnitCommitment:
+        """How units are committed: as the dispatch rule says."""
+        said = (rule.units for rule in self.rules if isinstance(rule, DispatchRule))
+        return next(said, UnitCommitment())
 
     @property
     def pricing(self) -> PricingRule:

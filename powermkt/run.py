@@ -20,8 +20,8 @@ from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
-from powermkt.rules import Cleared, Prices
-from powermkt.rules.pricing import ports
+from powermkt.rules import Cleared, LocationalPrice, Prices
+from powermkt.rules.locational import ports
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,14 @@ class Run:
         """Net output, [snapshot x storage unit or store] in MW, + discharging."""
         return self.outcome.storage
 
+    @cached_property
+    def uplift(self) -> pd.DataFrame:
+        """As-offered cost, revenue and uplift of each unit and day (no rows without units)."""
+        pricing = self.regime.pricing
+        if isinstance(pricing, LocationalPrice):
+            return pricing.make_whole(self._cleared)
+        return pd.DataFrame(columns=["unit", "day", "offered_cost", "revenue", "uplift"])
+
     @property
     def reserves(self) -> pd.DataFrame:
         """Reserve awards: snapshot, product, zone, provider, reserve_mw (no product yet)."""
@@ -135,6 +143,9 @@ class Run:
         """A PyPSA network with the results, for `n.statistics`, `n.plot` and `n.explore`."""
         n, out = self.case.network(), self.outcome
         n.generators_t["p"] = out.dispatch
+        n.generators_t["status"] = out.status
+        n.generators_t["start_up"] = out.start_up
+        n.generators_t["shut_down"] = out.shut_down
         n.loads_t["p"] = out.served(self.case)
         n.buses_t["marginal_price"] = self.prices
         units, stores = n.storage_units.index, n.stores.index

@@ -119,6 +119,10 @@ def _coarse(case: Case, blocks: pd.Series) -> pypsa.Network:
             series[column] = series[column].iloc[:, :0]
             if column in table:
                 table[column] = np.nan
+    units = n.generators.index[n.generators["committable"].astype(bool)]
+    n.generators.loc[units, "committable"] = False
+    n.generators.loc[units, "p_min_pu"] = 0.0
+    n.generators_t["p_min_pu"] = n.generators_t["p_min_pu"].drop(columns=units, errors="ignore")
     fee = case.corridors["wheeling_fee"]
     n.links.loc[fee.index, "marginal_cost"] += fee
     varying = n.links_t["marginal_cost"]

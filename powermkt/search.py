@@ -35,6 +35,8 @@ class Search:
     row_lower, row_upper : ndarray [row]
     levels : Levels
         Levels that may be held.
+    rigid : ndarray of bool [column]
+        Columns that are not widened: on or off.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class Search:
         row_lower: np.ndarray,
         row_upper: np.ndarray,
         levels: Levels,
+        rigid: np.ndarray,
     ) -> None:
+        self._rigid = rigid
         self._matrix, self._rows, self._levels = matrix, (row_lower, row_upper), levels
         self._shifts, self._caps = find_pairs(matrix, row_lower, row_upper)
         self._released = np.zeros(levels.level.shape[1], dtype=bool)
@@ -182,6 +186,7 @@ class Search:
         columns[:, self._levels.level] *= 0.01
         columns[:, self._levels.start] *= 0.01
         rows[:, self._levels.row] *= 0.01
+        columns[:, self._rigid] = 0.0
         rows[:, row_lower == row_upper] = 0.0
         return lower - columns[0], upper + columns[1], row_lower - rows[0], row_upper + rows[1]
 

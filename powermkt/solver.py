@@ -104,13 +104,7 @@ class Live:
     ) -> None:
         """Pass a programme to a new HiGHS, with a basis to start from if there is one."""
         self._matrix = matrix
-        lp = highspy.HighsLp()
-        lp.num_row_, lp.num_col_ = matrix.shape
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-        lp.row_lower_, lp.row_upper_ = row_lower, row_upper
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_, lp.a_matrix_.index_ = matrix.indptr, matrix.indices
-        lp.a_matrix_.value_ = matrix.data
+        lp = as_lp(matrix, cost, lower, upper, row_lower, row_upper)
         self._highs = highspy.Highs()
         self._set(_OPTIONS)
         _checked(self._highs.passModel(lp), "passing the programme")
@@ -272,11 +266,33 @@ class Live:
         return self._highs
 
     def _set(self, options: dict[str, object]) -> None:
-        """Set options; HiGHS must know each of them."""
-        for option, value in options.items():
-            status = self._live.setOptionValue(option, value)
-            if status != highspy.HighsStatus.kOk:
-                raise ClearingError(f"HiGHS refused: option {option}={value}")
+        set_options(self._live, options)
+
+
+def as_lp(
+    matrix: sparse.csc_array,
+    cost: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    row_lower: np.ndarray,
+    row_upper: np.ndarray,
+) -> highspy.HighsLp:
+    """Return a programme as HiGHS takes it."""
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = matrix.shape
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
+    lp.row_lower_, lp.row_upper_ = row_lower, row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = matrix.indptr, matrix.indices
+    lp.a_matrix_.value_ = matrix.data
+    return lp
+
+
+def set_options(highs: highspy.Highs, options: dict[str, object]) -> None:
+    """Set options; HiGHS must know each of them."""
+    for option, value in options.items():
+        if highs.setOptionValue(option, value) != highspy.HighsStatus.kOk:
+            raise ClearingError(f"HiGHS refused: option {option}={value}")
 
 
 def _checked(status: highspy.HighsStatus, doing: str) -> None:

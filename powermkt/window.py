@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, clear
+from powermkt.clearing import Builder, Numbers, clear
 from powermkt.outcome import Outcome
 from powermkt.regime import Regime
 
@@ -41,17 +41,19 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
         for _, alike in groupby(regimes, key=lambda item: item.structure):
             group = list(alike)
             programme = builder.programme([rule.constrain for rule in group[0].rules])
-            found += [
-                clear(
-                    case,
-                    programme,
-                    [rule.offer(case) for rule in item.rules],
-                    [rule.rank_by(case) for rule in item.rules],
-                    [rule.limit(case) for rule in item.rules],
-                    item.exposure(case),
-                    ranges,
-                    item.canonical,
-                )
-                for item in group
-            ]
+            found += [clear(case, programme, _numbers(case, item, ranges)) for item in group]
     return found
+
+
+def _numbers(case: Case, item: Regime, ranges: bool) -> Numbers:
+    """What the rules of a regime put into the programme of a window."""
+    return Numbers(
+        offers=[rule.offer(case) for rule in item.rules],
+        ranking=[rule.rank_by(case) for rule in item.rules],
+        limits=[rule.limit(case) for rule in item.rules],
+        exposure=item.exposure(case),
+        units=item.units,
+        price_run=lambda done: item.pricing.price_run(case, done),
+        canonical=item.canonical,
+        ranges=ranges,
+    )

@@ -2,8 +2,9 @@
 
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.carbon import CarbonPrice
-from powermkt.rules.dispatch import EqualShares, MeritOrder, PriorityOrder
-from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase, LocationalPrice
+from powermkt.rules.dispatch import DispatchRule, EqualShares, MeritOrder, PriorityOrder
+from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
+from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
 RULES: dict[str, type[Rule]] = {
@@ -19,6 +20,7 @@ RULES: dict[str, type[Rule]] = {
         BenchmarkTariff,
         GuaranteedPurchase,
         LocationalPrice,
+        ExtendedLocationalPrice,
         CarbonPrice,
     )
 }
@@ -29,7 +31,9 @@ __all__ = [
     "CarbonPrice",
     "Cleared",
     "Coupled",
+    "DispatchRule",
     "EqualShares",
+    "ExtendedLocationalPrice",
     "FlatBlocks",
     "GuaranteedPurchase",
     "LocationalPrice",

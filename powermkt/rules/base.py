@@ -10,10 +10,12 @@ import pandas as pd
 import pydantic
 
 from powermkt.case import Case
+from powermkt.clearing import PriceRun
 from powermkt.errors import Fault
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
+from powermkt.units import Commitment
 
 Role = Literal["dispatch", "trade", "pricing", "carbon"]
 
@@ -103,6 +105,10 @@ class PricingRule(Rule):
     role: ClassVar[Role] = "pricing"
     locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
     marginal: ClassVar[bool] = False  # whether the hourly price signal is such a value
+
+    def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
+        """Return what a run for prices changes once units are committed; None: nothing."""
+        return None
 
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""

@@ -13,20 +13,25 @@ import xarray as xr
 from powermkt.case import Case
 from powermkt.errors import Fault, nearest
 from powermkt.fleet import Commitment, add_fleets
+from powermkt.ladders import add_steps
+from powermkt.mip import UnitCommitment
 from powermkt.programme import Adders
 from powermkt.rules.base import Role, Rule
 
 
 class DispatchRule(Rule):
-    """A rule of dispatch; thermal fleets are committed as `commitment` says."""
+    """A rule of dispatch; thermal fleets are committed as `commitment` says, units as `units`."""
 
     role: ClassVar[Role] = "dispatch"
     structural: ClassVar[bool] = True
     commitment: Commitment = "hourly"
+    units: UnitCommitment = UnitCommitment()
+    submitted: ClassVar[bool] = False  # whether offers that were submitted count
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
-        """Add fleet commitment."""
+        """Add fleet commitment and the steps of rising costs."""
         add_fleets(model, case, self.commitment)
+        add_steps(model, case, self.submitted)
 
 
 class MeritOrder(DispatchRule):

@@ -1,19 +1,14 @@
-"""What is paid: regulated tariffs, contracts in a band, locational marginal prices."""
+"""What is paid where prices are regulated: tariffs, contracts in a band."""
 
 from __future__ import annotations
 
-import re
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import pandas as pd
 import pydantic
-import pypsa
 
-from powermkt.case import Case
 from powermkt.ledger import Ledger
 from powermkt.rules.base import (
-    EXCESS,
-    MARKET,
     TRANSMISSION,
     Cleared,
     Prices,
@@ -62,18 +57,18 @@ class BenchmarkTariff(PricingRule):
         table, loads, storage = case.generators, case.loads, case.storage_units
         on_grid = self.on_grid(cleared)
         buyer = table["province"].map(grid_company)
-        ledger.pay("energy", buyer, _same(table), outcome.dispatch, on_grid)
+        ledger.pay("energy", buyer, same(table), outcome.dispatch, on_grid)
         paid = storage[storage["tariff"] != 0]
         ledger.pay(
             "energy",
             paid["province"].map(grid_company),
-            _same(paid),
+            same(paid),
             outcome.storage[paid.index],
             paid["tariff"],
         )
         seller = loads["province"].map(grid_company)
         retail = self.retail(cleared)
-        ledger.pay("retail energy", _same(loads), seller, outcome.served(case), retail)
+        ledger.pay("retail energy", same(loads), seller, outcome.served(case), retail)
         _settle_corridors(ledger, cleared, _mean_on_grid(cleared, on_grid))
 
 
@@ -145,94 +140,6 @@ class GuaranteedPurchase(BenchmarkTariff):
         return cleared.outcome.cost_price
 
 
-class LocationalPrice(PricingRule):
-    """Locational marginal prices; users pay them plus a network charge.
-
-    Parameters
-    ----------
-    scope : {"nodal", "provincial", "uniform"}
-        Settle at the price of the bus, at the load-weighted mean of the province's buses, or at
-        one load-weighted mean price.
-    cap, floor : float, optional
-        Bounds on settlement prices [money/MWh].
-    """
-
-    locational: ClassVar[bool] = True
-    marginal: ClassVar[bool] = True
-    scope: Literal["nodal", "provincial", "uniform"] = "nodal"
-    cap: float | None = None
-    floor: float | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> LocationalPrice:
-        if self.cap is not None and self.floor is not None and self.cap < self.floor:
-            raise ValueError(f"cap {self.cap:g} is below floor {self.floor:g}")
-        return self
-
-    def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
-        """Price at which each bus settles, [snapshot x bus]."""
-        lmp = cleared.outcome.offer_price
-        if self.scope != "nodal":
-            provinces = cleared.case.provinces
-            group = provinces if self.scope == "provincial" else provinces.map(lambda _: "all")
-            mean = load_weighted(lmp, cleared.case, group)
-            lmp = mean[group].set_axis(lmp.columns, axis="columns")
-        return lmp.clip(lower=self.floor, upper=self.cap)
-
-    def prices(self, cleared: Cleared) -> Prices:
-        """Wholesale is the load-weighted price of the province's buses."""
-        nodal = self.settlement_prices(cleared)
-        loads = cleared.case.loads
-        at_load = nodal[loads["bus"]].set_axis(loads.index, axis="columns")
-        return Prices(
-            nodal=nodal,
-            wholesale=load_weighted(nodal, cleared.case, cleared.case.provinces),
-            retail=at_load + loads["network_charge"],
-        )
-
-    def settle(self, ledger: Ledger, cleared: Cleared) -> None:
-        """Everybody settles with the market operator, who passes the surplus to the network."""
-        case, outcome = cleared.case, cleared.outcome
-        nodal = self.settlement_prices(cleared)
-        served = outcome.served(case)
-        for table, quantity, pays in (
-            (case.loads, served, True),
-            (case.generators, outcome.dispatch, False),
-            (_storages(case), outcome.storage, False),
-        ):
-            names = _same(table)
-            payer, payee = (names, MARKET) if pays else (MARKET, names)
-            price = _at(nodal, table["bus"])
-            ledger.pay("energy", payer, payee, quantity[table.index], price)
-        excess = outcome.excess
-        ledger.pay("excess energy", EXCESS, MARKET, excess, nodal[excess.columns])
-        company = case.loads["province"].map(grid_company)
-        charge = case.loads["network_charge"]
-        ledger.pay("network charge", _same(case.loads), company, served, charge)
-        _settle_network(ledger, cleared, nodal)
-
-
-def _settle_network(ledger: Ledger, cleared: Cleared, nodal: pd.DataFrame) -> None:
-    """Pay the merchandising surplus: wheeling fees first, the rest is congestion rent."""
-    case, flows = cleared.case, cleared.outcome.flows
-    n = case._n
-    names = _same(n.links)
-    sent = flows[n.links.index]
-    value = _at(nodal, n.links["bus0"]) * -1.0
-    for port in ports(n):
-        attribute = "efficiency" if port == "1" else f"efficiency{port}"
-        bus = n.links[f"bus{port}"].replace("", pd.NA).dropna()
-        part = case.dense("Link", attribute)[bus.index] * _at(nodal, bus)
-        value = value.add(part.reindex(columns=value.columns, fill_value=0.0))
-    fee = case.corridors["wheeling_fee"].reindex(n.links.index, fill_value=0.0)
-    ledger.pay("wheeling", MARKET, TRANSMISSION, sent, fee)
-    ledger.pay("congestion rent", MARKET, names, sent, value - fee)
-    for table in (n.lines, n.transformers):
-        if not table.empty:
-            spread = _at(nodal, table["bus1"]) - _at(nodal, table["bus0"])
-            ledger.pay("congestion rent", MARKET, _same(table), flows[table.index], spread)
-
-
 def _settle_corridors(ledger: Ledger, cleared: Cleared, price: pd.Series) -> None:
     """Settle exchange between grid companies at the sender's price plus the wheeling fee."""
     case, n = cleared.case, cleared.case._n
@@ -257,11 +164,6 @@ def _settle_corridors(ledger: Ledger, cleared: Cleared, price: pd.Series) -> Non
     ledger.pay("wheeling", receiver, TRANSMISSION, sent, corridors["wheeling_fee"])
 
 
-def ports(n: pypsa.Network) -> list[str]:
-    """Numbers of the ports of links beyond bus0: "1", "2", ..."""
-    return [c.removeprefix("bus") for c in n.links if re.fullmatch(r"bus[1-9]\d*", c)]
-
-
 def _energy_intensive_share(cleared: Cleared) -> pd.Series:
     """Share of energy-intensive users in the load of each province [1]."""
     loads = cleared.case.loads
@@ -269,16 +171,6 @@ def _energy_intensive_share(cleared: Cleared) -> pd.Series:
     total = served.groupby(loads["province"]).sum()
     free = served.where(loads["user_class"] == "energy_intensive", 0.0)
     return (free.groupby(loads["province"]).sum() / total.where(total > 0)).fillna(0.0)
-
-
-def load_weighted(prices: pd.DataFrame, case: Case, group: pd.Series) -> pd.DataFrame:
-    """Load-weighted mean of bus prices by group of buses; plain mean where there is no load."""
-    load = case.dense("Load", "p_set").T.groupby(case.loads["bus"]).sum().T
-    load = load.reindex(columns=prices.columns, fill_value=0.0).clip(lower=0.0)
-    total = load.T.groupby(group).sum().T
-    weighted = (load * prices).T.groupby(group).sum().T / total.where(total > 0)
-    plain: pd.DataFrame = prices.T.groupby(group).mean().T
-    return weighted.fillna(plain)
 
 
 def _mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
@@ -307,16 +199,9 @@ def _quota_energy(cleared: Cleared) -> pd.Series:
     return _energy(cleared).where(quota, 0.0)
 
 
-def _storages(case: Case) -> pd.DataFrame:
-    return pd.concat([case._n.storage_units[["bus"]], case._n.stores[["bus"]]])
-
-
-def _same(table: pd.DataFrame) -> pd.Series:
+def same(table: pd.DataFrame) -> pd.Series:
+    """Names of components, each as its own party."""
     return pd.Series(table.index, index=table.index)
-
-
-def _at(nodal: pd.DataFrame, bus: pd.Series) -> pd.DataFrame:
-    return nodal[bus].set_axis(bus.index, axis="columns")
 
 
 def _repeat(row: pd.Series, index: pd.Index) -> pd.DataFrame:

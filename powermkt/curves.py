@@ -1,0 +1,88 @@
+"""Cost curves of generators, out of PyPSA's piecewise `marginal_cost`.
+
+Between two breakpoints of output per `p_nom`, one more MWh costs what stands at the upper one;
+output up to the first breakpoint costs nothing beyond no-load cost, output ends at the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.errors import Fault, name_list
+
+_NARROW_MW = 1e-9
+
+
+def curve_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Yield what is wrong with the cost curves of generators."""
+    falling, short, unruly = [], [], []
+    for name, x, price in _curves(n):
+        if len(x) < 2 or (np.diff(x) <= 0).any() or x[0] < 0:
+            unruly.append(name)
+            continue
+        if (np.diff(price[1:]) < 0).any() or (x[0] > 1e-9 and price[1] < 0):
+            falling.append(name)
+        low = n.get_switchable_as_dense("Generator", "p_min_pu")[name].max()
+        if low > x[-1] + 1e-9 or low < -1e-9:
+            short.append(name)
+    place = f"{where}: generators.marginal_cost (piecewise)"
+    if unruly:
+        remedy = "give two or more rising values of p_pu, each >= 0, and no gaps"
+        yield Fault(place, f"breakpoints out of order for {name_list(unruly)}", remedy)
+    if falling:
+        remedy = "give prices that rise with output (the convex hull of the cost)"
+        yield Fault(place, f"prices fall with output for {name_list(falling)}", remedy)
+    if short:
+        remedy = "let the curve reach from at most p_min_pu >= 0 to p_max_pu"
+        yield Fault(place, f"p_min_pu lies outside the curve of {name_list(short)}", remedy)
+    for table in ("links", "storage_units", "stores"):
+        curves = getattr(n.c, table).piecewise.get("marginal_cost")
+        if curves is not None and not curves.empty:
+            what = f"piecewise costs of {name_list(curves.columns.unique(0))}"
+            yield Fault(f"{where}: {table}.marginal_cost", what, "only generators may have them")
+
+
+def take_ladders(n: pypsa.Network) -> pd.DataFrame:
+    """Take the cost curves out of a network; mean cost at full output stays as marginal cost.
+
+    Returns
+    -------
+    DataFrame
+        Columns generator, step, width_mw, price [money/MWh].
+    """
+    rows = []
+    for name, x, price in _curves(n):
+        top = x * n.generators.loc[name, "p_nom"]
+        width = np.diff(top, prepend=0.0)
+        price = np.concatenate([[0.0], price[1:]])
+        rows += [(name, width[k], price[k]) for k in np.flatnonzero(width > _NARROW_MW)]
+    curves = n.c.generators.piecewise["marginal_cost"]
+    n.c.generators.piecewise["marginal_cost"] = curves.iloc[:0, :0]
+    table = pd.DataFrame(rows, columns=["generator", "width_mw", "price"])
+    table.insert(1, "step", table.groupby("generator").cumcount())
+    if len(table):
+        money = (table["width_mw"] * table["price"]).groupby(table["generator"]).sum()
+        mean = money / table.groupby("generator")["width_mw"].sum()
+        n.generators.loc[mean.index, "marginal_cost"] = mean
+        series = n.generators_t["marginal_cost"]
+        n.generators_t["marginal_cost"] = series.drop(columns=mean.index, errors="ignore")
+    return table
+
+
+def _curves(n: pypsa.Network) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, breakpoints [p_nom] and price at each [money/MWh] of generators that have a curve."""
+    curves = n.c.generators.piecewise.get("marginal_cost")
+    if curves is None or curves.empty:
+        return
+    for name in curves.columns.unique(0):
+        curve = curves[name].dropna()
+        if name in n.generators.index and len(curve):
+            yield (
+                name,
+                curve["p_pu"].to_numpy(float),
+                curve["marginal_cost"].to_numpy(float),
+            )

@@ -1,0 +1,298 @@
+"""What is paid in a market: locational marginal prices, extended ones, uplift, surplus."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import pydantic
+import pypsa
+
+from powermkt.case import Case
+from powermkt.clearing import PriceRun
+from powermkt.ledger import Ledger
+from powermkt.rules.base import (
+    EXCESS,
+    MARKET,
+    TRANSMISSION,
+    Cleared,
+    Prices,
+    PricingRule,
+    grid_company,
+)
+from powermkt.rules.pricing import same
+from powermkt.units import SHUT, START, STATUS, Commitment, units
+
+
+class LocationalPrice(PricingRule):
+    """Locational marginal prices; users pay them plus a network charge and uplift.
+
+    Parameters
+    ----------
+    scope : {"nodal", "zonal", "provincial", "uniform"}
+        Settle at the price of the bus, at the load-weighted mean of the zone's (`buses.zone`) or
+        the province's buses, or at one load-weighted mean price.
+    cap, floor : float, optional
+        Bounds on settlement prices [money/MWh].
+    users_pay : {"nodal", "generation_weighted"}
+        Users pay the settlement price of their bus, or one price an hour, the mean of what
+        generation is paid: sum(Q P) / sum(Q).
+    surplus : str, optional
+        Account that takes the merchandising surplus; default: rent goes to each branch by name,
+        what users pay beyond it or short of it under one price to "settlement surplus".
+    uplift : bool, default True
+        Pay each unit, for each day, what it offered to do its commitment beyond what it was paid.
+    """
+
+    locational: ClassVar[bool] = True
+    marginal: ClassVar[bool] = True
+    scope: Literal["nodal", "zonal", "provincial", "uniform"] = "nodal"
+    cap: float | None = None
+    floor: float | None = None
+    users_pay: Literal["nodal", "generation_weighted"] = "nodal"
+    surplus: str | None = pydantic.Field(default=None, min_length=1)
+    uplift: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> LocationalPrice:
+        if self.cap is not None and self.floor is not None and self.cap < self.floor:
+            raise ValueError(f"cap {self.cap:g} is below floor {self.floor:g}")
+        return self
+
+    def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
+        """Price at which each bus settles, [snapshot x bus]."""
+        lmp, case = cleared.outcome.offer_price, cleared.case
+        if self.scope != "nodal":
+            group = {
+                "zonal": case.zones,
+                "provincial": case.provinces,
+                "uniform": case.provinces.map(lambda _: "all"),
+            }[self.scope]
+            lmp = load_weighted(lmp, case, group)[group].set_axis(lmp.columns, axis="columns")
+        return lmp.clip(lower=self.floor, upper=self.cap)
+
+    def user_prices(self, cleared: Cleared, nodal: pd.DataFrame) -> pd.DataFrame:
+        """What each load pays for energy, [snapshot x load]."""
+        loads = cleared.case.loads
+        at_load = _at(nodal, loads["bus"])
+        if self.users_pay == "nodal":
+            return at_load
+        sold, value = _sold(cleared, nodal)
+        mean = (value / sold.where(sold > 1e-9)).fillna(nodal.mean(axis=1))
+        return pd.DataFrame(
+            np.repeat(mean.to_numpy()[:, None], len(loads), axis=1), nodal.index, loads.index
+        )
+
+    def make_whole(self, cleared: Cleared) -> pd.DataFrame:
+        """What each unit offered, was paid and is made whole by, for each day.
+
+        Uplift is the larger of 0 and as-offered cost (energy, no load, start, shut-down) less
+        revenue of energy at settlement prices, of a unit and day.
+
+        Returns
+        -------
+        DataFrame
+            Columns unit, day, offered_cost, revenue, uplift [money].
+        """
+        case, offered = cleared.case, cleared.outcome.offered_cost
+        names = units(case).index
+        price = _at(self.settlement_prices(cleared), case.generators.loc[names, "bus"])
+        revenue = (price * cleared.outcome.dispatch[names]).mul(case.weights, axis="index")
+        day = days(case)
+        table = pd.DataFrame(
+            {
+                "offered_cost": offered.reindex(columns=names, fill_value=0.0)
+                .groupby(day).sum().rename_axis(index="day", columns="unit").unstack(),
+                "revenue": revenue.groupby(day).sum()
+                .rename_axis(index="day", columns="unit").unstack(),
+            }
+        )  # fmt: skip
+        short = (table["offered_cost"] - table["revenue"]).clip(lower=0.0)
+        # What the last digit of a price leaves over is no shortfall.
+        rounding = 1e-9 * table["offered_cost"].abs().clip(lower=1.0)
+        table["uplift"] = short.where(short > rounding, 0.0) if self.uplift else 0.0
+        return table.reset_index()
+
+    def uplift_charge(self, cleared: Cleared) -> pd.Series:
+        """Uplift of the day over energy served on it, [snapshot] in money/MWh."""
+        case = cleared.case
+        day = days(case)
+        served = cleared.outcome.served(case).clip(lower=0.0).mul(case.weights, axis="index")
+        energy = served.sum(axis=1).groupby(day).sum()
+        money = self.make_whole(cleared).groupby("day")["uplift"].sum().reindex(energy.index)
+        per_mwh = (money / energy.where(energy > 0)).fillna(0.0)
+        return pd.Series(per_mwh[day].to_numpy(), index=case.snapshots)
+
+    def prices(self, cleared: Cleared) -> Prices:
+        """Wholesale is the load-weighted price of the province's buses."""
+        nodal = self.settlement_prices(cleared)
+        loads = cleared.case.loads
+        energy = self.user_prices(cleared, nodal).add(self.uplift_charge(cleared), axis="index")
+        return Prices(
+            nodal=nodal,
+            wholesale=load_weighted(nodal, cleared.case, cleared.case.provinces),
+            retail=energy + loads["network_charge"],
+        )
+
+    def settle(self, ledger: Ledger, cleared: Cleared) -> None:
+        """Everybody settles with the market operator, who passes the surplus to the network."""
+        case, outcome = cleared.case, cleared.outcome
+        nodal = self.settlement_prices(cleared)
+        served = outcome.served(case)
+        users = self.user_prices(cleared, nodal)
+        for table, quantity, price, pays in (
+            (case.loads, served, users, True),
+            (case.generators, outcome.dispatch, _at(nodal, case.generators["bus"]), False),
+            (_storages(case), outcome.storage, _at(nodal, _storages(case)["bus"]), False),
+        ):
+            names = same(table)
+            payer, payee = (names, MARKET) if pays else (MARKET, names)
+            ledger.pay("energy", payer, payee, quantity[table.index], price)
+        excess = outcome.excess
+        ledger.pay("excess energy", EXCESS, MARKET, excess, nodal[excess.columns])
+        company = case.loads["province"].map(grid_company)
+        charge = case.loads["network_charge"]
+        ledger.pay("network charge", same(case.loads), company, served, charge)
+        _settle_network(ledger, cleared, nodal, self.surplus)
+        if self.users_pay != "nodal":
+            beyond = users - _at(nodal, case.loads["bus"])
+            account = self.surplus or SURPLUS
+            ledger.pay("settlement surplus", MARKET, account, served, beyond)
+        self._settle_uplift(ledger, cleared)
+
+    def _settle_uplift(self, ledger: Ledger, cleared: Cleared) -> None:
+        """Units are made whole for each day; users pay by energy served on it."""
+        case = cleared.case
+        table = self.make_whole(cleared).pivot(index="day", columns="unit", values="uplift")
+        if table.empty or not (table.to_numpy() > 0).any():
+            return
+        last = pd.Series(case.snapshots, case.snapshots).groupby(days(case)).last()
+        table = table.reindex(last.index).set_axis(last.to_numpy(), axis="index")
+        paid = table.reindex(case.snapshots, fill_value=0.0)
+        ledger.enter("uplift", MARKET, same(table.T), paid)
+        served = cleared.outcome.served(case).clip(lower=0.0)
+        per_mwh = pd.DataFrame(
+            np.repeat(self.uplift_charge(cleared).to_numpy()[:, None], served.shape[1], axis=1),
+            served.index, served.columns,
+        )  # fmt: skip
+        ledger.pay("uplift charge", same(case.loads), MARKET, served, per_mwh)
+
+
+class ExtendedLocationalPrice(LocationalPrice):
+    """Extended LMP: fast-start units set prices with their start and no-load cost.
+
+    Dispatch is that of the commitment. In the run for prices, a fast-start unit may be on in part
+    wherever it is committed, which takes its minimum away, and its start cost is spread over its
+    minimum up time from the start (one snapshot at least). At full output one more MWh of it then
+    costs ``c + (no load + start / up time) / p_max`` (single-interval approximation of convex hull
+    prices, Wang, Shanbhag, Zheng, Litvinov, Meyn 2013, doi:10.1109/HICSS.2013.397).
+
+    Parameters
+    ----------
+    fast_start_hours : float, default 1
+        Units whose minimum up time is no longer are fast; a column `generators.fast_start` of True
+        and False decides instead where there is one [h].
+    """
+
+    fast_start_hours: float = pydantic.Field(default=1.0, ge=0)
+
+    def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
+        """Relax what fast-start units are committed to."""
+        fast = self._fast(case)
+        if fast.empty:
+            return None
+        status = done.status[fast]
+        started = done.start_up[fast]
+        up = units(case).loc[fast, "min_up_time"]
+        hours = case._n.snapshot_weightings["stores"]
+        recent = pd.DataFrame(
+            {name: started[name].rolling(max(int(up[name]), 1), min_periods=1).sum()
+             for name in fast}
+        )  # fmt: skip
+        # Adders are money per hour; PyPSA prices starts by the event.
+        cost, shut = (
+            case.dense("Generator", name)[fast].div(hours, axis="index")
+            for name in ("start_up_cost", "shut_down_cost")
+        )
+        spread = recent * cost / up.clip(lower=1) * status
+        none, one = 0.0 * status, 0.0 * status + 1.0
+        return PriceRun(
+            adders={STATUS: spread, START: -cost, SHUT: -shut},
+            bounds={STATUS: (none, status), START: (none, one), SHUT: (none, one)},
+        )
+
+    def _fast(self, case: Case) -> pd.Index:
+        table = units(case)
+        if "fast_start" in table:
+            return table.index[table["fast_start"].fillna(False).astype(bool)]
+        hours = float(case._n.snapshot_weightings["stores"].iloc[0])
+        return table.index[table["min_up_time"] * hours <= self.fast_start_hours]
+
+
+SURPLUS = "settlement surplus"
+
+
+def days(case: Case) -> pd.Series:
+    """Day that each snapshot belongs to; where snapshots are no times, the window."""
+    index = case.snapshots
+    if isinstance(index, pd.DatetimeIndex):
+        return pd.Series(index.strftime("%Y-%m-%d"), index=index)
+    labels = {t: label for label, part in case.windows.items() for t in part}
+    return pd.Series(index.map(labels), index=index)
+
+
+def _sold(cleared: Cleared, nodal: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Energy that generators and storage sell [MW], and what it is worth [money/h]."""
+    case, outcome = cleared.case, cleared.outcome
+    bus = pd.concat([case.generators["bus"], case.storage_units["bus"], case._n.stores["bus"]])
+    output = pd.concat([outcome.dispatch, outcome.storage], axis=1)[bus.index].clip(lower=0.0)
+    return output.sum(axis=1), (output * _at(nodal, bus)).sum(axis=1)
+
+
+def _settle_network(
+    ledger: Ledger, cleared: Cleared, nodal: pd.DataFrame, account: str | None
+) -> None:
+    """Pay the merchandising surplus: wheeling fees first, the rest is congestion rent."""
+    case, flows = cleared.case, cleared.outcome.flows
+    n = case._n
+    names: pd.Series | str = account or same(n.links)
+    sent = flows[n.links.index]
+    value = _at(nodal, n.links["bus0"]) * -1.0
+    for port in ports(n):
+        attribute = "efficiency" if port == "1" else f"efficiency{port}"
+        bus = n.links[f"bus{port}"].replace("", pd.NA).dropna()
+        part = case.dense("Link", attribute)[bus.index] * _at(nodal, bus)
+        value = value.add(part.reindex(columns=value.columns, fill_value=0.0))
+    fee = case.corridors["wheeling_fee"].reindex(n.links.index, fill_value=0.0)
+    ledger.pay("wheeling", MARKET, TRANSMISSION, sent, fee)
+    ledger.pay("congestion rent", MARKET, names, sent, value - fee)
+    for table in (n.lines, n.transformers):
+        if not table.empty:
+            spread = _at(nodal, table["bus1"]) - _at(nodal, table["bus0"])
+            owner: pd.Series | str = account or same(table)
+            ledger.pay("congestion rent", MARKET, owner, flows[table.index], spread)
+
+
+def load_weighted(prices: pd.DataFrame, case: Case, group: pd.Series) -> pd.DataFrame:
+    """Load-weighted mean of bus prices by group of buses; plain mean where there is no load."""
+    load = case.dense("Load", "p_set").T.groupby(case.loads["bus"]).sum().T
+    load = load.reindex(columns=prices.columns, fill_value=0.0).clip(lower=0.0)
+    total = load.T.groupby(group).sum().T
+    weighted = (load * prices).T.groupby(group).sum().T / total.where(total > 0)
+    plain: pd.DataFrame = prices.T.groupby(group).mean().T
+    return weighted.fillna(plain)
+
+
+def ports(n: pypsa.Network) -> list[str]:
+    """Numbers of the ports of links beyond bus0: "1", "2", ..."""
+    return [c.removeprefix("bus") for c in n.links if re.fullmatch(r"bus[1-9]\d*", c)]
+
+
+def _storages(case: Case) -> pd.DataFrame:
+    return pd.concat([case._n.storage_units[["bus"]], case._n.stores[["bus"]]])
+
+
+def _at(nodal: pd.DataFrame, bus: pd.Series) -> pd.DataFrame:
+    return nodal[bus].set_axis(bus.index, axis="columns")

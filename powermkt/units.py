@@ -1,0 +1,96 @@
+"""Unit commitment: real units that are on or off, PyPSA's `committable` generators.
+
+PyPSA writes the rows: output between minimum and maximum while on, start and shut-down, minimum up
+and down times, ramps, what was on before. Here is what powermkt adds: starts are counted for the
+horizon that a snapshot stands for, windows in a row hand on what is on, and the cost of it all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.case import Case
+from powermkt.fleet import starts_per_event
+
+STATUS, START, SHUT = "Generator-status", "Generator-start_up", "Generator-shut_down"
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """What units do, all [snapshot x unit]; 1 or 0, or in between where it is relaxed.
+
+    Attributes
+    ----------
+    status, start_up, shut_down : DataFrame [snapshot x unit]
+        On; started in a snapshot; shut down in a snapshot.
+    """
+
+    status: pd.DataFrame
+    start_up: pd.DataFrame
+    shut_down: pd.DataFrame
+
+
+def units(case: Case) -> pd.DataFrame:
+    """Rows of the network's generators that are committed one by one, as PyPSA has them."""
+    g = case._n.generators
+    return g[g["committable"].astype(bool)]
+
+
+def count_starts(n: pypsa.Network, case: Case) -> None:
+    """Let starts cost as often as the horizon has them, where a snapshot stands for several.
+
+    PyPSA counts one start for each snapshot in which a unit starts.
+    """
+    times = starts_per_event(case)
+    names = units(case).index
+    if names.empty or np.allclose(times, 1.0):
+        return
+    for attribute in ("start_up_cost", "shut_down_cost"):
+        cost = n.get_switchable_as_dense("Generator", attribute)[names]
+        series = n.generators_t[attribute].drop(columns=names, errors="ignore")
+        n.generators_t[attribute] = pd.concat([series, cost.mul(times, axis="index")], axis=1)
+
+
+def unit_cost(case: Case, done: Commitment) -> pd.DataFrame:
+    """Start, shut-down and no-load cost of units, [snapshot x unit] in money of the horizon."""
+    names = done.status.columns
+    times = starts_per_event(case)
+
+    def price(attribute: str) -> pd.DataFrame:
+        return case.dense("Generator", attribute)[names]
+
+    switched = done.start_up * price("start_up_cost") + done.shut_down * price("shut_down_cost")
+    idle = (done.status * price("stand_by_cost")).mul(case.weights, axis="index")
+    return switched.mul(times, axis="index") + idle
+
+
+def hand_on(part: Case, case: Case, status: pd.DataFrame, output: pd.Series) -> None:
+    """Let a window begin where the one before it ended.
+
+    Parameters
+    ----------
+    part : Case
+        The window; its network is changed in place.
+    case : Case
+        All windows, with what was on before the first.
+    status : DataFrame [snapshot x unit]
+        What units did in all windows before this one.
+    output : Series [generator], MW
+        In the last snapshot before this window.
+    """
+    n, known = part._n, case._n.generators
+    for name in status.columns:
+        on = (status[name] > 0.5).to_numpy()
+        changes = np.flatnonzero(on != on[-1])
+        since = len(on) - (changes[-1] + 1 if len(changes) else 0)
+        kind, other = ("up", "down") if on[-1] else ("down", "up")
+        was_off = known.loc[name, "down_time_before"] > 0
+        if not len(changes) and was_off != on[-1]:  # as it was before the first window
+            since += int(known.loc[name, f"{kind}_time_before"])
+        n.generators.loc[name, f"{kind}_time_before"] = since
+        n.generators.loc[name, f"{other}_time_before"] = 0
+        n.generators.loc[name, "p_init"] = output[name]
