@@ -5,6 +5,12 @@ Each step is a variable of its own, 0 <= step <= width, and output is their sum,
     g_t = sum over k of step_(k, t),
 
 so that rising prices fill the steps in their order.
+
+A quadratic cost ``c g + q g**2`` has steps as well, above the lowest output of the generator,
+
+    g_t = low_t + sum over k of step_(k, t);
+
+their widths and costs are numbers of one solve (`powermkt.quadratic`), not of the model.
 """
 
 from __future__ import annotations
@@ -17,9 +23,15 @@ import pandas as pd
 import xarray as xr
 
 from powermkt.case import Case
+from powermkt.curves import quadratic_costs
+from powermkt.errors import Fault, InputError, name_list
 
 STEP = "Generator-step"
 _NARROW_MW = 1e-9
+# Steps of a quadratic cost: one around an output, and on each side of it as many that are even, then
+# as many that grow, the last one to the end of the range.
+EVEN, GROWING = 3, 4
+STEPS = 1 + 2 * (EVEN + GROWING)
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,17 @@ def steps(case: Case, submitted: bool = False) -> Steps | None:
         output ends at the quantity offered.
     """
     offers = case.offers if submitted else None
-    names = [*case.ladders["generator"].unique()]
+    curved = quadratic_costs(case._n).columns
+    names = [*case.ladders["generator"].unique(), *curved]
     if offers is not None:
+        if len(both := curved.intersection(pd.Index(offers["generator"]))):
+            what = f"offers of generators with quadratic costs: {name_list(both)}"
+            raise InputError([Fault("offers", what, "give them a piecewise marginal_cost")])
         names += [name for name in offers["generator"].unique() if name not in names]
-    parts = [_of_generator(case, str(name), offers) for name in names]
+    parts = [
+        _unpriced(case, str(name)) if name in curved else _of_generator(case, str(name), offers)
+        for name in names
+    ]
     if not parts:
         return None
     width, cost, offer = (pd.concat([part[i] for part in parts], axis=1) for i in range(3))
@@ -67,7 +86,10 @@ def steps(case: Case, submitted: bool = False) -> Steps | None:
 
 
 def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
-    """Add the steps of every ladder to a model; their resource cost enters the objective."""
+    """Add the steps of every ladder to a model; their resource cost enters the objective.
+
+    Those of quadratic costs have none here, and may reach the highest output.
+    """
     found = steps(case, submitted)
     if found is None:
         return
@@ -79,7 +101,9 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
-    model.add_constraints(output - total == 0, name=STEP)
+    curved = owners.isin(quadratic_costs(case._n).columns)
+    lowest = case.must_run[owners].where(np.tile(curved, (len(case.snapshots), 1)), 0.0)
+    model.add_constraints(output - total == _grid(lowest), name=STEP)
 
 
 def energy_cost(case: Case, output: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +121,61 @@ def energy_cost(case: Case, output: pd.DataFrame) -> pd.DataFrame:
             bottom = top - ladder["width_mw"].to_numpy()
             filled = np.clip(output[name].to_numpy()[:, None], bottom, top) - bottom
             cost[name] = filled @ ladder["price"].to_numpy()
+    q = quadratic_costs(case._n)
+    for name in q.columns.intersection(output.columns):
+        cost[name] += q.loc[output.index, name] * output[name] ** 2
     return cost
+
+
+def quadratic_ladder(case: Case, edges: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the steps of quadratic costs between some outputs.
+
+    Exact at the edges: with Generator-p at ``c + q low`` (the mean cost of the lowest output), the
+    step from a to b costs ``q (a + b - low)``, so that both together make ``c g + q g**2``.
+
+    Parameters
+    ----------
+    case : Case
+    edges : ndarray [snapshot x generator x STEPS + 1], MW
+        Rising outputs of the generators of `quadratic_costs`, the first one the lowest.
+
+    Returns
+    -------
+    width : DataFrame [snapshot x step], MW
+    cost : DataFrame [snapshot x step], money/MWh
+        Of the step, to which that of Generator-p comes.
+    """
+    q = quadratic_costs(case._n)
+    columns = quadratic_step_names(case)
+    width = np.diff(edges, axis=2)
+    cost = q.to_numpy()[:, :, None] * (edges[:, :, 1:] + edges[:, :, :-1] - edges[:, :, :1])
+    shape = (len(q), len(columns))
+    return (
+        pd.DataFrame(width.reshape(shape), q.index, columns),
+        pd.DataFrame(cost.reshape(shape), q.index, columns),
+    )
+
+
+def quadratic_step_names(case: Case) -> pd.Index:
+    """Return the names of the steps of quadratic costs, generator by generator."""
+    names = quadratic_costs(case._n).columns
+    return pd.Index([step for name in names for step in _step_names(name, STEPS)], dtype=object)
+
+
+def _unpriced(case: Case, name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Width, cost and offer of the steps of a quadratic cost before they have numbers.
+
+    The first may reach the highest output.
+    """
+    columns = _step_names(name, STEPS)
+    cost = pd.DataFrame(0.0, case.snapshots, columns)
+    width = cost.copy()
+    width[columns[0]] = case.availability[name] - case.must_run[name]
+    return width, cost, cost
+
+
+def _step_names(generator: str, count: int) -> pd.Index:
+    return pd.Index([f"{generator} step {k + 1}" for k in range(count)])
 
 
 def _of_generator(
@@ -121,7 +199,7 @@ def _of_generator(
     frames = [width, *(_at(middle, *ladder) for ladder in ((cost_top, cost_price),
                                                            (offer_top, offer_price)))]  # fmt: skip
     used = (width > _NARROW_MW).any(axis=0)
-    columns = pd.Index([f"{name} step {k + 1}" for k in range(int(used.sum()))])
+    columns = _step_names(name, int(used.sum()))
     a, b, c = (pd.DataFrame(frame[:, used], index=index, columns=columns) for frame in frames)
     return a, b, c
 

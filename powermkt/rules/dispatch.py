@@ -11,6 +11,7 @@ import pydantic
 import xarray as xr
 
 from powermkt.case import Case
+from powermkt.curves import mean_costs
 from powermkt.errors import Fault, nearest
 from powermkt.fleet import Commitment, add_fleets
 from powermkt.ladders import add_steps
@@ -40,7 +41,8 @@ class MeritOrder(DispatchRule):
     Parameters
     ----------
     mark_up : float, default 0
-        Share of marginal cost that thermal units add to it [1].
+        Share of marginal cost that thermal units add to it [1]; where that rises with output, of
+        mean cost at full output.
     """
 
     mark_up: float = pydantic.Field(default=0.0, ge=-1)
@@ -49,7 +51,7 @@ class MeritOrder(DispatchRule):
         """Add the mark-up to the marginal cost of units that are not renewable."""
         if self.mark_up == 0:
             return {}
-        cost = case.dense("Generator", "marginal_cost")
+        cost = mean_costs(case._n)
         thermal = ~case.generators["carrier"].isin(case.carriers.renewable)
         return {"Generator-p": self.mark_up * cost.loc[:, thermal]}
 
@@ -128,7 +130,7 @@ def _rank_adder(case: Case) -> pd.Series:
     over the quota units of a province, the ranking offer is ``e c_bar / e_bar``.
     """
     table = case.generators
-    cost = case.dense("Generator", "marginal_cost").mean()[table.index]
+    cost = mean_costs(case._n).mean()[table.index]
     quota = table["carrier"].isin(case.carriers.quota or []) & (table["emission_rate"] > 0)
     members = table[quota]
     if members.empty:
