@@ -101,6 +101,7 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
+    total = total.sel(name=owners)  # groups come sorted, and linopy joins what is alike by position
     curved = owners.isin(quadratic_costs(case._n).columns)
     lowest = case.must_run[owners].where(np.tile(curved, (len(case.snapshots), 1)), 0.0)
     model.add_constraints(output - total == _grid(lowest), name=STEP)

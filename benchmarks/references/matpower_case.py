@@ -80,49 +80,61 @@ def read(file: str, model: Model = "matpower") -> PowerFlow:
 
 def _add_branches(n: pypsa.Network, branch: pd.DataFrame, base: float, model: Model) -> None:
     """Add what is in service; at 1 kV a reactance per unit of `base` MVA is x / base ohm."""
-    for i, row in enumerate(branch.itertuples(index=False)):
-        if row.BR_STATUS <= 0:
-            continue
-        if model == "matpower":
-            x, shift = row.BR_X * (row.TAP or 1.0), row.SHIFT
-        else:
-            x, shift = (row.BR_R**2 + row.BR_X**2) / row.BR_X, 0.0
-        limit = row.RATE_A or _NO_LIMIT_MW
-        ends = {"bus0": str(int(row.F_BUS)), "bus1": str(int(row.T_BUS)), "s_nom": limit}
-        if shift:  # the reactance of a transformer is per unit of its own s_nom
-            n.add("Transformer", f"b{i}", **ends, x=x / base * limit, phase_shift=shift)
-        else:
-            n.add("Line", f"b{i}", **ends, x=x / base)
+    table = branch.reset_index(drop=True)
+    table = table[table["BR_STATUS"] > 0].rename(index=lambda i: f"b{i}")
+    if model == "matpower":
+        x, shift = table["BR_X"] * table["TAP"].replace(0, 1), table["SHIFT"]
+    else:
+        x, shift = (table["BR_R"] ** 2 + table["BR_X"] ** 2) / table["BR_X"], 0 * table["SHIFT"]
+    limit = table["RATE_A"].astype(float).replace(0.0, _NO_LIMIT_MW)
+    ends = {f"bus{i}": table[f"{end}_BUS"].astype(int).astype(str) for i, end in enumerate("FT")}
+    data = pd.DataFrame({**ends, "s_nom": limit, "x": x / base})
+    shifted = shift != 0
+    n.add("Line", data.index[~shifted], **data[~shifted])
+    if shifted.any():  # the reactance of a transformer is per unit of its own s_nom
+        data["x"] *= data["s_nom"]
+        n.add("Transformer", data.index[shifted], **data[shifted], phase_shift=shift[shifted])
 
 
 def _add_generators(n: pypsa.Network, gen: pd.DataFrame, gencost: pd.DataFrame) -> float:
     """Add what is in service; return the cost that does not depend on output [money/h]."""
     constant = 0.0
     costs = gencost.to_numpy(float)
+    rows, curves = {}, {}
     for i, row in enumerate(gen.itertuples(index=False)):
         if row.GEN_STATUS <= 0:
             continue
-        low, high = float(row.PMIN), float(row.PMAX)
+        name, low, high = f"g{i}", float(row.PMIN), float(row.PMAX)
         size = max(abs(low), abs(high))
         kind, count = int(costs[i, 0]), int(costs[i, 3])
+        linear = square = 0.0
         if kind == _POLYNOMIAL:
             values = costs[i, 4 : 4 + count][::-1]
             if np.any(values[3:]):
                 raise ValueError(f"generator {i}: a cost of degree {count - 1}")
             fixed, linear, square = np.pad(values[:3], (0, 3 - len(values[:3])))
-            cost = {"marginal_cost": linear, "marginal_cost_quadratic": square}
         else:
             points = costs[i, 4 : 4 + 2 * count].reshape(-1, 2)
-            fixed, cost = _piecewise(points, low, high, size)
+            fixed, curve = _piecewise(points, low, high, size)
+            if curve:
+                curves[name] = curve
         constant += fixed
-        share = {"p_min_pu": low / size, "p_max_pu": high / size} if size else {}
-        n.add("Generator", f"g{i}", bus=str(int(row.GEN_BUS)), p_nom=size, **share, **cost)
+        share = (low / size, high / size) if size else (0.0, 1.0)
+        rows[name] = (str(int(row.GEN_BUS)), size, *share, linear, square)
+    columns = (
+        "bus", "p_nom", "p_min_pu", "p_max_pu", "marginal_cost", "marginal_cost_quadratic",
+    )  # fmt: skip
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    plain = table[~table.index.isin(curves)]
+    n.add("Generator", plain.index, **plain)
+    for name, curve in curves.items():
+        n.add("Generator", name, **{**table.loc[name], "marginal_cost": curve})
     return constant
 
 
 def _piecewise(
     points: np.ndarray, low: float, high: float, size: float
-) -> tuple[float, dict[str, object]]:
+) -> tuple[float, dict[float, float]]:
     """Cost at the lowest output [money/h], and the slopes above it as PyPSA takes them.
 
     Parameters
@@ -147,4 +159,4 @@ def _piecewise(
     edges = np.concatenate([[low], inner, [high]])
     prices = np.diff([at(mw) for mw in edges]) / np.diff(edges)
     curve = dict(zip((edges / size).tolist(), [0.0, *prices.tolist()], strict=True))
-    return at(low), {"marginal_cost": curve}
+    return at(low), {0.0: 0.0, **curve}

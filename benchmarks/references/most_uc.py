@@ -68,7 +68,7 @@ def network(rung: Rung) -> pypsa.Network:
     n.add("Bus", ["1", "2", "3"], v_nom=1.0)
     for i, row in enumerate(case.branch.itertuples(index=False)):
         n.add(
-            "Line", f"l{i}", bus0=str(row.F_BUS), bus1=str(row.T_BUS),
+            "Line", f"l{i}", bus0=str(int(row.F_BUS)), bus1=str(int(row.T_BUS)),
             x=row.BR_X / float(case.baseMVA), s_nom=row.RATE_A if rung.network else 1e6,
         )  # fmt: skip
     costs = case.gencost.to_numpy(float)  # MODEL, STARTUP, SHUTDOWN, NCOST, c1, c0
@@ -76,7 +76,7 @@ def network(rung: Rung) -> pypsa.Network:
         if row.PMAX <= 0:
             continue  # the load
         n.add(
-            "Generator", f"g{i}", bus=str(row.GEN_BUS), p_nom=row.PMAX,
+            "Generator", f"g{i}", bus=str(int(row.GEN_BUS)), p_nom=row.PMAX,
             p_min_pu=row.PMIN / row.PMAX, marginal_cost=costs[i, 4], committable=True,
             start_up_cost=costs[i, 1] * rung.switching, shut_down_cost=costs[i, 2] * rung.switching,
             min_up_time=MIN_UP.get(f"g{i}", 1) if rung.min_up else 1, min_down_time=1,

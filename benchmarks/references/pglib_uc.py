@@ -74,7 +74,8 @@ def network(hours: int) -> pypsa.Network:
             p_min_pu=unit["power_output_minimum"] / top,
             # cost at the minimum for each hour on, then the slopes (21-23)
             stand_by_cost=points[0]["cost"],
-            marginal_cost=dict(zip([p["mw"] / top for p in points], [0.0, *rise], strict=True)),
+            marginal_cost={0.0: 0.0}
+            | dict(zip([point["mw"] / top for point in points], [0.0, *rise], strict=True)),
             min_up_time=unit["time_up_minimum"], min_down_time=unit["time_down_minimum"],
             up_time_before=unit["time_up_t0"] if on else 0,
             down_time_before=0 if on else unit["time_down_t0"],
