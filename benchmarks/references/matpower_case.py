@@ -150,13 +150,14 @@ def _piecewise(
     slope = np.diff(money) / np.diff(output)
 
     def at(mw: float) -> float:
-        k = int(np.clip(np.searchsorted(output, mw) - 1, 0, len(slope) - 1))
-        return float(money[k] + slope[k] * (mw - output[k]))
+        # The highest of the lines through the segments, as MATPOWER's constrained cost variable
+        # has it: printed digits leave one curve of the RTS a trace short of convex.
+        return float((money[:-1] + slope * (mw - output[:-1])).max())
 
     if high <= low:
         return at(low), {}
     inner = output[(output > low) & (output < high)]
     edges = np.concatenate([[low], inner, [high]])
-    prices = np.diff([at(mw) for mw in edges]) / np.diff(edges)
+    prices = np.maximum.accumulate(np.diff([at(mw) for mw in edges]) / np.diff(edges))
     curve = dict(zip((edges / size).tolist(), [0.0, *prices.tolist()], strict=True))
     return at(low), {0.0: 0.0, **curve}
