@@ -183,10 +183,9 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         elif programme.integral.any():
             if curves:
                 notes.append("units were committed with quadratic costs in equal steps")
-            added, *stepped = curves.evenly(lower, upper)
-            lower, upper, search = _commit(
-                programme, ranked + added, *stepped, numbers.units, label
-            )
+            added, low, high = curves.evenly(lower, upper)
+            options = numbers.units
+            lower, upper, search = _commit(programme, ranked + added, low, high, options, label)
         point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None

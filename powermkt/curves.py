@@ -1,8 +1,8 @@
 """Cost curves of generators: PyPSA's piecewise `marginal_cost` and `marginal_cost_quadratic`.
 
-Piecewise, between two breakpoints of output per `p_nom`, one more MWh costs what stands at the upper one;
-output up to the first breakpoint costs nothing beyond no-load cost, output ends at the last.
-Quadratic, output p costs ``c p + q p**2`` an hour with c the `marginal_cost`.
+Piecewise: between two breakpoints of output per `p_nom`, one more MWh costs what stands at the
+upper one; output up to the first breakpoint costs nothing beyond no-load cost, output ends at the
+last. Quadratic: output p costs ``c p + q p**2`` an hour with c the `marginal_cost`.
 """
 
 from __future__ import annotations

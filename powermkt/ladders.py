@@ -28,9 +28,9 @@ from powermkt.errors import Fault, InputError, name_list
 
 STEP = "Generator-step"
 _NARROW_MW = 1e-9
-# Steps of a quadratic cost: one around an output, and on each side of it as many that are even, then
-# as many that grow, the last one to the end of the range.
-EVEN, GROWING = 3, 4
+# Steps of a quadratic cost: one around an output, and on each side of it as many that are even,
+# then as many that grow, the last one to the end of the range.
+EVEN, GROWING = 2, 6
 STEPS = 1 + 2 * (EVEN + GROWING)
 
 

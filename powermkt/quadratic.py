@@ -1,4 +1,4 @@
-"""Quadratic costs: a quadratic programme says where, a linear one around it what and at which price.
+"""Quadratic costs: a quadratic programme says where, a linear one around it at which price.
 
 Every price of a clearing is read from the basis of a linear programme. So the cost ``c g + q g**2``
 of a generator and hour becomes a ladder around the output that HiGHS finds for the quadratic
@@ -16,7 +16,6 @@ from collections.abc import Mapping
 
 import highspy
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from powermkt.case import Case
@@ -28,7 +27,7 @@ from powermkt.solver import as_lp, set_options
 
 _APART = 5e-5  # money/MWh from one even step to the next
 _NARROWEST_MW = 1e-5  # far above the tolerances of the solver
-_ROUNDS = 40
+_ROUNDS = 60
 _MONEY = ("offer", "cost")  # objectives that the steps are part of
 _OPTIONS: dict[str, object] = {
     "output_flag": False,

@@ -202,9 +202,7 @@ def test_objective_is_that_of_pypsas_quadratic_programme(seed: int) -> None:
         ("links", "marginal_cost_quadratic", 0.1, "only generators"),
     ],
 )
-def test_what_cannot_be_cleared_is_said(
-    table: str, column: str, value: float, word: str
-) -> None:
+def test_what_cannot_be_cleared_is_said(table: str, column: str, value: float, word: str) -> None:
     n = two_units([900.0])
     n.add("Bus", "B", carrier="AC")
     n.add("Link", "a", bus0="A", bus1="B", p_nom=1.0)

