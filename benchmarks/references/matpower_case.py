@@ -101,10 +101,11 @@ def _add_generators(n: pypsa.Network, gen: pd.DataFrame, gencost: pd.DataFrame) 
     constant = 0.0
     costs = gencost.to_numpy(float)
     rows, curves = {}, {}
-    for i, row in enumerate(gen.itertuples(index=False)):
-        if row.GEN_STATUS <= 0:
+    columns = ["GEN_BUS", "PMIN", "PMAX", "GEN_STATUS"]
+    for i, (bus, low, high, status) in enumerate(gen[columns].to_numpy(float)):
+        if status <= 0:
             continue
-        name, low, high = f"g{i}", float(row.PMIN), float(row.PMAX)
+        name = f"g{i}"
         size = max(abs(low), abs(high))
         kind, count = int(costs[i, 0]), int(costs[i, 3])
         linear = square = 0.0
@@ -120,11 +121,11 @@ def _add_generators(n: pypsa.Network, gen: pd.DataFrame, gencost: pd.DataFrame) 
                 curves[name] = curve
         constant += fixed
         share = (low / size, high / size) if size else (0.0, 1.0)
-        rows[name] = (str(int(row.GEN_BUS)), size, *share, linear, square)
-    columns = (
+        rows[name] = (str(int(bus)), size, *share, linear, square)
+    attributes = (
         "bus", "p_nom", "p_min_pu", "p_max_pu", "marginal_cost", "marginal_cost_quadratic",
     )  # fmt: skip
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=attributes)
     plain = table[~table.index.isin(curves)]
     n.add("Generator", plain.index, **plain)
     for name, curve in curves.items():
