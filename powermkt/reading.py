@@ -126,7 +126,7 @@ def _forecasts(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
         except (OSError, ValueError) as error:
             faults.append(Fault(str(file), f"cannot be read ({error})", "check the file"))
             continue
-        found[f"{table}_t.{attribute}"] = frame.rename_axis(snapshots.name)
+        found[f"{table}_t.{attribute}"] = frame.rename_axis(str(snapshots.name))
     if faults:
         raise InputError(faults)
     return found
