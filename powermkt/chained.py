@@ -25,12 +25,11 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.cutting import cut_back, level_before
+from powermkt.cutting import carried, cut_back, level_before
 from powermkt.levels import bind_levels
 from powermkt.outcome import Outcome
 from powermkt.reach import reaches
 from powermkt.regime import Regime
-from powermkt.seams import SET_POINTS
 from powermkt.stages import clear_stages
 from powermkt.units import hand_on
 
@@ -102,18 +101,9 @@ def _with_look_ahead(case: Case, label: str, first: pd.Series, last: Outcome | N
     if last is not None:
         start = last.state_of_charge.iloc[-1]
         part.initial_online = last.online.iloc[-1] if len(last.online.columns) else None
-    start = start.reindex(_carried(case)).dropna()
+    start = start.reindex(carried(case)).dropna()
     bind_levels(part._n, start, _target(case, part, start, first))
     return part
-
-
-def _carried(case: Case) -> pd.Index:
-    """Storage units and stores whose level is handed on: all without set points of their own."""
-    found: list[object] = []
-    for component, attributes in (("StorageUnit", SET_POINTS), ("Store", ("p_set", "e_set"))):
-        free = [case.dense(component, attribute).isna().all() for attribute in attributes]
-        found += free[0].index[np.logical_and.reduce(free)].tolist()
-    return pd.Index(found)
 
 
 def _given_levels(case: Case) -> pd.Series:

@@ -11,6 +11,7 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.ladders import energy_cost
 from powermkt.outcome import Outcome, commitment_cost
+from powermkt.seams import SET_POINTS
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.units import Commitment
 
@@ -69,6 +70,15 @@ def resource_cost(case: Case, outcome: Outcome) -> float:
         price = case.dense(component, attribute)[quantity.columns]
         hourly = hourly + (price * quantity).sum(axis=1)
     return float(hourly.mul(case.weights).sum()) + float(outcome.commitment_cost.sum())
+
+
+def carried(case: Case) -> pd.Index:
+    """Storage units and stores whose level is handed on: all without set points of their own."""
+    found: list[object] = []
+    for component, attributes in (("StorageUnit", SET_POINTS), ("Store", ("p_set", "e_set"))):
+        free = [case.dense(component, attribute).isna().all() for attribute in attributes]
+        found += free[0].index[np.logical_and.reduce(free)].tolist()
+    return pd.Index(found)
 
 
 def level_before(case: Case, outcome: Outcome) -> pd.Series:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.clearing import Builder, clear
-from powermkt.cutting import cut_back, level_before
+from powermkt.cutting import carried, cut_back, level_before
 from powermkt.levels import bind_levels
 from powermkt.outcome import Outcome, join
 from powermkt.programme import Limits
@@ -45,19 +45,22 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome) -> Outcome:
     """Dispatch interval by interval on actual values."""
     rule = regime.two_settlement
     assert rule is not None
+    names = carried(case)
     levels = level_before(case.forecasted(), ahead)
     done: list[Outcome] = []
     for snapshots, horizon in _intervals(case, rule):
         label = next(iter(case.windows))
         part = case.part(horizon, label)
+        if part.initial_online is None and len(ahead.online.columns):
+            part.initial_online = ahead.online.iloc[-1]  # the window repeats itself
         if done:
             levels = done[-1].state_of_charge.iloc[-1]
-            online = done[-1].online
-            part.initial_online = online.iloc[-1] if len(online.columns) else None
+            if len(done[-1].online.columns):
+                part.initial_online = done[-1].online.iloc[-1]
             if len(ahead.status.columns):
                 status = pd.concat([item.status for item in done])
                 hand_on(part, case, status, done[-1].dispatch.iloc[-1])
-        bind_levels(part._n, levels, _led_back(case, part, levels, ahead))
+        bind_levels(part._n, levels[names], _led_back(case, part, levels, ahead)[names])
         numbers = numbers_of(part, regime, False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PyPSA's next string type
@@ -100,7 +103,7 @@ def _kept(
     limits: dict[str, tuple[pd.DataFrame | pd.Series, pd.DataFrame | pd.Series]] = {}
     slow = ahead.status.columns.difference(fast_units(part, rule.fast_start_hours))
     if len(slow):
-        status = ahead.status.loc[part.snapshots, slow].round()
+        status = ahead.status.loc[part.snapshots, slow]
         limits[STATUS] = (status, status)
     if "Fleet-online" in variables:
         at = variables["Fleet-online"]
