@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -13,22 +13,9 @@ import pypsa
 from powermkt.check import check, provinces_of
 from powermkt.curves import mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
+from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
-
-# `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
-# trade rules that follow it apply. It is kept in the case and taken out of the network.
-
-
-_KINDS = {
-    "Generator": "generators",
-    "StorageUnit": "storage_units",
-    "Load": "loads",
-    "Link": "links",
-    "Line": "lines",
-    "Transformer": "transformers",
-    "Store": "stores",
-}
 
 
 class Case:
@@ -48,6 +35,10 @@ class Case:
         Where files that the market data name are found.
     offers : DataFrame, optional
         Offers that were submitted, as `powermkt.offers` reads them.
+    forecast : dict of str to DataFrame, optional
+        What was expected a day ahead of series that turned out as in the network, [snapshot x
+        name] in the same unit, by "generators_t.p_max_pu", "loads_t.p_set" or
+        "storage_units_t.inflow".
 
     Attributes
     ----------
@@ -77,17 +68,20 @@ class Case:
         windows: dict[str, pd.Index] | None = None,
         folder: Path | None = None,
         offers: pd.DataFrame | None = None,
+        forecast: Mapping[str, pd.DataFrame] | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
+        faults += forecast_faults(network, forecast or {}, label)
         if faults:
             raise InputError(faults)
-        n = _working_copy(network)
+        n = working_copy(network)
         self.name = label
-        self.schedule = _take_schedule(n)
+        self.schedule = take_schedule(n)
         self.ladders = take_ladders(n)
         self.offers = offers
+        self.forecast = present_forecasts(n, forecast or {})
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
         self._n = n
@@ -297,6 +291,19 @@ class Case:
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
         case.look_ahead, case.ladders, case.offers = self.look_ahead, self.ladders, self.offers
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
+        case.forecast = {name: frame.loc[n.snapshots] for name, frame in self.forecast.items()}
+        return case
+
+    def forecasted(self) -> Case:
+        """Return the case as it was expected a day ahead: with forecasts for actual series."""
+        n = self._n.copy()
+        for name, frame in self.forecast.items():
+            table, attribute = name.split(".")
+            series = getattr(n, table)
+            rest = series[attribute].drop(columns=frame.columns, errors="ignore")
+            series[attribute] = pd.concat([rest, frame], axis=1)
+        case = self._with(n, self.windows, self.seams)
+        case.forecast = {}
         return case
 
     def with_seams(self, seams: Seams) -> Case:
@@ -333,54 +340,6 @@ class Case:
         case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
-
-
-def _working_copy(network: pypsa.Network) -> pypsa.Network:
-    """Copy a network without what is inactive or unattached, with names unique over components.
-
-    Ledger, flows and storage are keyed by name, and PyPSA lets a line and a transformer share one:
-    the later kind is renamed to `Kind name`.
-    """
-    n = network.copy()
-    seen: set[str] = set()
-    attached: set[str] = set()
-    for kind, name in _KINDS.items():
-        table = getattr(n, name)
-        inactive = table.index[~table["active"].astype(bool)]
-        if len(inactive):
-            n.remove(kind, inactive)
-            table = getattr(n, name)
-        clash = {item: f"{kind} {item}" for item in table.index if item in seen}
-        if clash:
-            components = n.components[name]
-            components.static = components.static.rename(index=clash)
-            for attribute, frame in components.dynamic.items():
-                components.dynamic[attribute] = frame.rename(columns=clash)
-            table = getattr(n, name)
-        seen |= set(table.index)
-        for column in table.columns[table.columns.str.fullmatch(r"bus\d*")]:
-            attached |= set(table[column])
-    loose = n.buses.index.difference(list(attached))
-    if len(loose):
-        n.remove("Bus", loose)
-    return n
-
-
-def _take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
-    """Take the framework schedule out of the set points of links between provinces."""
-    province = provinces_of(n)
-    between = n.links["bus0"].map(province) != n.links["bus1"].map(province)
-    names = n.links.index[between]
-    if names.empty:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        schedule: pd.DataFrame = n.get_switchable_as_dense("Link", "p_set")[names]
-        schedule = schedule.dropna(axis="columns", how="any").astype(float).copy()
-    n.links.loc[names, "p_set"] = np.nan
-    series = n.links_t["p_set"]
-    n.links_t["p_set"] = series.drop(columns=series.columns.intersection(names))
-    return schedule if len(schedule.columns) else None
 
 
 def _column(table: pd.DataFrame, column: str, default: pd.Series | float) -> pd.Series:

@@ -214,6 +214,9 @@ class Keys:
             if offers is not None:
                 here = offers["snapshot"].isna() | offers["snapshot"].isin(snapshots)
                 _feed_frame(digest, offers[here])
+            for name, frame in self._case.forecast.items():
+                _feed(digest, name)
+                _feed_frame(digest, frame.loc[snapshots])
             if seams is not None:
                 for levels in (seams.start, seams.end):
                     _feed_frame(digest, levels if self._chained else levels.loc[[label]])

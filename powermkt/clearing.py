@@ -22,6 +22,7 @@ from powermkt.quadratic import Curves
 from powermkt.slack import EXCESS as _EXCESS
 from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
+from powermkt.soft import BRANCHES, overload, penalties, soften
 from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
 
 _SLACK_TOLERANCE_MW = 1e-3
@@ -114,6 +115,7 @@ class Builder:
         self._model: linopy.Model = n.optimize.create_model(
             consistency_check=False, include_objective_constant=False
         )
+        soften(self._model, case)
         self._objective = self._model.objective.expression
 
     def programme(self, constrain: Sequence[Constrain]) -> Programme:
@@ -122,8 +124,7 @@ class Builder:
         variables, constraints = set(model.variables), set(model.constraints)
         for rows in constrain:
             rows(model, self._case)
-        steps = quadratic_step_names(self._case)
-        programme = Programme(model, fleet.HELD, {STEP: steps} if len(steps) else None)
+        programme = Programme(model, fleet.HELD, {STEP: quadratic_step_names(self._case)})
         # Leave the model as PyPSA made it, for the next regime.
         model.add_objective(self._objective, overwrite=True)
         model.remove_constraints([name for name in model.constraints if name not in constraints])
@@ -159,7 +160,9 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     """
     weights = case.weights
     emission = case.generators["emission_rate"]
-    offered = programme.cost + _sum(programme, numbers.offers, weights)
+    ladder = case.market.penalties
+    dearer = penalties(case, programme.variables, ladder.dispatch)
+    offered = programme.cost + _sum(programme, [*numbers.offers, dearer], weights)
     objectives = {
         "offer": offered,
         "cost": programme.cost,
@@ -175,17 +178,17 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     label = next(iter(case.windows))
     search, notes = _no_search(), []
     curves = Curves(case, programme)
-    if curves:
-        tie *= _TIES_OF_CURVES
+    ties = _TIES_OF_CURVES if curves else 1.0
+    tie *= ties
     try:
-        if programme.integral.any() and numbers.units.relaxed:
+        how = numbers.units
+        if programme.integral.any() and how.relaxed:
             notes.append("units were on in part: prices are those of a relaxed commitment")
         elif programme.integral.any():
             if curves:
                 notes.append("units were committed with quadratic costs in equal steps")
             added, low, high = curves.evenly(lower, upper)
-            options = numbers.units
-            lower, upper, search = _commit(programme, ranked + added, low, high, options, label)
+            lower, upper, search = _commit(programme, ranked + added, low, high, how, label)
         point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
@@ -200,13 +203,13 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
     if numbers.ranges:
-        scale = _TIES_OF_CURVES if curves else 1.0
-        outcome.curtailment_range = _curtailment_range(
-            case, programme, point, ranked + added, scale
-        )
+        outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
     pricing = None if numbers.price_run is None else numbers.price_run(outcome.commitment)
-    if pricing is not None:
-        extra = programme.spread(pricing.adders, weights)
+    if pricing is not None or ladder.pricing is not None:
+        pricing = pricing or PriceRun({}, {})
+        violated = penalties(case, programme.variables, ladder.pricing or ladder.dispatch)
+        extra = _sum(programme, [pricing.adders, violated], weights)
+        extra -= programme.spread(dearer, weights)
         bounds = programme.replaced(lower, upper, pricing.bounds)
         priced, _ = curves.solve(
             ranked + extra, *bounds, {"offer": offered + extra}, tie, numbers.canonical
@@ -215,8 +218,19 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         outcome.price_unique = _by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes
+    notes += _exceeded(outcome.overload)
     outcome.notes = [f"{label}: {note}" for note in [*notes, *point.notes]]
     return outcome
+
+
+def _exceeded(overload: pd.DataFrame) -> list[str]:
+    """Say which branches carry more than their limits."""
+    most = overload.max()
+    return [
+        f"{name} exceeds its limit in {int((overload[name] > _SLACK_TOLERANCE_MW).sum())} "
+        f"snapshots, by up to {most[name]:,.1f} MW"
+        for name in overload.columns[most > _SLACK_TOLERANCE_MW]
+    ]
 
 
 def _sum(programme: Programme, adders: Sequence[Adders], weights: pd.Series) -> np.ndarray:
@@ -336,6 +350,7 @@ def _outcome(
         shut_down=done.shut_down,
         commitment_cost=commitment_cost(case, online, started, done),
         flows=pd.concat(flows, axis=1),
+        overload=pd.concat([values(overload(name)) for name in BRANCHES], axis=1),
         storage=pd.concat([net, values("Store-p")], axis=1),
         state_of_charge=pd.concat(
             [values("StorageUnit-state_of_charge"), values("Store-e")], axis=1

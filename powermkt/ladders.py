@@ -212,7 +212,7 @@ def _cost_ladder(case: Case, name: str) -> tuple[np.ndarray, np.ndarray]:
     if len(ladder):
         top, price = ladder["width_mw"].cumsum().to_numpy(), ladder["price"].to_numpy()
         return np.tile(top, shape), np.tile(price, shape)
-    p_nom = float(case.generators.loc[name, "p_nom"])
+    p_nom = case.generators["p_nom"].to_dict()[name]
     flat = case.dense("Generator", "marginal_cost")[[name]].to_numpy(float)
     return np.full(shape, p_nom), flat
 
@@ -225,8 +225,9 @@ def _offer_ladder(
     top = np.full((len(index), steps), np.nan)
     price = np.full((len(index), steps), np.nan)
     everywhere = own["snapshot"].isna()
-    for k, group in own[everywhere].groupby("step"):
-        top[:, int(k)], price[:, int(k)] = group["top_mw"].iloc[0], group["price"].iloc[0]
+    always = own[everywhere]
+    step = always["step"].to_numpy(int)
+    top[:, step], price[:, step] = always["top_mw"].to_numpy(), always["price"].to_numpy()
     dated = own[~everywhere]
     dated = dated[dated["snapshot"].isin(index)]
     row = index.get_indexer(pd.Index(dated["snapshot"]))

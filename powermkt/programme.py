@@ -92,7 +92,8 @@ class Programme:
         self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
         rigid = self.integral.copy()
         for name, columns in (narrow or {}).items():
-            rigid[self.variables[name][columns]] = True
+            if len(columns):
+                rigid[self.variables[name][columns]] = True
         self._search = Search(
             self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid
         )

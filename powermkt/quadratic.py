@@ -23,7 +23,7 @@ from powermkt.curves import quadratic_costs
 from powermkt.errors import ClearingError
 from powermkt.ladders import EVEN, GROWING, STEP, STEPS, quadratic_ladder
 from powermkt.programme import Point, Programme
-from powermkt.solver import as_lp, set_options
+from powermkt.solver import pass_programme, set_options
 
 _APART = 5e-5  # money/MWh from one even step to the next
 _NARROWEST_MW = 1e-5  # far above the tolerances of the solver
@@ -204,19 +204,17 @@ def solve_quadratic(
     -------
     ndarray [column] or None
     """
-    model = highspy.HighsModel()
     lower, upper = bounds
-    model.lp_ = as_lp(matrix.tocsc(), cost, lower, np.maximum(lower, upper), *rows)
-    diagonal = sparse.diags_array(hessian).tocsc()
-    diagonal.eliminate_zeros()
-    model.hessian_.dim_ = len(cost)
-    model.hessian_.format_ = highspy.HessianFormat.kTriangular
-    model.hessian_.start_, model.hessian_.index_ = diagonal.indptr, diagonal.indices
-    model.hessian_.value_ = diagonal.data
     highs = highspy.Highs()
     set_options(highs, _OPTIONS)
-    if highs.passModel(model) == highspy.HighsStatus.kError:
-        raise ClearingError("HiGHS refused: passing the quadratic programme")
+    pass_programme(highs, matrix.tocsc(), cost, (lower, np.maximum(lower, upper)), rows)
+    curved = np.flatnonzero(hessian).astype(np.int32)
+    status = highs.passHessian(
+        len(cost), len(curved), int(highspy.HessianFormat.kTriangular),
+        np.searchsorted(curved, np.arange(len(cost) + 1)).astype(np.int32), curved, hessian[curved],
+    )  # fmt: skip
+    if status == highspy.HighsStatus.kError:
+        raise ClearingError("HiGHS refused: passing quadratic costs")
     highs.run()
     if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None

@@ -5,6 +5,7 @@ from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.dispatch import DispatchRule, EqualShares, MeritOrder, PriorityOrder
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
+from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
 RULES: dict[str, type[Rule]] = {
@@ -22,6 +23,7 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        TwoSettlement,
     )
 }
 
@@ -45,4 +47,5 @@ __all__ = [
     "Role",
     "Rule",
     "Scheduled",
+    "TwoSettlement",
 ]
