@@ -126,11 +126,29 @@ def _add_generators(n: pypsa.Network, gen: pd.DataFrame, gencost: pd.DataFrame) 
         "bus", "p_nom", "p_min_pu", "p_max_pu", "marginal_cost", "marginal_cost_quadratic",
     )  # fmt: skip
     table = pd.DataFrame.from_dict(rows, orient="index", columns=attributes)
-    plain = table[~table.index.isin(curves)]
-    n.add("Generator", plain.index, **plain)
-    for name, curve in curves.items():
-        n.add("Generator", name, **{**table.loc[name], "marginal_cost": curve})
+    curved = table.index.isin(curves)
+    n.add("Generator", table.index[~curved], **table[~curved])
+    if curves:
+        rest = table[curved].drop(columns="marginal_cost")
+        n.add("Generator", rest.index, **rest, marginal_cost=breakpoints(curves))
     return constant
+
+
+def breakpoints(curves: dict[str, dict[float, float]]) -> pd.DataFrame:
+    """Return cost curves as `n.add` takes those of several generators.
+
+    Parameters
+    ----------
+    curves : dict
+        By generator, the price that ends at each share of p_nom [money/MWh].
+    """
+    return pd.concat(
+        {
+            name: pd.DataFrame({"p_pu": [*curve], "marginal_cost": [*curve.values()]})
+            for name, curve in curves.items()
+        },
+        axis="columns",
+    )
 
 
 def _piecewise(

@@ -26,7 +26,7 @@ import xarray as xr
 
 import powermkt as pm
 from benchmarks.references.check import Check, Reference
-from benchmarks.references.matpower_case import path_of
+from benchmarks.references.matpower_case import breakpoints, path_of
 from powermkt.case import Case
 from powermkt.ladders import STEP, steps
 from powermkt.mip import UnitCommitment
@@ -62,31 +62,40 @@ def network(hours: int) -> pypsa.Network:
     n.set_snapshots(pd.date_range("2020-07-06", periods=hours, freq="h"))
     n.add("Bus", "system")
     n.add("Load", "demand", bus="system", p_set=data["demand"][:hours])
-    for name, unit in data["thermal_generators"].items():
-        points = unit["piecewise_production"]
-        top = unit["power_output_maximum"]
-        rise = [(b["cost"] - a["cost"]) / (b["mw"] - a["mw"]) for a, b in pairwise(points)]
-        on = unit["unit_on_t0"] == 1
-        n.add(
-            "Generator", name, bus="system", p_nom=top, committable=True,
-            p_min_pu=unit["power_output_minimum"] / top,
-            # cost at the minimum for each hour on, then the slopes (21-23)
-            stand_by_cost=points[0]["cost"],
-            marginal_cost={0.0: 0.0}
-            | dict(zip([point["mw"] / top for point in points], [0.0, *rise], strict=True)),
-            min_up_time=unit["time_up_minimum"], min_down_time=unit["time_down_minimum"],
-            up_time_before=unit["time_up_t0"] if on else 0,
-            down_time_before=0 if on else unit["time_down_t0"],
-        )  # fmt: skip
-    for name, plant in data["renewable_generators"].items():
-        low, high = (
-            np.array(plant[f"power_output_{end}"][:hours]) for end in ("minimum", "maximum")
+    units = pd.DataFrame.from_dict(data["thermal_generators"], orient="index")
+    top, on = units["power_output_maximum"], units["unit_on_t0"] == 1
+    points = units["piecewise_production"]
+    n.add(
+        "Generator", units.index, bus="system", p_nom=top, committable=True,
+        p_min_pu=units["power_output_minimum"] / top,
+        # cost at the minimum for each hour on, then the slopes (21-23)
+        stand_by_cost=[unit[0]["cost"] for unit in points],
+        marginal_cost=breakpoints({name: _slopes(points[name], top[name]) for name in units.index}),
+        min_up_time=units["time_up_minimum"], min_down_time=units["time_down_minimum"],
+        up_time_before=units["time_up_t0"].where(on, 0),
+        down_time_before=units["time_down_t0"].where(~on, 0),
+    )  # fmt: skip
+    low, high = (
+        pd.DataFrame(
+            {
+                name: plant[f"power_output_{end}"][:hours]
+                for name, plant in data["renewable_generators"].items()
+            },
+            n.snapshots,
         )
-        size = max(high.max(), 1.0)
-        n.add(
-            "Generator", name, bus="system", p_nom=size, p_min_pu=low / size, p_max_pu=high / size
-        )
+        for end in ("minimum", "maximum")
+    )
+    size = high.max().clip(lower=1.0)
+    n.add("Generator", size.index, bus="system", p_nom=size, p_min_pu=low / size,
+          p_max_pu=high / size)  # fmt: skip
     return n
+
+
+def _slopes(points: list[dict[str, float]], top: float) -> dict[float, float]:
+    """Cost of one more MWh up to each point [money/MWh], by share of full output."""
+    rise = [(b["cost"] - a["cost"]) / (b["mw"] - a["mw"]) for a, b in pairwise(points)]
+    shares = [point["mw"] / top for point in points]
+    return {0.0: 0.0, **dict(zip(shares, [0.0, *rise], strict=True))}
 
 
 class Formulation(MeritOrder):
