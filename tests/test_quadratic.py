@@ -100,16 +100,17 @@ def test_a_curve_may_change_in_time_and_be_flat() -> None:
 
 def test_a_step_left_is_laid_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """From any output the ladders find the optimum; that HiGHS gave none is said."""
-    expected = pm.clear(pm.Case(two_units([900.0, 200.0, 1900.0])), "full_market")
+    case = pm.Case(two_units([900.0, 200.0, 1900.0]))
+    expected = pm.clear(case, "full_market")
     monkeypatch.setattr(quadratic, "solve_quadratic", lambda *_: None)
-    run = pm.clear(pm.Case(two_units([900.0, 200.0, 1900.0])), "full_market")
+    run = pm.clear(case, "full_market")
     assert np.allclose(run.dispatch, expected.dispatch, atol=5e-3)
     assert np.allclose(run.prices, expected.prices, atol=1e-4)
     assert run.objective == pytest.approx(expected.objective, rel=1e-9)
     assert "quadratic" in run.outcome.notes[0]
     monkeypatch.setattr(quadratic, "_ROUNDS", 1)
     with pytest.raises(pm.ClearingError, match="still moved after 1 rounds"):
-        pm.clear(pm.Case(two_units([900.0])), "full_market")
+        pm.clear(case, "full_market")
 
 
 def test_a_sweep_gives_what_single_runs_give() -> None:

@@ -22,10 +22,8 @@ from benchmarks.references.check import Check, Reference, every
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
 # run with the slow tests, and whenever the table of the README is made.
 QUICK = {
-    "dcopf case5", "dcopf case14", "dcopf case30pwl", "dcopf case118", "dcopf case_RTS_GMLC",
-    "dcopf pglib_opf_case3_lmbd", "dcopf pglib_opf_case24_ieee_rts__api",
-    "dcopf_published case14_ieee", "dcopf_published case300_ieee",
-    "most_uc dcopf", "most_uc wstart", "most_uc wminup",
+    "dcopf case5", "dcopf case118", "dcopf case_RTS_GMLC", "dcopf pglib_opf_case24_ieee_rts__api",
+    "dcopf_published case14_ieee", "dcopf_published case300_ieee", "most_uc dcopf", "most_uc wminup",
 }  # fmt: skip
 REFERENCES = [
     pytest.param(item, id=item.name, marks=[] if item.name in QUICK else [pytest.mark.slow])

@@ -218,7 +218,11 @@ def _position(case: Case) -> xr.DataArray:
 def check(hours: int) -> Check:
     """Compare the intervals [bound, objective]: the optimum lies in both."""
     bound, objective, gap = EXPECTED[hours]
-    rules = (Formulation(units=UnitCommitment(gap=gap)), Coupled(), LocationalPrice(uplift=False))
+    rules = (
+        Formulation(units=UnitCommitment(gap=gap, time_limit=3600)),
+        Coupled(),
+        LocationalPrice(uplift=False),
+    )
     run = pm.clear(pm.Case(network(hours)), pm.Regime("pglib-uc", rules))
     found = run.outcome.search.iloc[0]
     apart = max(bound - found["objective"], found["bound"] - objective, 0.0) / objective
