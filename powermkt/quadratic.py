@@ -150,7 +150,7 @@ class Curves:
         return steps + self._of_output(), low, high
 
     def _of_output(self) -> np.ndarray:
-        """What the lowest output costs beyond the linear cost, on Generator-p (`_ladder`)."""
+        """What the lowest output costs beyond its linear cost, as `quadratic_ladder` says."""
         return self._programme.spread({"Generator-p": self._q * self._low}, self._case.weights)
 
     def _edges(self, centre: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from toys import weigh
 import powermkt as pm
 from benchmarks.stock import SOLVER
 from powermkt import quadratic
-from powermkt.curves import mean_costs
+from powermkt.curves import drop_quadratic, mean_costs
 from powermkt.rules import Coupled, LocationalPrice, MeritOrder
 from powermkt.run import clear_all
 
@@ -147,6 +147,10 @@ def test_mean_cost_at_full_output_stands_for_a_curve_where_one_number_is_asked_f
     case = pm.Case(two_units([900.0]))
     assert mean_costs(case.network()).iloc[0].tolist() == [30.0, 30.0]
     assert case.default_tariff == 30.0
+    n = case.network()
+    drop_quadratic(n, mean_costs(n))  # for the plan of a year
+    assert n.get_switchable_as_dense("Generator", "marginal_cost").iloc[0].tolist() == [30.0, 30.0]
+    assert not n.generators["marginal_cost_quadratic"].any()
     (adder,) = MeritOrder(mark_up=0.1).offer(case).values()
     assert np.allclose(adder, 3.0)
 

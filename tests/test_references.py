@@ -23,7 +23,8 @@ from benchmarks.references.check import Check, Reference, every
 # run with the slow tests, and whenever the table of the README is made.
 QUICK = {
     "dcopf case5", "dcopf case118", "dcopf case_RTS_GMLC", "dcopf pglib_opf_case24_ieee_rts__api",
-    "dcopf_published case14_ieee", "dcopf_published case300_ieee", "most_uc dcopf", "most_uc wminup",
+    "dcopf_published case14_ieee", "dcopf_published case300_ieee", "most_uc dcopf",
+    "most_uc wminup",
 }  # fmt: skip
 REFERENCES = [
     pytest.param(item, id=item.name, marks=[] if item.name in QUICK else [pytest.mark.slow])
