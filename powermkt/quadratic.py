@@ -34,7 +34,11 @@ _OPTIONS: dict[str, object] = {
     "threads": 1,
     "parallel": "off",
     "time_limit": 60.0,
+    "ipm_optimality_tolerance": 1e-10,
 }
+# HiGHS's newer interior point, then its active-set method: on a day of fleets and storage that one
+# ended as kNotset or kUnbounded (highspy 1.15.1).
+_SOLVERS = ("hipo", "choose")
 
 
 class Curves:
@@ -204,18 +208,25 @@ def solve_quadratic(
     -------
     ndarray [column] or None
     """
-    lower, upper = bounds
+    kept = (bounds[0] != 0) | (bounds[1] > 0)  # most steps have no width yet
+    lower, upper = bounds[0][kept], bounds[1][kept]
     highs = highspy.Highs()
     set_options(highs, _OPTIONS)
-    pass_programme(highs, matrix.tocsc(), cost, (lower, np.maximum(lower, upper)), rows)
+    matrix = matrix.tocsc()[:, kept].tocsc()
+    pass_programme(highs, matrix, cost[kept], (lower, np.maximum(lower, upper)), rows)
+    hessian = hessian[kept]
     curved = np.flatnonzero(hessian).astype(np.int32)
-    status = highs.passHessian(
-        len(cost), len(curved), int(highspy.HessianFormat.kTriangular),
-        np.searchsorted(curved, np.arange(len(cost) + 1)).astype(np.int32), curved, hessian[curved],
-    )  # fmt: skip
-    if status == highspy.HighsStatus.kError:
+    start = np.searchsorted(curved, np.arange(len(hessian) + 1)).astype(np.int32)
+    shape = len(hessian), len(curved), int(highspy.HessianFormat.kTriangular)
+    if highs.passHessian(*shape, start, curved, hessian[curved]) == highspy.HighsStatus.kError:
         raise ClearingError("HiGHS refused: passing quadratic costs")
-    highs.run()
-    if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-        return None
-    return np.asarray(highs.getSolution().col_value)
+    for solver in _SOLVERS:
+        if highs.setOptionValue("solver", solver) != highspy.HighsStatus.kOk:
+            continue  # not every build has it
+        highs.clearSolver()
+        highs.run()
+        if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+            found = np.zeros(len(kept))
+            found[kept] = highs.getSolution().col_value
+            return found
+    return None
