@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -11,24 +10,12 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
-from powermkt.curves import take_ladders
+from powermkt.copying import take_schedule, working_copy
+from powermkt.curves import curve_tops, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
-
-# `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
-# trade rules that follow it apply. It is kept in the case and taken out of the network.
-
-
-_KINDS = {
-    "Generator": "generators",
-    "StorageUnit": "storage_units",
-    "Load": "loads",
-    "Link": "links",
-    "Line": "lines",
-    "Transformer": "transformers",
-    "Store": "stores",
-}
+from powermkt.offers import offers_of
 
 
 class Case:
@@ -46,8 +33,10 @@ class Case:
         Label and snapshots of each part that is cleared on its own; one window by default.
     folder : Path, optional
         Where files that the market data name are found.
-    offers : DataFrame, optional
-        Offers that were submitted, as `powermkt.offers` reads them.
+    offers : DataFrame, str or Path, optional
+        Offers that were submitted, or the CSV or Parquet file they stand in: columns generator,
+        snapshot (may be left away or empty: every snapshot), quantity_mw, price [money/MWh], one
+        row for each block, the blocks of a generator and snapshot in the order of their prices.
 
     Attributes
     ----------
@@ -58,14 +47,15 @@ class Case:
     ladders : DataFrame
         Costs that rise in steps: generator, step, width_mw, price [money/MWh].
     offers : DataFrame or None
-        Offers by generator, snapshot (absent: every one) and step: top_mw, price [money/MWh].
+        Offers by generator, snapshot (absent: every one that has none of its own) and step
+        (0, 1, ..): top_mw (all blocks so far), price [money/MWh].
     look_ahead : float or None
         Hours of the next window that each window sees, where they are cleared one after another.
 
     Raises
     ------
     InputError
-        Listing every fault of the network.
+        Listing every fault of the network and of the offers.
     """
 
     def __init__(
@@ -76,18 +66,20 @@ class Case:
         name: str = "",
         windows: dict[str, pd.Index] | None = None,
         folder: Path | None = None,
-        offers: pd.DataFrame | None = None,
+        offers: pd.DataFrame | str | Path | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
-        if faults:
-            raise InputError(faults)
-        n = _working_copy(network)
+        tops = curve_tops(network)
+        book, wrong = offers_of(offers, network, tops, f"{label}: offers")
+        if faults or wrong:
+            raise InputError([*faults, *wrong])
+        n = working_copy(network)
         self.name = label
-        self.schedule = _take_schedule(n)
+        self.schedule = take_schedule(n)
         self.ladders = take_ladders(n)
-        self.offers = offers
+        self.offers = book
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
         self._n = n
@@ -286,7 +278,11 @@ class Case:
         """Return the case at some of its snapshots, as one window."""
         n = self._n.copy()
         n.set_snapshots(snapshots)  # as n.copy(snapshots=...) does, which takes 200 times longer
-        return self._with(n, {label: snapshots}, self.seams)
+        case = self._with(n, {label: snapshots}, self.seams)
+        if self.offers is not None:
+            here = self.offers["snapshot"].isna() | self.offers["snapshot"].isin(snapshots)
+            case.offers = self.offers[here]
+        return case
 
     def _with(
         self, n: pypsa.Network, windows: dict[str, pd.Index], seams: Seams | None = None
@@ -307,6 +303,22 @@ class Case:
         """Return the case with other institutional data."""
         case = self._with(self._n, self.windows, self.seams)
         case.market = market
+        return case
+
+    def with_offers(self, offers: pd.DataFrame | str | Path | None) -> Case:
+        """Return the case with other submitted offers, or with none.
+
+        Raises
+        ------
+        InputError
+            Listing every fault of the offers.
+        """
+        tops = self.ladders.groupby("generator")["width_mw"].sum()
+        book, faults = offers_of(offers, self._n, tops, f"{self.name}: offers")
+        if faults:
+            raise InputError(faults)
+        case = self._with(self._n, self.windows, self.seams)
+        case.offers = book
         return case
 
     def with_schedule(self, schedule: pd.DataFrame) -> Case:
@@ -333,54 +345,6 @@ class Case:
         case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
-
-
-def _working_copy(network: pypsa.Network) -> pypsa.Network:
-    """Copy a network without what is inactive or unattached, with names unique over components.
-
-    Ledger, flows and storage are keyed by name, and PyPSA lets a line and a transformer share one:
-    the later kind is renamed to `Kind name`.
-    """
-    n = network.copy()
-    seen: set[str] = set()
-    attached: set[str] = set()
-    for kind, name in _KINDS.items():
-        table = getattr(n, name)
-        inactive = table.index[~table["active"].astype(bool)]
-        if len(inactive):
-            n.remove(kind, inactive)
-            table = getattr(n, name)
-        clash = {item: f"{kind} {item}" for item in table.index if item in seen}
-        if clash:
-            components = n.components[name]
-            components.static = components.static.rename(index=clash)
-            for attribute, frame in components.dynamic.items():
-                components.dynamic[attribute] = frame.rename(columns=clash)
-            table = getattr(n, name)
-        seen |= set(table.index)
-        for column in table.columns[table.columns.str.fullmatch(r"bus\d*")]:
-            attached |= set(table[column])
-    loose = n.buses.index.difference(list(attached))
-    if len(loose):
-        n.remove("Bus", loose)
-    return n
-
-
-def _take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
-    """Take the framework schedule out of the set points of links between provinces."""
-    province = provinces_of(n)
-    between = n.links["bus0"].map(province) != n.links["bus1"].map(province)
-    names = n.links.index[between]
-    if names.empty:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        schedule: pd.DataFrame = n.get_switchable_as_dense("Link", "p_set")[names]
-        schedule = schedule.dropna(axis="columns", how="any").astype(float).copy()
-    n.links.loc[names, "p_set"] = np.nan
-    series = n.links_t["p_set"]
-    n.links_t["p_set"] = series.drop(columns=series.columns.intersection(names))
-    return schedule if len(schedule.columns) else None
 
 
 def _column(table: pd.DataFrame, column: str, default: pd.Series | float) -> pd.Series:

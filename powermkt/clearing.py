@@ -13,7 +13,7 @@ from powermkt import fleet
 from powermkt.case import Case
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
-from powermkt.ladders import STEP
+from powermkt.ladders import STEP, fill_order
 from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome, commitment_cost
 from powermkt.programme import Adders, Limits, Point, Programme
@@ -358,11 +358,14 @@ def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:
 def _tie_break(case: Case, programme: Programme) -> Adders:
     """Tiny costs that decide among equal offers."""
     order = {name: -_TIE_STEP * (i + 1) for i, name in enumerate(case.carriers.renewable)}
-    adders: dict[str, pd.Series | float] = {
+    adders: dict[str, pd.DataFrame | pd.Series | float] = {
         "Generator-p": case.generators["carrier"].map(order).fillna(0.0)
     }
     if "StorageUnit-p_store" in programme.variables:
         adders["StorageUnit-p_store"] = _TIE_STEP * (len(order) + 2)
     if "StorageUnit-spill" in programme.variables:
         adders["StorageUnit-spill"] = _TIE_STEP * (len(order) + 1)
+    if STEP in programme.variables:
+        # Above what makes a canonical optimum the only one: the order within a unit is no choice.
+        adders[STEP] = fill_order(case, programme.variables[STEP].columns, 2 * _GENERIC)
     return adders

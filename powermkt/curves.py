@@ -73,6 +73,12 @@ def take_ladders(n: pypsa.Network) -> pd.DataFrame:
     return table
 
 
+def curve_tops(n: pypsa.Network) -> pd.Series:
+    """Output at which the cost curve of each generator that has one ends [MW]."""
+    p_nom = pd.to_numeric(n.generators["p_nom"], errors="coerce")
+    return pd.Series({name: x[-1] * p_nom[name] for name, x, _ in _curves(n)}, dtype=float)
+
+
 def _curves(n: pypsa.Network) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, breakpoints [p_nom] and price at each [money/MWh] of generators that have a curve."""
     curves = n.c.generators.piecewise.get("marginal_cost")

@@ -12,9 +12,10 @@ import pypsa
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.market import Market, read_market
+from powermkt.offers import find_file
 
 
-def read(path: str | Path) -> Case:
+def read(path: str | Path, offers: str | Path | None = None) -> Case:
     """Read a case.
 
     Parameters
@@ -22,7 +23,9 @@ def read(path: str | Path) -> Case:
     path : str or Path
         A PyPSA netCDF file, a PyPSA CSV folder, or a folder with a `market.yaml` and one of the two
         (one .nc file, or the CSV files in it or in its subfolder `network`). For a file, a
-        `market.yaml` beside it is read.
+        `market.yaml` beside it is read, and so are offers, `offers.csv` or `offers.parquet`.
+    offers : str or Path, optional
+        Another file of offers, which takes the place of what lies beside the network.
 
     Returns
     -------
@@ -31,8 +34,8 @@ def read(path: str | Path) -> Case:
     Raises
     ------
     InputError
-        Listing everything that is wrong: missing files, faults of the network and of the market
-        file.
+        Listing everything that is wrong: missing files, faults of the network, of the market
+        file and of the offers.
     """
     path = Path(path)
     source = _source(path)
@@ -45,6 +48,11 @@ def read(path: str | Path) -> Case:
             market = read_market(market_file)
         except InputError as error:
             faults += error.faults
+    try:
+        book = find_file(folder) if offers is None else Path(offers)
+    except InputError as error:
+        faults += error.faults
+        book = None
     network = None
     try:
         network = _load(source)
@@ -53,12 +61,12 @@ def read(path: str | Path) -> Case:
     name = market.name or path.resolve().stem
     if network is not None and faults:  # say what is wrong with the network as well
         try:
-            Case(network, market, name=name)
+            Case(network, market, name=name, offers=book)
         except InputError as error:
             faults += error.faults
     if faults or network is None:
         raise InputError(faults)
-    return Case(network, market, name=name, folder=folder)
+    return Case(network, market, name=name, folder=folder, offers=book)
 
 
 def _source(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Who runs: equal shares, order of priority, merit order."""
+"""Who runs: equal shares, order of priority; the merit order is in `rules.merit`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from powermkt.mip import UnitCommitment
 from powermkt.programme import Adders
 from powermkt.rules.base import Role, Rule
 
+MITIGATED = ["generator", "snapshot", "step", "quantity_mw", "offer", "mitigated_offer"]
+
 
 class DispatchRule(Rule):
     """A rule of dispatch; thermal fleets are committed as `commitment` says, units as `units`."""
@@ -26,32 +28,20 @@ class DispatchRule(Rule):
     structural: ClassVar[bool] = True
     commitment: Commitment = "hourly"
     units: UnitCommitment = UnitCommitment()
-    submitted: ClassVar[bool] = False  # whether offers that were submitted count
+
+    @property
+    def submitted(self) -> bool:
+        """Whether offers that were submitted count."""
+        return False
+
+    def mitigated(self, case: Case) -> pd.DataFrame:
+        """Return the offers that the rule replaced, as `MeritOrder.mitigated`."""
+        return pd.DataFrame(columns=MITIGATED)
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add fleet commitment and the steps of rising costs."""
         add_fleets(model, case, self.commitment)
         add_steps(model, case, self.submitted)
-
-
-class MeritOrder(DispatchRule):
-    """Units run in the order of their offers: marginal cost times one plus a mark-up.
-
-    Parameters
-    ----------
-    mark_up : float, default 0
-        Share of marginal cost that thermal units add to it [1].
-    """
-
-    mark_up: float = pydantic.Field(default=0.0, ge=-1)
-
-    def offer(self, case: Case) -> Adders:
-        """Add the mark-up to the marginal cost of units that are not renewable."""
-        if self.mark_up == 0:
-            return {}
-        cost = case.dense("Generator", "marginal_cost")
-        thermal = ~case.generators["carrier"].isin(case.carriers.renewable)
-        return {"Generator-p": self.mark_up * cost.loc[:, thermal]}
 
 
 class PriorityOrder(DispatchRule):
