@@ -29,12 +29,12 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.ladders import energy_cost
 from powermkt.levels import bind_levels
-from powermkt.outcome import Commitment, Outcome, commitment_cost
+from powermkt.outcome import Outcome, commitment_cost
 from powermkt.reach import reaches
 from powermkt.regime import Regime
 from powermkt.seams import SET_POINTS
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
-from powermkt.units import hand_on
+from powermkt.units import Commitment, hand_on
 from powermkt.window import clear_window
 
 

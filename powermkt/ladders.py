@@ -105,7 +105,8 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
-    model.add_constraints(output - total == 0, name=STEP)
+    # linopy puts expressions of one size together by position: groups come sorted, owners do not.
+    model.add_constraints(output - total.sel(name=owners) == 0, name=STEP)
 
 
 def fill_order(case: Case, columns: pd.Index, least: float) -> pd.DataFrame:
@@ -181,7 +182,7 @@ def _cost_ladder(case: Case, name: str) -> tuple[np.ndarray, np.ndarray]:
         top, price = ladder["width_mw"].cumsum().to_numpy(), ladder["price"].to_numpy()
         return np.tile(top, shape), np.tile(price, shape)
     flat = case.dense("Generator", "marginal_cost")[[name]].to_numpy(float)
-    most = max(float(case.generators.loc[name, "p_nom"]), float(case.availability[name].max()))
+    most = max(float(case.generators["p_nom"][name]), float(case.availability[name].max()))
     return np.full(shape, min(most, _ENDLESS_MW)), flat
 
 
@@ -192,12 +193,13 @@ def _offer_ladder(
 
     In hours without one they are those of cost.
     """
-    steps = max(int(own["step"].max()) + 1, cost_top.shape[1])
+    steps = max(int(own["step"].to_numpy().max()) + 1, cost_top.shape[1])
     top = np.full((len(index), steps), np.nan)
     price = np.full((len(index), steps), np.nan)
     everywhere = own["snapshot"].isna()
-    for k, group in own[everywhere].groupby("step"):
-        top[:, int(k)], price[:, int(k)] = group["top_mw"].iloc[0], group["price"].iloc[0]
+    always = own[everywhere]
+    top[:, always["step"].to_numpy(int)] = always["top_mw"].to_numpy(float)
+    price[:, always["step"].to_numpy(int)] = always["price"].to_numpy(float)
     dated = own[~everywhere]
     dated = dated[dated["snapshot"].isin(index)]
     row = index.get_indexer(pd.Index(dated["snapshot"]))

@@ -185,7 +185,9 @@ def _ladder_faults(
     remedy = "give blocks in the order of their prices"
     yield from _told(place, rows[falls], "price falls with quantity", remedy)
     total = rows["quantity"].groupby(ladder).transform("sum")
+    sound = np.isfinite(rows["quantity"]) & (rows["quantity"] > 0)
     last = ~rows.duplicated(["generator", "at"], keep="last")
+    last &= sound.groupby(ladder).transform("all")
     g = n.generators
     p_nom = pd.to_numeric(g["p_nom"], errors="coerce")
     names = pd.Index(rows["generator"].unique())

@@ -148,7 +148,7 @@ class MeritOrder(DispatchRule):
         books: dict[str, dict[str, pd.DataFrame]] = {}
         weak = None if self.mitigation is None else self.mitigation.meets(case)
         if found is not None:
-            flat = flat.difference(found.generator.unique(), sort=False)
+            flat = flat[~flat.isin(found.generator)]
             own = found.offer.where(
                 found.submitted, self._by_cost(case, found.cost, found.generator)
             )
