@@ -66,18 +66,21 @@ def test_ladders_cross_the_load() -> None:
 
 
 def test_offers_of_an_hour_take_the_place_of_those_of_every_hour() -> None:
-    """Coal always asks 310, in the second hour 390; in the third gas undercuts it at 200."""
-    n = one_bus([100.0, 100.0, 100.0])
+    """Coal always asks 310 and 320, in the second hour 390 and 395; in the third gas asks 200.
+
+    In the fourth coal offers 40 MW and no more: gas, by cost, serves 35 of the 75.
+    """
+    n = one_bus([100.0, 100.0, 100.0, 100.0])
     hours = n.snapshots
     offers = book(
-        ("coal", 100, 310), ("coal", 50, 390, hours[1]), ("coal", 50, 395, hours[1]),
-        ("gas", 100, 200, hours[2]),
+        ("coal", 70, 310), ("coal", 30, 320), ("coal", 50, 390, hours[1]),
+        ("coal", 50, 395, hours[1]), ("gas", 100, 200, hours[2]), ("coal", 40, 390, hours[3]),
     )  # fmt: skip
     case = pm.Case(n, offers=offers)
     run = pm.clear(case, "full_market")
-    assert run.prices["A"].tolist() == pytest.approx([310, 395, 200])
-    assert run.dispatch["gas"].tolist() == pytest.approx([0, 0, 75], abs=1e-9)
-    assert run.objective == pytest.approx(2 * 75 * 300 + 75 * 500)
+    assert run.prices["A"].tolist() == pytest.approx([320, 395, 200, 500])
+    assert run.dispatch["gas"].tolist() == pytest.approx([0, 0, 75, 35], abs=1e-9)
+    assert run.objective == pytest.approx((75 + 75 + 40) * 300 + (75 + 35) * 500)
     windows = {"first": hours[:1], "rest": hours[1:]}
     apart = pm.clear(pm.Case(n, windows=windows, offers=offers), "full_market")
     pd.testing.assert_frame_equal(apart.prices, run.prices, check_freq=False)
@@ -160,7 +163,7 @@ def test_submitted_offers_beyond_cap_and_floor_are_faults() -> None:
 
 @pytest.mark.parametrize("regime", ["fixed_tariff", "priority_dispatch"])
 def test_other_ways_of_dispatch_ignore_offers(regime: str) -> None:
-    n = random_network(7)
+    n = random_network(7, hours=4)
     case = pm.Case(n)
     plain, offered = (pm.clear(c, regime, 60.0) for c in (case, case.with_offers(at_cost(n, 1.5))))
     pd.testing.assert_frame_equal(plain.dispatch, offered.dispatch, check_exact=True)
@@ -169,7 +172,7 @@ def test_other_ways_of_dispatch_ignore_offers(regime: str) -> None:
 
 
 def test_a_framework_plan_is_made_by_cost() -> None:
-    n = random_network(2)
+    n = random_network(2, hours=4)
     n.links_t["p_set"] = pd.DataFrame(index=n.snapshots)
     case = pm.Case(n)
     plans = [pm.plan_schedule(c).schedule for c in (case, case.with_offers(at_cost(n, 2.0)))]
@@ -222,7 +225,7 @@ def at_cost(n: pypsa.Network, factor: float = 1.0, blocks: int = 1) -> pd.DataFr
 
 def generic(seed: int) -> pypsa.Network:
     """A random network in which no two offers are the same."""
-    n = random_network(seed)
+    n = random_network(seed, hours=6)
     rng = np.random.default_rng(seed)
     n.generators["marginal_cost"] += rng.uniform(0.0, 3.0, len(n.generators))
     n.remove("StorageUnit", n.storage_units.index)
@@ -270,7 +273,7 @@ def random_ladders(n: pypsa.Network, seed: int, dated: bool = True) -> pd.DataFr
 @given(st.integers(0, 10_000))
 def test_cost_is_resource_cost_whatever_is_offered(seed: int) -> None:
     """The programme's own cost against cost curves at the dispatch."""
-    n = random_network(seed)
+    n = random_network(seed, hours=4)
     rng = np.random.default_rng(seed)
     for name in [name for name in n.generators.index if "coal 1" in name]:
         n.remove("Generator", name)
@@ -278,10 +281,12 @@ def test_cost_is_resource_cost_whatever_is_offered(seed: int) -> None:
         n.add("Generator", name, bus=name[:2], carrier="coal", p_nom=300, emission_rate=0.9,
               marginal_cost=dict(zip([0.0, 0.3, 0.6, 1.0], [0.0, *cost], strict=True)))  # fmt: skip
     case = pm.Case(n, offers=random_ladders(n, seed))
-    for dispatch in ({}, {"mark_up": 0.3, "offer_cap": 600.0}, {"mark_up": -1.0}):
-        for regime in (market(**dispatch), market(BenchmarkTariff(), **dispatch)):
-            run = pm.clear(case, regime)
-            assert run.objective == pytest.approx(resource_cost(case, run.outcome), rel=1e-9)
+    tariff = (BenchmarkTariff(), CarbonPrice(offered=False))  # cleared without a canonical optimum
+    for regime in (
+        market(), market(*tariff), market(mark_up=0.3, offer_cap=600.0), market(mark_up=-1.0)
+    ):  # fmt: skip
+        run = pm.clear(case, regime)
+        assert run.objective == pytest.approx(resource_cost(case, run.outcome), rel=1e-9)
 
 
 @given(st.integers(0, 10_000))
@@ -329,8 +334,8 @@ def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> No
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["wholesale_price"] == pytest.approx(price)
     TWO.to_parquet(folder / "offers.parquet")
-    done = powermkt("compare", "toy", cwd=tmp_path)
-    assert done.returncode == 2 and "holds offers.csv and offers.parquet" in done.stderr
+    with pytest.raises(pm.InputError, match=r"holds offers\.csv and offers\.parquet"):
+        pm.read(folder)
     done = powermkt(
         "compare", "toy", "--offers", "gone.csv", "--regime", "ful_market", cwd=tmp_path
     )
@@ -338,17 +343,15 @@ def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> No
 
 
 def test_changed_offers_are_cleared_anew(tmp_path: Path) -> None:
-    n = one_bus([120.0, 120.0])
-    n.export_to_netcdf(str(tmp_path / "toy.nc"))
-    call = ["compare", "toy.nc", "--regime", "full_market", "--carbon-price", "0", "--json"]
-    prices = []
-    for top in (420, 430, 420):
+    """The file changes, the network does not: 420, 430, 420 again out of the store."""
+    one_bus([120.0, 120.0]).export_to_netcdf(str(tmp_path / "toy.nc"))
+    store = tmp_path / "cells"
+    for top, cells in ((420, 1), (430, 2), (420, 2)):
         offers = book(("coal", 60, 310), ("coal", 40, top), ("gas", 30, 350))
         offers.to_csv(tmp_path / "offers.csv", index=False)
-        done = powermkt(*call, "--quiet", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        prices.append(json.loads(done.stdout)["wholesale_price"])
-    assert prices == pytest.approx([420, 430, 420])
+        run = pm.clear(pm.read(tmp_path / "toy.nc"), "full_market", store=store)
+        assert run.prices["A"].tolist() == pytest.approx([top, top])
+        assert len(list(store.glob("*.cell"))) == cells
 
 
 def test_cells_are_named_by_the_offers_of_their_window() -> None:
