@@ -126,6 +126,8 @@ def test_mitigation_brings_the_price_to_cost_and_a_margin() -> None:
         "mitigated_offer": [pytest.approx(330), pytest.approx(341)],
     }  # fmt: skip
     pd.testing.assert_frame_equal(pm.clear(case, regime, 60.0).mitigated, run.mitigated)
+    every = case.with_offers(pd.concat([OFFERS, book(("b", 80, 100))]))  # nobody is left by cost
+    pd.testing.assert_frame_equal(pm.clear(every, regime).mitigated, run.mitigated)
     strict = market(mitigation={"rsi_threshold": 0.83})
     assert pm.clear(case, strict).prices["A"].iloc[0] == pytest.approx(500)
 

@@ -170,7 +170,7 @@ class MeritOrder(DispatchRule):
         final = offer
         if self.mitigation is not None and weak is not None:
             limit = (cost + self.mitigation.margin * cost.abs()).clip(lower=self.offer_floor)
-            hit = weak[names].to_numpy() & (limit < offer).to_numpy()
+            hit = weak[names].to_numpy(bool) & (limit < offer).to_numpy(bool)
             final = offer.mask(hit, limit)
         return {"cost": cost, "offer": offer, "final": final}
 
