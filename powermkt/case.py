@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
-from powermkt.copying import take_schedule, working_copy
 from powermkt.curves import curve_tops, take_ladders
 from powermkt.errors import Fault, InputError, nearest
+from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
@@ -37,6 +38,10 @@ class Case:
         Offers that were submitted, or the CSV or Parquet file they stand in: columns generator,
         snapshot (may be left away or empty: every snapshot), quantity_mw, price [money/MWh], one
         row for each block, the blocks of a generator and snapshot in the order of their prices.
+    forecast : dict of str to DataFrame, optional
+        What was expected a day ahead of series that turned out as in the network, [snapshot x
+        name] in the same unit, by "generators_t.p_max_pu", "loads_t.p_set" or
+        "storage_units_t.inflow".
 
     Attributes
     ----------
@@ -67,10 +72,12 @@ class Case:
         windows: dict[str, pd.Index] | None = None,
         folder: Path | None = None,
         offers: pd.DataFrame | str | Path | None = None,
+        forecast: Mapping[str, pd.DataFrame] | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
+        faults += forecast_faults(network, forecast or {}, label)
         tops = curve_tops(network)
         book, wrong = offers_of(offers, network, tops, f"{label}: offers")
         if faults or wrong:
@@ -80,6 +87,7 @@ class Case:
         self.schedule = take_schedule(n)
         self.ladders = take_ladders(n)
         self.offers = book
+        self.forecast = present_forecasts(n, forecast or {})
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
         self._n = n
@@ -293,6 +301,19 @@ class Case:
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
         case.look_ahead, case.ladders, case.offers = self.look_ahead, self.ladders, self.offers
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
+        case.forecast = {name: frame.loc[n.snapshots] for name, frame in self.forecast.items()}
+        return case
+
+    def forecasted(self) -> Case:
+        """Return the case as it was expected a day ahead: with forecasts for actual series."""
+        n = self._n.copy()
+        for name, frame in self.forecast.items():
+            table, attribute = name.split(".")
+            series = getattr(n, table)
+            rest = series[attribute].drop(columns=frame.columns, errors="ignore")
+            series[attribute] = pd.concat([rest, frame], axis=1)
+        case = self._with(n, self.windows, self.seams)
+        case.forecast = {}
         return case
 
     def with_seams(self, seams: Seams) -> Case:

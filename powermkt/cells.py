@@ -215,6 +215,9 @@ class Keys:
                 here = offers["snapshot"].isna() | offers["snapshot"].isin(snapshots)
                 # By content: rows of other windows must not count by their number.
                 _feed_frame(digest, offers[here].reset_index(drop=True))
+            for name, frame in self._case.forecast.items():
+                _feed(digest, name)
+                _feed_frame(digest, frame.loc[snapshots])
             if seams is not None:
                 for levels in (seams.start, seams.end):
                     _feed_frame(digest, levels if self._chained else levels.loc[[label]])

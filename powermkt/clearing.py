@@ -20,6 +20,7 @@ from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.slack import EXCESS as _EXCESS
 from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
+from powermkt.soft import BRANCHES, overload, penalties, soften
 from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
 
 _SLACK_TOLERANCE_MW = 1e-3
@@ -109,6 +110,7 @@ class Builder:
         self._model: linopy.Model = n.optimize.create_model(
             consistency_check=False, include_objective_constant=False
         )
+        soften(self._model, case)
         self._objective = self._model.objective.expression
 
     def programme(self, constrain: Sequence[Constrain]) -> Programme:
@@ -153,7 +155,9 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     """
     weights = case.weights
     emission = case.generators["emission_rate"]
-    offered = programme.cost + _sum(programme, numbers.offers, weights)
+    ladder = case.market.penalties
+    dearer = penalties(case, programme.variables, ladder.dispatch)
+    offered = programme.cost + _sum(programme, [*numbers.offers, dearer], weights)
     objectives = {
         "offer": offered,
         "cost": programme.cost,
@@ -188,8 +192,11 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     if numbers.ranges:
         outcome.curtailment_range = _curtailment_range(case, programme, point, ranked)
     pricing = None if numbers.price_run is None else numbers.price_run(outcome.commitment)
-    if pricing is not None:
-        extra = programme.spread(pricing.adders, weights)
+    if pricing is not None or ladder.pricing is not None:
+        pricing = pricing or PriceRun({}, {})
+        violated = penalties(case, programme.variables, ladder.pricing or ladder.dispatch)
+        extra = _sum(programme, [pricing.adders, violated], weights)
+        extra -= programme.spread(dearer, weights)
         bounds = programme.replaced(lower, upper, pricing.bounds)
         priced = programme.solve(
             ranked + extra, *bounds, {"offer": offered + extra}, tie, numbers.canonical
@@ -198,8 +205,19 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         outcome.price_unique = _by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes
+    notes += _exceeded(outcome.overload)
     outcome.notes = [f"{label}: {note}" for note in [*notes, *point.notes]]
     return outcome
+
+
+def _exceeded(overload: pd.DataFrame) -> list[str]:
+    """Say which branches carry more than their limits."""
+    most = overload.max()
+    return [
+        f"{name} exceeds its limit in {int((overload[name] > _SLACK_TOLERANCE_MW).sum())} "
+        f"snapshots, by up to {most[name]:,.1f} MW"
+        for name in overload.columns[most > _SLACK_TOLERANCE_MW]
+    ]
 
 
 def _sum(programme: Programme, adders: Sequence[Adders], weights: pd.Series) -> np.ndarray:
@@ -319,6 +337,7 @@ def _outcome(
         shut_down=done.shut_down,
         commitment_cost=commitment_cost(case, online, started, done),
         flows=pd.concat(flows, axis=1),
+        overload=pd.concat([values(overload(name)) for name in BRANCHES], axis=1),
         storage=pd.concat([net, values("Store-p")], axis=1),
         state_of_charge=pd.concat(
             [values("StorageUnit-state_of_charge"), values("Store-e")], axis=1

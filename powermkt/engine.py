@@ -23,7 +23,7 @@ from powermkt.executor import Executor, open_executor
 from powermkt.outcome import Outcome
 from powermkt.packing import DamagedError, canonical
 from powermkt.regime import Regime
-from powermkt.window import clear_window
+from powermkt.stages import clear_stages
 
 Progress = Callable[[int, int, str], None]
 Cell = tuple[str, str]  # label of the window, clearing key of the regime
@@ -263,7 +263,7 @@ def _run(
 def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str) -> list[Outcome]:
     """Clear a window where it was sent."""
     _check_version(wanted)
-    return clear_window(case, regimes, ranges)
+    return clear_stages(case, regimes, ranges)
 
 
 def _clear_link(part: Case, regime: Regime, snapshots: pd.Index, wanted: str) -> list[Outcome]:

@@ -82,6 +82,29 @@ class Trade(_Strict):
     )
 
 
+class PenaltyLadder(_Strict):
+    """Prices of violated limits [money/MWh]; absent: as declared, branches not to be exceeded."""
+
+    branch: float | None = pydantic.Field(default=None, gt=0)
+    unserved: float | None = pydantic.Field(default=None, gt=0)
+    excess: float | None = pydantic.Field(default=None, gt=0)
+
+
+class Penalties(_Strict):
+    """What violations cost in dispatch, and what they set as a price in the run for prices."""
+
+    dispatch: PenaltyLadder = PenaltyLadder()
+    pricing: PenaltyLadder | None = pydantic.Field(
+        default=None, description="absent: the prices of dispatch"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _priced_limits(self) -> Penalties:
+        if self.pricing and self.pricing.branch and not self.dispatch.branch:
+            raise ValueError("pricing.branch needs dispatch.branch")
+        return self
+
+
 class SeamSettings(_Strict):
     """Which storage carries energy from week to week when every week of a year is cleared."""
 
@@ -132,6 +155,7 @@ class Market(_Strict):
     quota: Quota = Quota()
     trade: Trade = Trade()
     seams: SeamSettings = SeamSettings()
+    penalties: Penalties = Penalties()
     calibration: Calibration | None = None
 
 

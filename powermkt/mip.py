@@ -15,7 +15,7 @@ import pydantic
 from scipy import sparse
 
 from powermkt.errors import ClearingError
-from powermkt.solver import as_lp, set_options
+from powermkt.solver import pass_programme, set_options
 
 _OPTIONS: dict[str, object] = {
     "output_flag": False,
@@ -104,13 +104,9 @@ def solve_mixed(
     ClearingError
         If no solution was found.
     """
-    lp = as_lp(matrix.tocsc(), cost, *bounds, *rows)
-    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-    lp.integrality_ = [kinds[int(whole)] for whole in integral]
     highs = highspy.Highs()
     set_options(highs, {**_OPTIONS, "mip_rel_gap": gap, "time_limit": time_limit})
-    if highs.passModel(lp) == highspy.HighsStatus.kError:
-        raise ClearingError("HiGHS refused: passing the programme")
+    pass_programme(highs, matrix.tocsc(), cost, bounds, rows, integral)
     began = time.perf_counter()
     highs.run()
     seconds = time.perf_counter() - began

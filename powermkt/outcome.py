@@ -26,6 +26,8 @@ class Outcome:
         Start, shut-down and no-load cost over the horizon [money].
     flows : DataFrame [snapshot x branch], MW
         At bus0, + from bus0 to bus1.
+    overload : DataFrame [snapshot x branch], MW
+        Beyond its limit, where the market file prices that.
     storage : DataFrame [snapshot x storage unit or store], MW, + discharging
     state_of_charge : DataFrame [snapshot x storage unit or store], MWh
     spill : DataFrame [snapshot x storage unit], MW
@@ -54,6 +56,8 @@ class Outcome:
     search : DataFrame [window]
         How units were committed: objective and bound [money, at offers], gap [1], seconds,
         complete (0 where a time limit ended the search).
+    day_ahead : Outcome, optional
+        What was cleared on forecasts before, where a day is settled twice.
     curtailment_range : DataFrame [(province, carrier)], optional
         Columns min and max: curtailment over all optima [MWh], where it was asked for.
     """
@@ -66,6 +70,7 @@ class Outcome:
     shut_down: pd.DataFrame
     commitment_cost: pd.Series
     flows: pd.DataFrame
+    overload: pd.DataFrame
     storage: pd.DataFrame
     state_of_charge: pd.DataFrame
     spill: pd.DataFrame
@@ -82,6 +87,7 @@ class Outcome:
     offered_cost: pd.DataFrame = field(default_factory=pd.DataFrame)
     search: pd.DataFrame = field(default_factory=pd.DataFrame)
     curtailment_range: pd.DataFrame | None = None
+    day_ahead: Outcome | None = None
 
     @property
     def commitment(self) -> Commitment:
@@ -125,6 +131,8 @@ def join(parts: list[Outcome]) -> Outcome:
         values = [getattr(part, item.name) for part in parts]
         if item.name == "curtailment_range" and values[0] is not None:
             joined[item.name] = sum(values[1:], start=values[0])
+        elif isinstance(values[0], Outcome):
+            joined[item.name] = join(values)
         elif isinstance(values[0], pd.DataFrame):
             joined[item.name] = pd.concat(values)
         elif values[0] is None:

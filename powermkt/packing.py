@@ -75,13 +75,14 @@ def canonical(outcome: Outcome) -> Outcome:
 
 def _taken_apart(outcome: Outcome) -> tuple[dict[str, Any], bytes]:
     writer = _Writer()
-    content = {item.name: writer.value(getattr(outcome, item.name)) for item in fields(outcome)}
-    return {"fields": content, "indexes": writer.indexes}, b"".join(writer.arrays)
+    content = writer.value(outcome)
+    return {"outcome": content, "indexes": writer.indexes}, b"".join(writer.arrays)
 
 
 def _put_together(header: dict[str, Any], arrays: bytes) -> Outcome:
     reader = _Reader(header["indexes"], arrays)
-    return Outcome(**{name: reader.value(entry) for name, entry in header["fields"].items()})
+    outcome: Outcome = reader.value(header["outcome"])
+    return outcome
 
 
 class _Writer:
@@ -105,6 +106,9 @@ class _Writer:
                 "block": self._array(value.to_numpy()) if one else None,
                 "parts": None if one else [self._array(column) for column in columns],
             }
+        if isinstance(value, Outcome):
+            parts = {item.name: self.value(getattr(value, item.name)) for item in fields(value)}
+            return {"kind": "outcome", "fields": parts}
         if isinstance(value, pd.Series):
             return {
                 "kind": "series",
@@ -165,6 +169,8 @@ class _Reader:
     def value(self, entry: dict[str, Any]) -> Any:
         if entry["kind"] == "plain":
             return entry["value"]
+        if entry["kind"] == "outcome":
+            return Outcome(**{name: self.value(part) for name, part in entry["fields"].items()})
         index = self._indexes[entry["index"]]
         if entry["kind"] == "series":
             return self._series(entry["values"], index).rename(entry["name"])

@@ -58,6 +58,12 @@ def read(path: str | Path, offers: str | Path | None = None) -> Case:
         network = _load(source)
     except InputError as error:
         faults += error.faults
+    forecast: dict[str, pd.DataFrame] = {}
+    if path.is_dir() and network is not None:
+        try:
+            forecast = _forecasts(path / "forecast", network.snapshots)
+        except InputError as error:
+            faults += error.faults
     name = market.name or path.resolve().stem
     if network is not None and faults:  # say what is wrong with the network as well
         try:
@@ -66,7 +72,7 @@ def read(path: str | Path, offers: str | Path | None = None) -> Case:
             faults += error.faults
     if faults or network is None:
         raise InputError(faults)
-    return Case(network, market, name=name, folder=folder, offers=book)
+    return Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
 
 
 def _source(path: Path) -> Path:
@@ -114,6 +120,24 @@ def _load(source: Path) -> pypsa.Network:
         ) from None
     finally:
         logger.setLevel(level)
+
+
+def _forecasts(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
+    """Read day-ahead forecasts, files as PyPSA names series: `loads-p_set.csv`."""
+    found, faults = {}, []
+    for file in sorted(folder.glob("*.csv")) if folder.is_dir() else []:
+        table, _, attribute = file.stem.partition("-")
+        try:
+            frame = pd.read_csv(file, index_col=0)
+            if isinstance(snapshots, pd.DatetimeIndex):
+                frame.index = pd.to_datetime(frame.index)
+        except (OSError, ValueError) as error:
+            faults.append(Fault(str(file), f"cannot be read ({error})", "check the file"))
+            continue
+        found[f"{table}_t.{attribute}"] = frame.rename_axis(str(snapshots.name))
+    if faults:
+        raise InputError(faults)
+    return found
 
 
 def _csv_faults(folder: Path) -> list[Fault]:

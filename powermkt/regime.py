@@ -15,17 +15,17 @@ from powermkt.case import Case
 from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
-from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule
+from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
-_MANY = ("carbon",)
+_MANY = ("carbon", "settlement")  # at most one each
 _KEYS = ("name", "extends", "description", *_ONE, *_MANY)
 
 
 @dataclass(frozen=True)
 class Regime:
-    """An ordered list of rules: one of dispatch, one of trade, one of pricing, any of carbon.
+    """An ordered list of rules: one each of dispatch, trade, pricing; carbon and settlement if any.
 
     Parameters
     ----------
@@ -55,10 +55,14 @@ class Regime:
                         f"state exactly one; there are {', '.join(_names(role))}",
                     )
                 )
-        if sum(rule.role == "carbon" for rule in self.rules) > 1:
-            faults.append(
-                Fault(f"regime {self.name!r}", "more than one rule of carbon", "state one")
-            )
+        for role in _MANY:
+            if sum(rule.role == role for rule in self.rules) > 1:
+                faults.append(
+                    Fault(f"regime {self.name!r}", f"more than one rule of {role}", "state one")
+                )
+        if not faults and self.two_settlement is not None and not self.pricing.locational:
+            what = f"TwoSettlement with {type(self.pricing).__name__}"
+            faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
         if faults:
             raise InputError(faults)
 
@@ -66,6 +70,11 @@ class Regime:
     def carbon_price(self) -> float:
         """Price that the carbon rule states, 0 without one [money/t]."""
         return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
+
+    @property
+    def two_settlement(self) -> TwoSettlement | None:
+        """The rule of settling twice, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, TwoSettlement)), None)
 
     @property
     def units(self) -> UnitCommitment:

@@ -14,6 +14,7 @@ import pypsa
 from powermkt import metrics
 from powermkt.case import Case
 from powermkt.cells import CellStore
+from powermkt.components import price_components
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
@@ -57,6 +58,14 @@ class Run:
         """
         return self.announced.nodal
 
+    @cached_property
+    def price_components(self) -> pd.DataFrame:
+        """Energy, congestion and loss of the locational prices, as `components`.
+
+        Of the marginal values at offers, before caps, zones and averages.
+        """
+        return price_components(self.case, self.outcome.offer_price, self.flows)
+
     @property
     def price_unique(self) -> pd.DataFrame:
         """Whether each price is the only one that supports the optimum, [snapshot x bus].
@@ -80,6 +89,14 @@ class Run:
     def storage(self) -> pd.DataFrame:
         """Net output, [snapshot x storage unit or store] in MW, + discharging."""
         return self.outcome.storage
+
+    @cached_property
+    def day_ahead(self) -> Run | None:
+        """What was cleared on forecasts, where the regime settles twice."""
+        ahead = self.outcome.day_ahead
+        if ahead is None:
+            return None
+        return Run(self.case.forecasted(), self.regime, self.carbon_price, ahead)
 
     @cached_property
     def uplift(self) -> pd.DataFrame:

@@ -12,6 +12,8 @@ until the end.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -179,8 +181,15 @@ class Search:
     def _widened(self, limits: _Limits) -> _Limits:
         """Limits of columns and rows, each widened by a margin of its own; equations stay."""
         lower, upper, row_lower, row_upper = limits
+        columns, rows = self._margins
+        return lower - columns[0], upper + columns[1], row_lower - rows[0], row_upper + rows[1]
+
+    @cached_property
+    def _margins(self) -> tuple[np.ndarray, np.ndarray]:
+        """By how much each limit of columns and of rows is widened: below and above."""
+        row_lower, row_upper = self._rows
         rng = np.random.default_rng(_SEED)
-        columns = rng.uniform(0.5, 1.0, (2, len(lower))) * _MARGIN_MW
+        columns = rng.uniform(0.5, 1.0, (2, self._matrix.shape[1])) * _MARGIN_MW
         rows = rng.uniform(0.5, 1.0, (2, len(row_lower))) * _MARGIN_MW
         # Levels stay nearly flat, so that those held and those released have one optimum.
         columns[:, self._levels.level] *= 0.01
@@ -188,7 +197,7 @@ class Search:
         rows[:, self._levels.row] *= 0.01
         columns[:, self._rigid] = 0.0
         rows[:, row_lower == row_upper] = 0.0
-        return lower - columns[0], upper + columns[1], row_lower - rows[0], row_upper + rows[1]
+        return columns, rows
 
     @property
     def _present(self) -> Lean:

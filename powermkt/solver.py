@@ -89,6 +89,8 @@ class Live:
     _cold_seconds: float = 0.0
     _highs: highspy.Highs | None = None
     _matrix: sparse.csc_array | None = None
+    _solution: tuple[np.ndarray, np.ndarray] | None = None
+    _basic: np.ndarray | None = None
 
     # ---- numbers -----------------------------------------------------------------------------
 
@@ -104,10 +106,10 @@ class Live:
     ) -> None:
         """Pass a programme to a new HiGHS, with a basis to start from if there is one."""
         self._matrix = matrix
-        lp = as_lp(matrix, cost, lower, upper, row_lower, row_upper)
         self._highs = highspy.Highs()
         self._set(_OPTIONS)
-        _checked(self._highs.passModel(lp), "passing the programme")
+        pass_programme(self._highs, matrix, cost, (lower, upper), (row_lower, row_upper))
+        self._forget()
         if basis is not None:
             statuses = list(highspy.HighsBasisStatus.__members__.values())
             start = highspy.HighsBasis()
@@ -177,6 +179,11 @@ class Live:
         self._set({"time_limit": self._live.getRunTime() + seconds})
         self._live.run()
         self.seconds += time.perf_counter() - began
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what was read from HiGHS: it is another point now."""
+        self._solution = self._basic = None
 
     def _rescue(self) -> None:
         """After a failed cold start: plain dual simplex, then interior point with crossover."""
@@ -219,11 +226,18 @@ class Live:
 
     def column_values(self) -> np.ndarray:
         """Values of the columns."""
-        return np.asarray(self._live.getSolution().col_value)
+        return self._read()[0]
 
     def row_duals(self) -> np.ndarray:
         """Duals of the rows under the present objective."""
-        return np.asarray(self._live.getSolution().row_dual)
+        return self._read()[1]
+
+    def _read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Column values and row duals of the last run; HiGHS copies all it has for each look."""
+        if self._solution is None:
+            solution = self._live.getSolution()
+            self._solution = np.asarray(solution.col_value), np.asarray(solution.row_dual)
+        return self._solution
 
     def best(self, cost: np.ndarray) -> np.ndarray:
         """Return the optimal columns under another objective, from the present basis."""
@@ -247,12 +261,15 @@ class Live:
 
     def basic(self) -> np.ndarray:
         """Basic variables in the order of the basis matrix: column i, or -(row + 1)."""
+        if self._basic is not None:
+            return self._basic
         status, basic = self._live.getBasicVariables()
         if status == highspy.HighsStatus.kError:  # no factorisation at hand: make one
             self._run()
             status, basic = self._live.getBasicVariables()
         _checked(status, "reading the basis")
-        return np.asarray(basic)
+        self._basic = np.asarray(basic)
+        return self._basic
 
     def transposed(self, rhs: np.ndarray) -> np.ndarray:
         """Solve B' y = rhs."""
@@ -269,23 +286,31 @@ class Live:
         set_options(self._live, options)
 
 
-def as_lp(
+def pass_programme(
+    highs: highspy.Highs,
     matrix: sparse.csc_array,
     cost: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-    row_lower: np.ndarray,
-    row_upper: np.ndarray,
-) -> highspy.HighsLp:
-    """Return a programme as HiGHS takes it."""
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = matrix.shape
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-    lp.row_lower_, lp.row_upper_ = row_lower, row_upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = matrix.indptr, matrix.indices
-    lp.a_matrix_.value_ = matrix.data
-    return lp
+    bounds: tuple[np.ndarray, np.ndarray],
+    rows: tuple[np.ndarray, np.ndarray],
+    integral: np.ndarray | None = None,
+) -> None:
+    """Pass a programme to HiGHS, as arrays: its own objects copy number by number.
+
+    Parameters
+    ----------
+    highs : Highs
+    matrix : csc_array [row x column]
+    cost : ndarray [column]
+    bounds, rows : lower and upper bounds of columns and of rows
+    integral : ndarray of bool [column], optional
+    """
+    kinds = np.zeros(len(cost), dtype=np.int32) if integral is None else integral.astype(np.int32)
+    status = highs.passModel(
+        matrix.shape[1], matrix.shape[0], matrix.nnz, int(highspy.MatrixFormat.kColwise),
+        int(highspy.ObjSense.kMinimize), 0.0, cost, *bounds, *rows,
+        matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data, kinds,
+    )  # fmt: skip
+    _checked(status, "passing the programme")
 
 
 def set_options(highs: highspy.Highs, options: dict[str, object]) -> None:

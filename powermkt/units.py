@@ -40,6 +40,15 @@ def units(case: Case) -> pd.DataFrame:
     return g[g["committable"].astype(bool)]
 
 
+def fast_units(case: Case, hours: float) -> pd.Index:
+    """Units that start fast: by `generators.fast_start`, else by minimum up time [h]."""
+    table = units(case)
+    if "fast_start" in table:
+        return table.index[table["fast_start"].fillna(False).astype(bool)]
+    step = float(case._n.snapshot_weightings["stores"].iloc[0])
+    return table.index[table["min_up_time"] * step <= hours]
+
+
 def count_starts(n: pypsa.Network, case: Case) -> None:
     """Let starts cost as often as the horizon has them, where a snapshot stands for several.
 

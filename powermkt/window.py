@@ -41,11 +41,11 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
         for _, alike in groupby(regimes, key=lambda item: item.structure):
             group = list(alike)
             programme = builder.programme([rule.constrain for rule in group[0].rules])
-            found += [clear(case, programme, _numbers(case, item, ranges)) for item in group]
+            found += [clear(case, programme, numbers_of(case, item, ranges)) for item in group]
     return found
 
 
-def _numbers(case: Case, item: Regime, ranges: bool) -> Numbers:
+def numbers_of(case: Case, item: Regime, ranges: bool) -> Numbers:
     """What the rules of a regime put into the programme of a window."""
     return Numbers(
         offers=[rule.offer(case) for rule in item.rules],

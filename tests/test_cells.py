@@ -38,7 +38,8 @@ def outcome(value: float = 1.0) -> Outcome:
     mixed = pd.DataFrame({"n": [1, 2], "t": ["ä", "z"], "f": [0.5, 1.5]}, index=["p", "q"])
     pairs = pd.MultiIndex.from_tuples([("A", "wind"), ("B", "sun")], names=["province", "carrier"])
     return Outcome(
-        dispatch=frame, online=frame.T.copy().T, started=flags,
+        dispatch=frame, online=frame.T.copy().T, started=flags, status=frame, start_up=frame,
+        shut_down=flags, overload=pd.DataFrame(index=hours),
         commitment_cost=pd.Series([1.0, 1 / 3], index=pd.Index(["b", "a"], name="name"), name="c"),
         flows=pd.DataFrame(index=hours), storage=pd.DataFrame(index=pd.RangeIndex(3)),
         state_of_charge=mixed, spill=frame.set_axis([1, 2], axis="columns"),

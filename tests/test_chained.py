@@ -9,7 +9,8 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.chained import clear_chained, cut_back, resource_cost
+from powermkt.chained import clear_chained
+from powermkt.cutting import cut_back, resource_cost
 from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.outcome import join
 

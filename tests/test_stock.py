@@ -356,7 +356,9 @@ def cut(folder: str, hours: int) -> pm.Case:
     return short if schedule is None else short.with_schedule(schedule.loc[n.snapshots])
 
 
-@pytest.mark.parametrize("preset", pm.presets())
+@pytest.mark.parametrize(
+    "preset", [name for name in pm.presets() if pm.regime(name).two_settlement is None]
+)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_rows_of_every_preset_on_every_network(folder: str, preset: str) -> None:
     """Objective equal and every dual part of a proof, in a day of fleets, quotas and schedules."""

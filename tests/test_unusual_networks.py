@@ -99,7 +99,8 @@ def test_inactive_parts_play_no_part() -> None:
 def test_every_preset_clears_a_network_without_coal(regime: str) -> None:
     n = one_bus([50.0, 60.0])
     n.remove("Generator", "coal")
-    run = pm.clear(pm.Case(n), regime, 60.0)
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"]})
+    run = pm.clear(case, regime, 60.0)
     assert run.objective == pytest.approx((25 + 35) * 500)
 
 

@@ -6,6 +6,7 @@ from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
+from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
 RULES: dict[str, type[Rule]] = {
@@ -23,6 +24,7 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        TwoSettlement,
     )
 }
 
@@ -47,4 +49,5 @@ __all__ = [
     "Role",
     "Rule",
     "Scheduled",
+    "TwoSettlement",
 ]

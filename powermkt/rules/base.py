@@ -17,7 +17,7 @@ from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 
-Role = Literal["dispatch", "trade", "pricing", "carbon"]
+Role = Literal["dispatch", "trade", "pricing", "carbon", "settlement"]
 
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"

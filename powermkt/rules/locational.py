@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import pypsa
 from powermkt.case import Case
 from powermkt.clearing import PriceRun
 from powermkt.ledger import Ledger
+from powermkt.outcome import Outcome
 from powermkt.rules.base import (
     EXCESS,
     MARKET,
@@ -23,7 +25,41 @@ from powermkt.rules.base import (
     grid_company,
 )
 from powermkt.rules.pricing import same
-from powermkt.units import SHUT, START, STATUS, Commitment, units
+from powermkt.units import SHUT, START, STATUS, Commitment, fast_units, units
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """What is settled; all [snapshot x component] in MW, signs as in `Outcome`."""
+
+    dispatch: pd.DataFrame
+    served: pd.DataFrame
+    storage: pd.DataFrame
+    flows: pd.DataFrame
+    excess: pd.DataFrame
+
+    @classmethod
+    def of(cls, case: Case, outcome: Outcome) -> Quantities:
+        """Return the quantities of an outcome."""
+        return cls(
+            outcome.dispatch, outcome.served(case), outcome.storage, outcome.flows, outcome.excess
+        )
+
+    def less(self, planned: Quantities) -> Quantities:
+        """Return deviations from what was planned."""
+        return Quantities(
+            *(getattr(self, item.name) - getattr(planned, item.name) for item in fields(self))
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One settlement: its name in the ledger, quantities, and prices by bus and by load."""
+
+    name: str
+    quantities: Quantities
+    nodal: pd.DataFrame
+    users: pd.DataFrame
 
 
 class LocationalPrice(PricingRule):
@@ -85,6 +121,20 @@ class LocationalPrice(PricingRule):
             np.repeat(mean.to_numpy()[:, None], len(loads), axis=1), nodal.index, loads.index
         )
 
+    def stages(self, cleared: Cleared) -> list[Stage]:
+        """What is settled at which prices: all at once, or the day ahead and deviations from it."""
+        case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
+        nodal = self.settlement_prices(cleared)
+        quantities = Quantities.of(case, outcome)
+        if ahead is None:
+            return [Stage("", quantities, nodal, self.user_prices(cleared, nodal))]
+        before = Cleared(case.forecasted(), ahead, cleared.carbon_adder)
+        early, planned = self.settlement_prices(before), Quantities.of(before.case, ahead)
+        return [
+            Stage("day-ahead ", planned, early, self.user_prices(before, early)),
+            Stage("real-time ", quantities.less(planned), nodal, self.user_prices(cleared, nodal)),
+        ]
+
     def make_whole(self, cleared: Cleared) -> pd.DataFrame:
         """What each unit offered, was paid and is made whole by, for each day.
 
@@ -98,17 +148,21 @@ class LocationalPrice(PricingRule):
         """
         case, offered = cleared.case, cleared.outcome.offered_cost
         names = units(case).index
-        price = _at(self.settlement_prices(cleared), case.generators.loc[names, "bus"])
-        revenue = (price * cleared.outcome.dispatch[names]).mul(case.weights, axis="index")
+        bus = case.generators.loc[names, "bus"]
+        paid = pd.DataFrame(0.0, case.snapshots, names)
+        for stage in self.stages(cleared):
+            paid = paid + _at(stage.nodal, bus) * stage.quantities.dispatch[names]
+        revenue = paid.mul(case.weights, axis="index")
         day = days(case)
         table = pd.DataFrame(
             {
-                "offered_cost": offered.reindex(columns=names, fill_value=0.0)
-                .groupby(day).sum().rename_axis(index="day", columns="unit").unstack(),
-                "revenue": revenue.groupby(day).sum()
-                .rename_axis(index="day", columns="unit").unstack(),
+                name: frame.groupby(day).sum().rename_axis(index="day", columns="unit").unstack()
+                for name, frame in (
+                    ("offered_cost", offered.reindex(columns=names, fill_value=0.0)),
+                    ("revenue", revenue),
+                )
             }
-        )  # fmt: skip
+        )
         short = (table["offered_cost"] - table["revenue"]).clip(lower=0.0)
         # What the last digit of a price leaves over is no shortfall.
         rounding = 1e-9 * table["offered_cost"].abs().clip(lower=1.0)
@@ -126,41 +180,53 @@ class LocationalPrice(PricingRule):
         return pd.Series(per_mwh[day].to_numpy(), index=case.snapshots)
 
     def prices(self, cleared: Cleared) -> Prices:
-        """Wholesale is the load-weighted price of the province's buses."""
-        nodal = self.settlement_prices(cleared)
-        loads = cleared.case.loads
-        energy = self.user_prices(cleared, nodal).add(self.uplift_charge(cleared), axis="index")
-        return Prices(
-            nodal=nodal,
-            wholesale=load_weighted(nodal, cleared.case, cleared.case.provinces),
-            retail=energy + loads["network_charge"],
-        )
+        """Wholesale is the load-weighted price of the province's buses.
+
+        Where a day is settled twice, the signal is the real-time price, and users pay the mean of
+        both settlements by quantity.
+        """
+        case, stages = cleared.case, self.stages(cleared)
+        last, loads = stages[-1], cleared.case.loads
+        wholesale, energy = load_weighted(last.nodal, case, case.provinces), last.users
+        if len(stages) > 1:
+            served = cleared.outcome.served(case)
+            at_bus, by_load = 0.0 * served, 0.0 * served
+            for stage in stages:
+                at_bus = at_bus + _at(stage.nodal, loads["bus"]) * stage.quantities.served
+                by_load = by_load + stage.users * stage.quantities.served
+            energy = (by_load / served.where(served.abs() > 1e-9)).fillna(last.users)
+            province = loads["province"]
+            total = served.T.groupby(province).sum().T
+            mean = at_bus.T.groupby(province).sum().T / total.where(total.abs() > 1e-9)
+            wholesale = mean.reindex(columns=wholesale.columns).fillna(wholesale)
+        energy = energy.add(self.uplift_charge(cleared), axis="index")
+        return Prices(last.nodal, wholesale, energy + loads["network_charge"])
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Everybody settles with the market operator, who passes the surplus to the network."""
-        case, outcome = cleared.case, cleared.outcome
-        nodal = self.settlement_prices(cleared)
-        served = outcome.served(case)
-        users = self.user_prices(cleared, nodal)
+        for stage in self.stages(cleared):
+            self._settle_stage(ledger, cleared.case, stage)
+        self._settle_uplift(ledger, cleared)
+
+    def _settle_stage(self, ledger: Ledger, case: Case, stage: Stage) -> None:
+        what, nodal = stage.quantities, stage.nodal
         for table, quantity, price, pays in (
-            (case.loads, served, users, True),
-            (case.generators, outcome.dispatch, _at(nodal, case.generators["bus"]), False),
-            (_storages(case), outcome.storage, _at(nodal, _storages(case)["bus"]), False),
+            (case.loads, what.served, stage.users, True),
+            (case.generators, what.dispatch, _at(nodal, case.generators["bus"]), False),
+            (_storages(case), what.storage, _at(nodal, _storages(case)["bus"]), False),
         ):
             names = same(table)
             payer, payee = (names, MARKET) if pays else (MARKET, names)
-            ledger.pay("energy", payer, payee, quantity[table.index], price)
-        excess = outcome.excess
-        ledger.pay("excess energy", EXCESS, MARKET, excess, nodal[excess.columns])
+            ledger.pay(f"{stage.name}energy", payer, payee, quantity[table.index], price)
+        ledger.pay("excess energy", EXCESS, MARKET, what.excess, nodal[what.excess.columns])
         company = case.loads["province"].map(grid_company)
         charge = case.loads["network_charge"]
-        ledger.pay("network charge", same(case.loads), company, served, charge)
-        _settle_network(ledger, cleared, nodal, self.surplus)
+        ledger.pay("network charge", same(case.loads), company, what.served, charge)
+        _settle_network(ledger, case, what.flows, nodal, self.surplus)
         if self.users_pay != "nodal":
-            beyond = users - _at(nodal, case.loads["bus"])
+            beyond = stage.users - _at(nodal, case.loads["bus"])
             account = self.surplus or SURPLUS
-            ledger.pay("settlement surplus", MARKET, account, served, beyond)
-        self._settle_uplift(ledger, cleared)
+            ledger.pay("settlement surplus", MARKET, account, what.served, beyond)
 
     def _settle_uplift(self, ledger: Ledger, cleared: Cleared) -> None:
         """Units are made whole for each day; users pay by energy served on it."""
@@ -200,7 +266,7 @@ class ExtendedLocationalPrice(LocationalPrice):
 
     def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
         """Relax what fast-start units are committed to."""
-        fast = self._fast(case)
+        fast = fast_units(case, self.fast_start_hours)
         if fast.empty:
             return None
         status = done.status[fast]
@@ -222,13 +288,6 @@ class ExtendedLocationalPrice(LocationalPrice):
             adders={STATUS: spread, START: -cost, SHUT: -shut},
             bounds={STATUS: (none, status), START: (none, one), SHUT: (none, one)},
         )
-
-    def _fast(self, case: Case) -> pd.Index:
-        table = units(case)
-        if "fast_start" in table:
-            return table.index[table["fast_start"].fillna(False).astype(bool)]
-        hours = float(case._n.snapshot_weightings["stores"].iloc[0])
-        return table.index[table["min_up_time"] * hours <= self.fast_start_hours]
 
 
 SURPLUS = "settlement surplus"
@@ -252,10 +311,9 @@ def _sold(cleared: Cleared, nodal: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def _settle_network(
-    ledger: Ledger, cleared: Cleared, nodal: pd.DataFrame, account: str | None
+    ledger: Ledger, case: Case, flows: pd.DataFrame, nodal: pd.DataFrame, account: str | None
 ) -> None:
     """Pay the merchandising surplus: wheeling fees first, the rest is congestion rent."""
-    case, flows = cleared.case, cleared.outcome.flows
     n = case._n
     names: pd.Series | str = account or same(n.links)
     sent = flows[n.links.index]

@@ -1,17 +1,22 @@
-"""A network taken over into a case: a copy without what is not cleared, and its schedule."""
+"""What a case takes in: a network without what is inactive, its schedule, its forecasts."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 import pypsa
 
 from powermkt.check import provinces_of
+from powermkt.errors import Fault, name_list, nearest
+
+FORECASTS = ("generators_t.p_max_pu", "loads_t.p_set", "storage_units_t.inflow")
 
 # `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
 # trade rules that follow it apply. It is kept in the case and taken out of the network.
+
 
 _KINDS = {
     "Generator": "generators",
@@ -70,3 +75,41 @@ def take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
     series = n.links_t["p_set"]
     n.links_t["p_set"] = series.drop(columns=series.columns.intersection(names))
     return schedule if len(schedule.columns) else None
+
+
+def forecast_faults(
+    n: pypsa.Network, forecast: Mapping[str, pd.DataFrame], where: str
+) -> Iterator[Fault]:
+    """Yield what is wrong with forecasts."""
+    for name, frame in forecast.items():
+        place = f"{where}: forecast {name}"
+        if name not in FORECASTS:
+            yield Fault(place, "no such forecast", nearest(name, FORECASTS))
+            continue
+        if not frame.index.equals(n.snapshots):
+            yield Fault(
+                place,
+                f"its {len(frame)} times do not match the {len(n.snapshots)} snapshots",
+                "give one row for every snapshot, in the same order",
+            )
+        known = getattr(n, name.split("_t.")[0]).index
+        unknown = frame.columns.difference(known)
+        if len(unknown):
+            yield Fault(place, f"unknown: {name_list(unknown)}", nearest(unknown[0], known))
+        values = frame.apply(pd.to_numeric, errors="coerce")
+        bad = values.columns[(values.isna() | np.isinf(values)).any()]
+        if len(bad):
+            yield Fault(place, f"no finite number for {name_list(bad)}", "fill the gaps")
+        if name != "loads_t.p_set" and (values < 0).any().any():
+            below = values.columns[(values < 0).any()]
+            yield Fault(place, f"negative for {name_list(below)}", "give numbers >= 0")
+
+
+def present_forecasts(
+    n: pypsa.Network, forecast: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Return forecasts of what a network has, without those of inactive components."""
+    return {
+        name: frame.loc[:, frame.columns.isin(getattr(n, name.split("_t.")[0]).index)].astype(float)
+        for name, frame in forecast.items()
+    }

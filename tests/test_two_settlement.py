@@ -1,0 +1,137 @@
+"""A day ahead and real time: quantities, prices, deviations, penalties. Arithmetic shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pypsa
+import pytest
+import toys
+from hypothesis import given
+from hypothesis import strategies as st
+
+import powermkt as pm
+from powermkt.ledger import balances
+
+
+def expected(n: pypsa.Network, **series: list[float]) -> dict[str, pd.DataFrame]:
+    """Forecasts of wind and load."""
+    names = {"wind": "generators_t.p_max_pu", "load": "loads_t.p_set"}
+    return {names[k]: pd.DataFrame({k: v}, index=n.snapshots) for k, v in series.items()}
+
+
+def test_deviations_settle_at_real_time_prices() -> None:
+    """Coal 100 MW at 300, gas at 500, wind. Forecast wind 25, load 120: coal 95, price 300.
+
+    Real time wind 5, load 120: coal 100, gas 15, price 500. Wind earns 25*300 - 20*500 = -2,500,
+    coal 95*300 + 5*500 = 31,000, gas 15*500 = 7,500; the load pays 120*300 = 36,000.
+    """
+    n = toys.one_bus([120.0])
+    n.generators_t["p_max_pu"] = pd.DataFrame({"wind": [0.1]}, index=n.snapshots)
+    case = pm.Case(n, forecast=expected(n, wind=[0.5]))
+    run = pm.clear(case, "two_settlement")
+    assert run.day_ahead is not None
+    assert run.day_ahead.dispatch.iloc[0].tolist() == pytest.approx([95, 0, 25])
+    assert run.dispatch.iloc[0].tolist() == pytest.approx([100, 15, 5])
+    assert (run.day_ahead.prices.iloc[0, 0], run.prices.iloc[0, 0]) == pytest.approx((300, 500))
+    net = balances(run.ledger)
+    assert net[["wind", "coal", "gas", "load"]].tolist() == pytest.approx(
+        [-2500, 31000, 7500, -36000]
+    )
+    assert net["market operator"] == pytest.approx(0, abs=1e-6)
+    assert run.summary()["wholesale_price"] == pytest.approx(300)  # no deviation of load
+    assert run.objective == pytest.approx(100 * 300 + 15 * 500)
+
+
+def test_the_formula_with_a_load_that_errs() -> None:
+    """Load 100 day ahead at 300, 95 in real time at 300: pays 100*300 - 5*300; mean 300."""
+    n = toys.one_bus([95.0])
+    run = pm.clear(pm.Case(n, forecast=expected(n, load=[100.0])), "two_settlement")
+    assert balances(run.ledger)["load"] == pytest.approx(-95 * 300)
+    table = run.ledger.set_index(["payer", "product"])["quantity"]
+    assert table["load", "day-ahead energy"] == pytest.approx(100)
+    assert table["load", "real-time energy"] == pytest.approx(-5)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_a_right_forecast_leaves_no_deviation(seed: int) -> None:
+    """With the whole window in sight, real time repeats the day ahead, and pays nothing more."""
+    n = toys.random_network(seed, hours=6)
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+    whole = pm.regime(
+        {"name": "two", "extends": "two_settlement",
+         "settlement": {"rule": "TwoSettlement", "look_ahead": 24}}
+    )  # fmt: skip
+    once, twice = pm.clear(case, "full_market"), pm.clear(case, whole)
+    assert twice.objective == pytest.approx(once.objective, rel=1e-6)
+    net = balances(twice.ledger)
+    assert net.sum() == pytest.approx(0, abs=1e-3)
+    assert net["market operator"] == pytest.approx(0, abs=1e-3)
+    day_ahead = twice.day_ahead
+    assert day_ahead is not None
+    assert day_ahead.objective == pytest.approx(once.objective, rel=1e-9)
+    # deviations of storage and of generators in ties may be there; their money adds up per hour
+    real = twice.ledger[twice.ledger["product"] == "real-time energy"]
+    assert abs(balances(real).sum()) < 1e-6
+
+
+def test_slow_units_stay_fast_units_are_called_in_real_time() -> None:
+    """Forecast 60, real 140 in the second hour: coal 100 full, a turbine (start 100) before oil."""
+    from test_units import coal_and_turbine
+
+    n = coal_and_turbine([60.0, 145.0])
+    case = pm.Case(n, forecast=expected(n, load=[60.0, 60.0]))
+    run = pm.clear(case, "two_settlement")
+    assert run.day_ahead is not None
+    assert run.day_ahead.outcome.status["turbine"].tolist() == [0, 0]
+    assert run.outcome.status["turbine"].tolist() == [0, 1]
+    none = {"rule": "TwoSettlement", "fast_start_hours": 0.5}
+    slow = pm.regime({"name": "slow", "extends": "two_settlement", "settlement": none})
+    run = pm.clear(case, slow)
+    assert run.outcome.status["turbine"].tolist() == [0, 0]
+    assert run.dispatch["oil"].tolist() == pytest.approx([0, 45])
+
+
+def test_what_it_needs_and_what_is_wrong_with_forecasts(tmp_path: Path) -> None:
+    n = toys.one_bus([100.0, 90.0])
+    with pytest.raises(pm.InputError, match="the network has no forecasts"):
+        pm.clear(pm.Case(n), "two_settlement")
+    with pytest.raises(pm.InputError, match="price by LocationalPrice"):
+        pm.regime({"name": "x", "extends": "fixed_tariff",
+                   "settlement": {"rule": "TwoSettlement"}})  # fmt: skip
+    wrong = {
+        "loads_t.p_set": pd.DataFrame({"lod": [1.0]}, index=n.snapshots[:1]),
+        "generators_t.p_max_pu": pd.DataFrame({"wind": [np.nan, 0.5]}, index=n.snapshots),
+        "generators_t.p": pd.DataFrame(index=n.snapshots),
+    }
+    with pytest.raises(pm.InputError) as caught:
+        pm.Case(n, forecast=wrong, name="net")
+    for part in ("its 1 times do not match the 2 snapshots", "unknown: lod", "no finite number for",
+                 "forecast generators_t.p: no such forecast"):  # fmt: skip
+        assert part in str(caught.value)
+    n.export_to_netcdf(str(tmp_path / "net.nc"))
+    (tmp_path / "forecast").mkdir()
+    frame = pd.DataFrame({"load": [110.0, 80.0]}, index=n.snapshots)
+    frame.to_csv(tmp_path / "forecast" / "loads-p_set.csv")
+    case = pm.read(tmp_path)
+    run = pm.clear(case, "two_settlement")
+    assert run.day_ahead is not None
+    assert run.day_ahead.dispatch.sum(axis=1).tolist() == pytest.approx([110, 80])
+    frame.iloc[:1].to_csv(tmp_path / "forecast" / "loads-p_set.csv")
+    with pytest.raises(pm.InputError, match="do not match the 2 snapshots"):
+        pm.read(tmp_path)
+
+
+def test_days_in_a_row_each_settled_twice() -> None:
+    n = toys.one_bus(np.linspace(60, 140, 48).tolist())
+    n.add("StorageUnit", "battery", bus="A", p_nom=10, max_hours=4, cyclic_state_of_charge=True)
+    forecast = {"loads_t.p_set": pd.DataFrame({"load": np.linspace(70, 120, 48)}, n.snapshots)}
+    run = pm.clear(pm.Case(n, forecast=forecast), "two_settlement", days=2, look_ahead=12)
+    assert len(run.dispatch) == 48 and run.day_ahead is not None
+    assert len(run.day_ahead.dispatch) == 48
+    net = balances(run.ledger)
+    assert net["market operator"] == pytest.approx(0, abs=1e-4)
+    balance = run.dispatch.sum(axis=1) + run.storage.sum(axis=1)
+    assert balance.tolist() == pytest.approx(np.linspace(60, 140, 48).tolist())
