@@ -11,7 +11,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
-from powermkt.curves import curve_tops, take_ladders
+from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
 from powermkt.levels import Seams, bind_levels
@@ -188,7 +188,7 @@ class Case:
         thermal = g[~g["carrier"].isin(self.carriers.renewable) & (g["p_nom"] > 0)]
         if thermal.empty:
             return 0.0
-        cost = self.dense("Generator", "marginal_cost")[thermal.index].mean()
+        cost = mean_costs(self._n)[thermal.index].mean()
         capacity = thermal["p_nom"].clip(upper=1e7)
         return float((cost * capacity).sum() / capacity.sum())
 

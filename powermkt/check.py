@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.curves import curve_faults
+from powermkt.curves import curve_faults, quadratic_faults
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
 
@@ -19,6 +19,7 @@ _NUMBERS: dict[str, dict[str, tuple[float, float]]] = {
     "generators": {
         "p_nom": (0, _INF),
         "marginal_cost": (-_INF, _INF),
+        "marginal_cost_quadratic": (0, _INF),
         "p_min_pu": (-_INF, _INF),
         "p_max_pu": (-_INF, _INF),
         "efficiency": (0, _INF),
@@ -67,7 +68,7 @@ def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
     faults = [*_structure(n, where)]
     if not faults:
         faults += [*_numbers(n, where), *_names(n, market, where), *_support(n, where)]
-        faults += [*_units(n, where), *curve_faults(n, where)]
+        faults += [*_units(n, where), *curve_faults(n, where), *quadratic_faults(n, where)]
     return faults
 
 
@@ -266,11 +267,15 @@ def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
                 "set committable=False; only generators are committed",
             )
         quadratic = table.get("marginal_cost_quadratic")
-        if quadratic is not None and (quadratic.fillna(0) != 0).any():
+        if quadratic is None or name == "generators":
+            continue
+        series = getattr(n, f"{name}_t")["marginal_cost_quadratic"]
+        curved = table.index[quadratic.fillna(0) != 0].union(series.columns[(series != 0).any()])
+        if len(curved):
             yield Fault(
                 f"{where}: {name}.marginal_cost_quadratic",
-                f"quadratic costs of {name_list(table.index[quadratic.fillna(0) != 0])}",
-                "use steps: several generators with rising marginal_cost",
+                f"quadratic costs of {name_list(curved)}",
+                "leave them out; only generators may have them",
             )
 
 

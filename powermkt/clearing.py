@@ -11,27 +11,22 @@ import pandas as pd
 
 from powermkt import fleet
 from powermkt.case import Case
+from powermkt.curves import drop_quadratic
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
-from powermkt.ladders import STEP, fill_order
+from powermkt.ladders import STEP, quadratic_step_names
 from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome, commitment_cost
 from powermkt.programme import Adders, Limits, Point, Programme
+from powermkt.quadratic import Curves
 from powermkt.slack import EXCESS as _EXCESS
 from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
 from powermkt.soft import BRANCHES, overload, penalties, soften
+from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
 from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
 
 _SLACK_TOLERANCE_MW = 1e-3
-
-# Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
-# curtailed first; storage that moves nothing stays still. Never part of a cost or a price.
-_TIE_STEP = 1e-3
-
-# Below that order, a cost of its own for each variable and hour makes a canonical optimum the only
-# one (see `search`), money/MWh. The seed is part of the declaration.
-_GENERIC, _SEED = 1e-4, 2022
 
 Constrain = Callable[[linopy.Model, Case], None]
 
@@ -106,6 +101,7 @@ class Builder:
         count_starts(n, case)
         ladders = case.ladders["generator"].unique()
         n.generators.loc[ladders, "marginal_cost"] = 0.0  # their steps cost
+        drop_quadratic(n, case.dense("Generator", "marginal_cost"))  # likewise (`quadratic`)
         self._case = case
         self._model: linopy.Model = n.optimize.create_model(
             consistency_check=False, include_objective_constant=False
@@ -119,7 +115,7 @@ class Builder:
         variables, constraints = set(model.variables), set(model.constraints)
         for rows in constrain:
             rows(model, self._case)
-        programme = Programme(model, held=fleet.HELD)
+        programme = Programme(model, fleet.HELD, {STEP: quadratic_step_names(self._case)})
         # Leave the model as PyPSA made it, for the next regime.
         model.add_objective(self._objective, overwrite=True)
         model.remove_constraints([name for name in model.constraints if name not in constraints])
@@ -166,18 +162,22 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
     lower, upper = programme.bounds(numbers.limits)
-    tie = programme.spread(_tie_break(case, programme), weights)
-    if numbers.canonical:
-        rng = np.random.default_rng(_SEED)
-        tie += rng.uniform(0.0, _GENERIC * float(weights.mean()), len(tie))
+    tie = tie_costs(case, programme, numbers.canonical)
     label = next(iter(case.windows))
     search, notes = _no_search(), []
+    curves = Curves(case, programme)
+    ties = TIES_OF_CURVES if curves else 1.0
+    tie *= ties
     try:
-        if programme.integral.any() and numbers.units.relaxed:
+        how = numbers.units
+        if programme.integral.any() and how.relaxed:
             notes.append("units were on in part: prices are those of a relaxed commitment")
         elif programme.integral.any():
-            lower, upper, search = _commit(programme, ranked, lower, upper, numbers.units, label)
-        point = programme.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
+            if curves:
+                notes.append("units were committed with quadratic costs in equal steps")
+            added, low, high = curves.evenly(lower, upper)
+            lower, upper, search = _commit(programme, ranked + added, low, high, how, label)
+        point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
@@ -187,10 +187,11 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     if case.market.value_of_lost_load is None:
         _refuse(case, label, shed, "load cannot be served in")
     outcome = _outcome(case, programme, point, output, shed)
+    outcome.cost = float((programme.cost + added) @ point.columns)
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
     if numbers.ranges:
-        outcome.curtailment_range = _curtailment_range(case, programme, point, ranked)
+        outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
     pricing = None if numbers.price_run is None else numbers.price_run(outcome.commitment)
     if pricing is not None or ladder.pricing is not None:
         pricing = pricing or PriceRun({}, {})
@@ -198,7 +199,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         extra = _sum(programme, [pricing.adders, violated], weights)
         extra -= programme.spread(dearer, weights)
         bounds = programme.replaced(lower, upper, pricing.bounds)
-        priced = programme.solve(
+        priced, _ = curves.solve(
             ranked + extra, *bounds, {"offer": offered + extra}, tie, numbers.canonical
         )
         outcome.offer_price = _prices(case, programme, priced, "offer")
@@ -270,7 +271,7 @@ def _offered_cost(
 
 
 def _curtailment_range(
-    case: Case, programme: Programme, point: Point, offered: np.ndarray
+    case: Case, programme: Programme, point: Point, offered: np.ndarray, scale: float
 ) -> pd.DataFrame:
     """Least and largest curtailment of each province and carrier over all optima [MWh]."""
     groups: dict[tuple[Hashable, ...], tuple[np.ndarray, float]] = {}
@@ -288,7 +289,7 @@ def _curtailment_range(
             whole = float(available[group.index].sum()) if sign < 0 else 0.0
             before = groups.get(key, (0.0 * unused, 0.0))
             groups[key] = (before[0] + unused, before[1] + whole)
-    ties = 20 * _TIE_STEP * float(case.weights.max())
+    ties = scale * 20 * TIE_STEP * float(case.weights.max())
     found = programme.ranges(point, offered, ties, [vector for vector, _ in groups.values()])
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
@@ -350,7 +351,7 @@ def _outcome(
         marginal_emission=_prices(case, programme, point, "emission"),
         marginal_exposure=_prices(case, programme, point, "exposure"),
         price_unique=_by_bus(case, programme, point.unique),
-        cost=float(programme.cost @ point.columns),
+        cost=0.0,
         solver_seconds=point.seconds,
     )
 
@@ -372,19 +373,3 @@ def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:
         span = f"{hours[0]}" + (f" .. {hours[-1]} ({len(hours)} hours)" if len(hours) > 1 else "")
         parts.append(f"{province}: {span}, up to {by_province[province].max():,.1f} MW")
     raise ClearingError(f"{case.name}, window {label!r}: {what} " + "; ".join(parts))
-
-
-def _tie_break(case: Case, programme: Programme) -> Adders:
-    """Tiny costs that decide among equal offers."""
-    order = {name: -_TIE_STEP * (i + 1) for i, name in enumerate(case.carriers.renewable)}
-    adders: dict[str, pd.DataFrame | pd.Series | float] = {
-        "Generator-p": case.generators["carrier"].map(order).fillna(0.0)
-    }
-    if "StorageUnit-p_store" in programme.variables:
-        adders["StorageUnit-p_store"] = _TIE_STEP * (len(order) + 2)
-    if "StorageUnit-spill" in programme.variables:
-        adders["StorageUnit-spill"] = _TIE_STEP * (len(order) + 1)
-    if STEP in programme.variables:
-        # Above what makes a canonical optimum the only one: the order within a unit is no choice.
-        adders[STEP] = fill_order(case, programme.variables[STEP].columns, 2 * _GENERIC)
-    return adders

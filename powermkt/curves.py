@@ -1,7 +1,8 @@
-"""Cost curves of generators, out of PyPSA's piecewise `marginal_cost`.
+"""Cost curves of generators: PyPSA's piecewise `marginal_cost` and `marginal_cost_quadratic`.
 
-Between two breakpoints of output per `p_nom`, one more MWh costs what stands at the upper one;
-output up to the first breakpoint costs nothing beyond no-load cost, output ends at the last.
+Piecewise: between two breakpoints of output per `p_nom`, one more MWh costs what stands at the
+upper one; output up to the first breakpoint costs nothing beyond no-load cost, output ends at the
+last. Quadratic: output p costs ``c p + q p**2`` an hour with c the `marginal_cost`.
 """
 
 from __future__ import annotations
@@ -77,6 +78,57 @@ def curve_tops(n: pypsa.Network) -> pd.Series:
     """Output at which the cost curve of each generator that has one ends [MW]."""
     p_nom = pd.to_numeric(n.generators["p_nom"], errors="coerce")
     return pd.Series({name: x[-1] * p_nom[name] for name, x, _ in _curves(n)}, dtype=float)
+
+
+def quadratic_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Yield what is wrong with quadratic costs, beyond values that are no cost at all."""
+    g = n.generators
+    curved = g.index.isin(quadratic_costs(n).columns)
+    both = g.index.isin([name for name, _, _ in _curves(n)])
+    for wrong, what, remedy in (
+        (g["committable"].astype(bool), "of committable units", "use piecewise marginal_cost"),
+        (both, "beside a piecewise marginal_cost", "give one of them"),
+        (np.isinf(g["p_nom"]), "without a limit of output", "give a finite p_nom"),
+    ):
+        names = g.index[curved & wrong]
+        if len(names):
+            place = f"{where}: generators.marginal_cost_quadratic"
+            yield Fault(place, f"quadratic costs {what}: {name_list(names)}", remedy)
+
+
+def quadratic_costs(n: pypsa.Network) -> pd.DataFrame:
+    """Return q of the generators that have it, [snapshot x generator] in money/(MW2 h)."""
+    found: pd.DataFrame = n.get_switchable_as_dense("Generator", "marginal_cost_quadratic")
+    return found.loc[:, (found > 0).any()]
+
+
+def mean_costs(n: pypsa.Network) -> pd.DataFrame:
+    """Return the mean cost of full output, [snapshot x generator] in money/MWh: c + q p_nom."""
+    cost: pd.DataFrame = n.get_switchable_as_dense("Generator", "marginal_cost")
+    rise = quadratic_costs(n)
+    if rise.empty:
+        return cost
+    rise = rise * n.generators.loc[rise.columns, "p_nom"]
+    return cost.add(rise.reindex(columns=cost.columns, fill_value=0.0))
+
+
+def drop_quadratic(n: pypsa.Network, linear: pd.DataFrame) -> None:
+    """Take quadratic costs out of a network; the generators that have them get a linear one.
+
+    Parameters
+    ----------
+    n : pypsa.Network
+        Changed in place.
+    linear : DataFrame [snapshot x generator], money/MWh
+    """
+    names = quadratic_costs(n).columns
+    if names.empty:
+        return
+    n.generators.loc[names, "marginal_cost_quadratic"] = 0.0
+    series = n.generators_t
+    for attribute in ("marginal_cost", "marginal_cost_quadratic"):
+        series[attribute] = series[attribute].drop(columns=names, errors="ignore")
+    series["marginal_cost"] = series["marginal_cost"].join(linear[names])
 
 
 def _curves(n: pypsa.Network) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -5,6 +5,12 @@ Each step is a variable of its own, 0 <= step <= width, and output is their sum,
     g_t = sum over k of step_(k, t),
 
 so that rising prices fill the steps in their order.
+
+A quadratic cost ``c g + q g**2`` has steps as well, above the lowest output of the generator,
+
+    g_t = low_t + sum over k of step_(k, t);
+
+their widths and costs are numbers of one solve (`powermkt.quadratic`), not of the model.
 """
 
 from __future__ import annotations
@@ -18,6 +24,8 @@ import pandas as pd
 import xarray as xr
 
 from powermkt.case import Case
+from powermkt.curves import quadratic_costs
+from powermkt.errors import Fault, InputError, name_list
 
 STEP = "Generator-step"
 _NARROW_MW = 1e-9
@@ -25,6 +33,10 @@ _ENDLESS_MW = 1e9  # what stands for capacity without end
 
 # Every carbon price of a window asks for the same steps.
 _FOUND: WeakKeyDictionary[Case, dict[bool, Steps | None]] = WeakKeyDictionary()
+# Steps of a quadratic cost: one around an output, and on each side of it as many that are even,
+# then as many that grow, the last one to the end of the range.
+EVEN, GROWING = 2, 6
+STEPS = 1 + 2 * (EVEN + GROWING)
 
 
 @dataclass(frozen=True)
@@ -74,9 +86,17 @@ def _steps(case: Case, submitted: bool) -> Steps | None:
     offers: dict[str, pd.DataFrame] = {}
     if submitted and case.offers is not None:
         offers = {str(name): own for name, own in case.offers.groupby("generator")}
+    quadratic = quadratic_costs(case._n).columns
+    if both := [name for name in offers if name in quadratic]:
+        what = f"offers of generators with quadratic costs: {name_list(both)}"
+        raise InputError([Fault("offers", what, "give them a piecewise marginal_cost")])
     curved = [str(name) for name in case.ladders["generator"].unique()]
+    curved += [name for name in quadratic if name not in curved]
     names = [*curved, *(name for name in offers if name not in curved)]
-    parts = [_of_generator(case, name, offers.get(name)) for name in names]
+    parts = [
+        _unpriced(case, name) if name in quadratic else _of_generator(case, name, offers.get(name))
+        for name in names
+    ]
     if not parts:
         return None
     frames = [pd.concat([part[i] for part in parts], axis=1) for i in range(5)]
@@ -89,7 +109,8 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     """Add the steps of every ladder to a model.
 
     The steps of a cost curve carry its resource cost; where cost is flat and only the offer rises,
-    it stays with the output of the generator.
+    it stays with the output of the generator. Those of quadratic costs have none here, and may
+    reach the highest output.
     """
     found = steps(case, submitted)
     if found is None:
@@ -106,26 +127,10 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
     # linopy puts expressions of one size together by position: groups come sorted, owners do not.
-    model.add_constraints(output - total.sel(name=owners) == 0, name=STEP)
-
-
-def fill_order(case: Case, columns: pd.Index, least: float) -> pd.DataFrame:
-    """Tiny costs that fill steps of equal offers in their order, [snapshot x step] in money/MWh.
-
-    A block that was offered at one price may lie on several steps of cost: which of them runs is
-    decided by output alone.
-
-    Parameters
-    ----------
-    case : Case
-    columns : Index
-        Names of the steps.
-    least : float
-        What a step adds to the one before it, times the mean weight of the snapshots.
-    """
-    number = columns.str.extract(r" step (\d+)$", expand=False).astype(int).to_numpy()
-    per_mwh = least * float(case.weights.mean()) / case.weights.to_numpy()
-    return pd.DataFrame(np.outer(per_mwh, number - 1), case.snapshots, columns)
+    total = total.sel(name=owners)
+    curved = owners.isin(quadratic_costs(case._n).columns)
+    lowest = case.must_run[owners].where(np.tile(curved, (len(case.snapshots), 1)), 0.0)
+    model.add_constraints(output - total == _grid(lowest), name=STEP)
 
 
 def energy_cost(case: Case, output: pd.DataFrame) -> pd.DataFrame:
@@ -143,7 +148,62 @@ def energy_cost(case: Case, output: pd.DataFrame) -> pd.DataFrame:
             bottom = top - ladder["width_mw"].to_numpy()
             filled = np.clip(output[name].to_numpy()[:, None], bottom, top) - bottom
             cost[name] = filled @ ladder["price"].to_numpy()
+    q = quadratic_costs(case._n)
+    for name in q.columns.intersection(output.columns):
+        cost[name] += q.loc[output.index, name] * output[name] ** 2
     return cost
+
+
+def quadratic_ladder(case: Case, edges: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the steps of quadratic costs between some outputs.
+
+    Exact at the edges: with Generator-p at ``c + q low`` (the mean cost of the lowest output), the
+    step from a to b costs ``q (a + b - low)``, so that both together make ``c g + q g**2``.
+
+    Parameters
+    ----------
+    case : Case
+    edges : ndarray [snapshot x generator x STEPS + 1], MW
+        Rising outputs of the generators of `quadratic_costs`, the first one the lowest.
+
+    Returns
+    -------
+    width : DataFrame [snapshot x step], MW
+    cost : DataFrame [snapshot x step], money/MWh
+        Of the step, to which that of Generator-p comes.
+    """
+    q = quadratic_costs(case._n)
+    columns = quadratic_step_names(case)
+    width = np.diff(edges, axis=2)
+    cost = q.to_numpy()[:, :, None] * (edges[:, :, 1:] + edges[:, :, :-1] - edges[:, :, :1])
+    shape = (len(q), len(columns))
+    return (
+        pd.DataFrame(width.reshape(shape), q.index, columns),
+        pd.DataFrame(cost.reshape(shape), q.index, columns),
+    )
+
+
+def quadratic_step_names(case: Case) -> pd.Index:
+    """Return the names of the steps of quadratic costs, generator by generator."""
+    names = quadratic_costs(case._n).columns
+    return pd.Index([step for name in names for step in _step_names(name, STEPS)], dtype=object)
+
+
+def _unpriced(case: Case, name: str) -> tuple[pd.DataFrame, ...]:
+    """Frames as of `_of_generator` for the steps of a quadratic cost, before they have numbers.
+
+    The first may reach the highest output.
+    """
+    columns = _step_names(name, STEPS)
+    cost = pd.DataFrame(0.0, case.snapshots, columns)
+    width = cost.copy()
+    width[columns[0]] = case.availability[name] - case.must_run[name]
+    submitted, block = cost > 0, cost.astype(int)
+    return width, cost, cost, submitted, block
+
+
+def _step_names(generator: str, count: int) -> pd.Index:
+    return pd.Index([f"{generator} step {k + 1}" for k in range(count)])
 
 
 def _of_generator(case: Case, name: str, own: pd.DataFrame | None) -> tuple[pd.DataFrame, ...]:
@@ -170,7 +230,7 @@ def _of_generator(case: Case, name: str, own: pd.DataFrame | None) -> tuple[pd.D
         block,
     ]
     used = (width > _NARROW_MW).any(axis=0)
-    columns = pd.Index([f"{name} step {k + 1}" for k in range(int(used.sum()))])
+    columns = _step_names(name, int(used.sum()))
     return tuple(pd.DataFrame(frame[:, used], index=index, columns=columns) for frame in frames)
 
 

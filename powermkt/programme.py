@@ -65,9 +65,14 @@ class Programme:
     held : tuple of str, optional
         Names of a level variable, its start variable and the rows between them, where levels may
         be held (`lean`).
+    narrow : mapping of str to Index, optional
+        Names of variables whose limits are too close to be widened (`search`).
     """
 
-    def __init__(self, model: linopy.Model, held: tuple[str, str, str] | None = None) -> None:
+    def __init__(
+        self, model: linopy.Model, held: tuple[str, str, str] | None = None,
+        narrow: Mapping[str, pd.Index] | None = None,
+    ) -> None:  # fmt: skip
         matrices = model.matrices
         position = _positions(matrices.vlabels)
         self.variables = {
@@ -85,18 +90,18 @@ class Programme:
             for name, constraint in model.constraints.items()
         }
         self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
+        rigid = self.integral.copy()
+        for name, columns in (narrow or {}).items():
+            if len(columns):
+                rigid[self.variables[name][columns]] = True
         self._search = Search(
-            self.matrix, self.row_lower, self.row_upper, self._find_levels(held), self.integral
+            self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid
         )
 
     def _fold(
-        self,
-        matrix: sparse.csr_array,
-        low: np.ndarray,
-        high: np.ndarray,
-        lower: np.ndarray,
+        self, matrix: sparse.csr_array, low: np.ndarray, high: np.ndarray, lower: np.ndarray,
         upper: np.ndarray,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Turn rows of one variable into bounds and keep the others."""
         single = np.diff(matrix.indptr) == 1
         first = matrix.indptr[:-1][single]
@@ -263,14 +268,10 @@ class Programme:
         return found
 
     def solve(
-        self,
-        cost: np.ndarray,
-        lower: np.ndarray,
-        upper: np.ndarray,
-        price_objectives: Mapping[str, np.ndarray],
-        tie: np.ndarray | None = None,
+        self, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray,
+        price_objectives: Mapping[str, np.ndarray], tie: np.ndarray | None = None,
         canonical: bool = False,
-    ) -> Point:
+    ) -> Point:  # fmt: skip
         """Solve with these numbers.
 
         Parameters

@@ -30,6 +30,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.case import Case
+from powermkt.curves import drop_quadratic, mean_costs
 from powermkt.errors import ClearingError
 from powermkt.levels import Seams
 from powermkt.reach import reachable_plan, reaches
@@ -123,6 +124,7 @@ def _coarse(case: Case, blocks: pd.Series) -> pypsa.Network:
     n.generators.loc[units, "committable"] = False
     n.generators.loc[units, "p_min_pu"] = 0.0
     n.generators_t["p_min_pu"] = n.generators_t["p_min_pu"].drop(columns=units, errors="ignore")
+    drop_quadratic(n, mean_costs(n))  # the plan is linear
     fee = case.corridors["wheeling_fee"]
     n.links.loc[fee.index, "marginal_cost"] += fee
     varying = n.links_t["marginal_cost"]

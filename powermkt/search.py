@@ -38,7 +38,7 @@ class Search:
     levels : Levels
         Levels that may be held.
     rigid : ndarray of bool [column]
-        Columns that are not widened: on or off.
+        Columns that are not widened: on or off, or narrow.
     """
 
     def __init__(

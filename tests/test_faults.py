@@ -53,7 +53,7 @@ def test_all_faults_at_once() -> None:
         ("units", 0.0, "not above 0"),
         ("emission_rate", -0.1, "negative"),
         ("p_nom_extendable", True, "fix"),
-        ("marginal_cost_quadratic", 0.1, "steps"),
+        ("marginal_cost_quadratic", -0.1, "negative"),
         ("p_min_pu", 1.5, "p_max_pu"),
         ("bus", "B", "valid: A"),
     ],

@@ -11,6 +11,7 @@ import pydantic
 import xarray as xr
 
 from powermkt.case import Case
+from powermkt.curves import mean_costs
 from powermkt.errors import Fault, nearest
 from powermkt.fleet import Commitment, add_fleets
 from powermkt.ladders import add_steps
@@ -118,7 +119,7 @@ def _rank_adder(case: Case) -> pd.Series:
     over the quota units of a province, the ranking offer is ``e c_bar / e_bar``.
     """
     table = case.generators
-    cost = case.dense("Generator", "marginal_cost").mean()[table.index]
+    cost = mean_costs(case._n).mean()[table.index]
     quota = table["carrier"].isin(case.carriers.quota or []) & (table["emission_rate"] > 0)
     members = table[quota]
     if members.empty:

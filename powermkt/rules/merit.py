@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Literal
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 import pydantic
 
 from powermkt.case import Case
+from powermkt.curves import mean_costs, quadratic_costs
 from powermkt.errors import Fault, name_list
-from powermkt.ladders import STEP, steps
+from powermkt.ladders import STEP, Steps, steps
 from powermkt.marketpower import owners, residual_supply
 from powermkt.programme import Adders
 from powermkt.rules.dispatch import MITIGATED, DispatchRule
@@ -121,7 +123,7 @@ class MeritOrder(DispatchRule):
         """
         if self.mitigation is None:
             return super().mitigated(case)
-        found = steps(case, self.submitted)
+        found = _priced(steps(case, self.submitted), case)
         parts = []
         for variable, book in self._books(case).items():
             at, column = np.nonzero((book["final"] < book["offer"] - 1e-9).to_numpy())
@@ -143,7 +145,7 @@ class MeritOrder(DispatchRule):
 
     def _books(self, case: Case) -> dict[str, dict[str, pd.DataFrame]]:
         """Cost, offer and offer after mitigation, of outputs and of steps, in money/MWh."""
-        found = steps(case, self.submitted)
+        found = _priced(steps(case, self.submitted), case)
         flat = case.generators.index
         books: dict[str, dict[str, pd.DataFrame]] = {}
         weak = None if self.mitigation is None else self.mitigation.meets(case)
@@ -153,7 +155,7 @@ class MeritOrder(DispatchRule):
                 found.submitted, self._by_cost(case, found.cost, found.generator)
             )
             books[STEP] = self._book(found.cost, own, weak, found.generator)
-        cost = case.dense("Generator", "marginal_cost")[flat]
+        cost = mean_costs(case._n)[flat]  # of quadratic costs the mean at full output
         names = pd.Series(flat, index=flat)
         books["Generator-p"] = self._book(cost, self._by_cost(case, cost, names), weak, names)
         return books
@@ -173,6 +175,18 @@ class MeritOrder(DispatchRule):
             hit = weak[names].to_numpy(bool) & (limit < offer).to_numpy(bool)
             final = offer.mask(hit, limit)
         return {"cost": cost, "offer": offer, "final": final}
+
+
+def _priced(found: Steps | None, case: Case) -> Steps | None:
+    """Steps that have prices: not those of quadratic costs, which move with output."""
+    quadratic = quadratic_costs(case._n).columns
+    if found is None or quadratic.empty:
+        return found
+    names = found.generator.index[~found.generator.isin(quadratic)]
+    if names.empty:
+        return None
+    kept = [getattr(found, item.name)[names] for item in fields(found)]
+    return Steps(*kept)
 
 
 def _outside(case: Case, name: str, bound: float | None, above: bool) -> Iterator[Fault]:
