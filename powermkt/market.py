@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -115,6 +115,9 @@ class Market(_Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
     name: str = pydantic.Field(default="", pattern=r"^[^/\\.][^/\\]*$|^$")
+    source: Literal["rts_gmlc"] | None = pydantic.Field(
+        default=None, description="builds the network, where the folder holds none"
+    )
     currency: str = "money"
     price_year: int | None = None
     carriers: Carriers = Carriers()
