@@ -79,6 +79,7 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
+    total = total.sel(name=owners)  # groups are sorted by name; linopy matches by position
     model.add_constraints(output - total == 0, name=STEP)
 
 

@@ -49,6 +49,8 @@ def read(path: str | Path) -> Case:
             market = read_market(market_file)
         except InputError as error:
             faults += error.faults
+            if not _networks(path):  # it may have named one
+                raise
     network = None
     try:
         network = _from_source(path) if market.source else _load(_found(path))

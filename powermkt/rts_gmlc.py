@@ -134,9 +134,11 @@ def _add_storage(n: pypsa.Network, plants: pd.DataFrame, storage: pd.DataFrame) 
 def _add_units(n: pypsa.Network, plants: pd.DataFrame) -> None:
     """Add units that burn fuel: each is on or off.
 
-    Cost at minimum output is the no-load cost of PyPSA (`stand_by_cost`); what is above it costs
-    by the steps of the incremental heat rate. Before the first snapshot every unit has run at its
-    minimum for as long as it must: it may go on, which costs no start, or stop.
+    Above minimum output each MWh costs by the step of the incremental heat rate. Up to there it is
+    priced as in the first step, and what is left of the cost at minimum output is the no-load cost
+    (`stand_by_cost`): a relaxed commitment then costs no less than it must. Before the first
+    snapshot every unit has run at its minimum for as long as it must: it may go on, which costs no
+    start, or stop.
     """
     p_nom, least = plants["PMax MW"], plants["PMin MW"] / plants["PMax MW"]
     fuel = plants["Fuel Price $/MMBTU"]
@@ -145,11 +147,11 @@ def _add_units(n: pypsa.Network, plants: pd.DataFrame) -> None:
     share[0] = least
     rate = pd.DataFrame({k: _heat_rate(plants, k) for k in _POINTS})
     heat = (share.diff(axis=1).fillna(share[[0]]) * rate).mul(p_nom, axis=0)  # MMBTU/h
-    money = heat.mul(fuel, axis=0)
     price = rate.mul(fuel, axis=0).add(plants["VOM"], axis=0)
-    price[0] = 0.0  # PyPSA reads no price at the first point
-    curves = {
-        name: pd.DataFrame({"p_pu": share.loc[name], "marginal_cost": price.loc[name]})
+    no_load = (price[0] - price[1]) * plants["PMin MW"]
+    price[0] = price[1]
+    curves = {  # PyPSA wants them to begin at 0, and reads no price there
+        name: pd.DataFrame({"p_pu": [0, *share.loc[name]], "marginal_cost": [0, *price.loc[name]]})
         for name in plants.index
     }
     ramp = (plants["Ramp Rate MW/Min"] * 60.0 / p_nom).clip(upper=1.0)
@@ -161,7 +163,7 @@ def _add_units(n: pypsa.Network, plants: pd.DataFrame) -> None:
         "Generator", plants.index, bus=plants["Bus ID"], carrier=plants["Category"],
         p_nom=p_nom, p_min_pu=least, committable=True,
         marginal_cost=pd.concat(curves, axis="columns", names=["name", "attribute"]),
-        stand_by_cost=money[0] + plants["VOM"] * plants["PMin MW"],
+        stand_by_cost=no_load,
         start_up_cost=starts, shut_down_cost=plants["Non Fuel Shutdown Cost $"],
         ramp_limit_up=ramp, ramp_limit_down=ramp,
         ramp_limit_start_up=at_edge, ramp_limit_shut_down=at_edge,

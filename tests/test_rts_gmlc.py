@@ -78,10 +78,10 @@ def test_cost_curve_by_hand(case: pm.Case, n: pypsa.Network) -> None:
     # 107_CC_1: 170 .. 355 MW, 3.88722 USD/MMBTU, 7.222 MMBTU/MWh up to 170 MW, then 5.970 to
     # 231.667 MW, 6.892 to 293.333 MW, 7.854 to 355 MW; 118 lb CO2 per MMBTU.
     unit = n.generators.loc["107_CC_1"]
-    assert unit["stand_by_cost"] == pytest.approx(170 * 7.222 * 3.88722)
+    assert unit["stand_by_cost"] + 170 * 5.970 * 3.88722 == pytest.approx(170 * 7.222 * 3.88722)
     ladder = case.ladders.query("generator == '107_CC_1'")
     assert ladder["width_mw"].tolist() == pytest.approx([170] + [185 / 3] * 3, rel=1e-6)
-    steps = [0, *(rate * 3.88722 for rate in (5.970, 6.892, 7.854))]
+    steps = [rate * 3.88722 for rate in (5.970, 5.970, 6.892, 7.854)]
     assert ladder["price"].tolist() == pytest.approx(steps)
     heat = 170 * 7.222 + 185 / 3 * (5.970 + 6.892 + 7.854)
     assert unit["emission_rate"] == pytest.approx(heat / 355 * 118 * 0.45359237e-3, rel=1e-6)
