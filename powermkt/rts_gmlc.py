@@ -80,7 +80,7 @@ def _folder() -> Traversable:
 
 def _table(folder: Traversable, name: str) -> pd.DataFrame:
     """One of the static tables; numbers of buses are their names."""
-    names = {column: str for column in ("Bus ID", "From Bus", "To Bus", "Object")}
+    names = dict.fromkeys(("Bus ID", "From Bus", "To Bus", "Object"), str)
     with (folder / "SourceData" / f"{name}.csv").open() as file:
         table: pd.DataFrame = pd.read_csv(file, dtype=names)
     return table

@@ -11,11 +11,11 @@ import pandas as pd
 import pypsa
 import pytest
 from conftest import NETWORKS
+from toys import one_bus
 
 import powermkt as pm
 from powermkt import rts_gmlc
 from powermkt.horizon import Horizon, cut
-from toys import one_bus
 
 FOLDER = NETWORKS / "rts_gmlc"
 
@@ -42,12 +42,17 @@ def case() -> pm.Case:
 
 @pytest.fixture(scope="module")
 def run(case: pm.Case) -> pm.Run:
-    return pm.clear(case, "full_market")
+    dispatch = {"rule": "MeritOrder", "units": {"gap": 0.01}}  # the rest takes minutes
+    return pm.clear(case, pm.regime({"extends": "full_market", "dispatch": dispatch}))
 
 
 def test_buses_and_branches(n: pypsa.Network) -> None:
     assert len(n.buses) == 73
-    assert n.buses["province"].value_counts().to_dict() == {"Area 1": 24, "Area 2": 24, "Area 3": 25}
+    assert n.buses["province"].value_counts().to_dict() == {
+        "Area 1": 24,
+        "Area 2": 24,
+        "Area 3": 25,
+    }
     branches = table("branch")
     assert len(n.lines) + len(n.transformers) == len(branches) == 120
     assert n.links.loc["DC1", ["bus0", "bus1", "p_nom", "p_min_pu"]].tolist() == [
@@ -148,7 +153,7 @@ def test_one_day_clears(case: pm.Case, run: pm.Run) -> None:
     assert status["121_NUCLEAR_1"].all()
     assert run.prices.to_numpy().min() > -100 and run.prices.to_numpy().max() < 500
     assert 5 < run.prices.mean().mean() < 60
-    assert float(outcome.search["gap"].iloc[0]) <= 1e-4
+    assert float(outcome.search["gap"].iloc[0]) <= 0.01
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
