@@ -212,7 +212,7 @@ def model_data(case: pm.Case) -> dict[str, Any]:
                 for name, kv in n.buses["v_nom"].items()
             },
             "load": {
-                name: {"bus": case.loads["bus"][name], "p_load": _over_time(series)}
+                name: {"bus": case.loads.loc[str(name), "bus"], "p_load": _over_time(series)}
                 for name, series in case.dense("Load", "p_set").items()
             },
             "branch": {
