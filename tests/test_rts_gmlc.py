@@ -16,6 +16,7 @@ from toys import one_bus
 import powermkt as pm
 from powermkt import rts_gmlc
 from powermkt.horizon import Horizon, cut
+from powermkt.ladders import energy_cost
 
 FOLDER = NETWORKS / "rts_gmlc"
 
@@ -42,8 +43,9 @@ def case() -> pm.Case:
 
 @pytest.fixture(scope="module")
 def run(case: pm.Case) -> pm.Run:
-    dispatch = {"rule": "MeritOrder", "units": {"gap": 0.01}}  # the rest takes minutes
-    return pm.clear(case, pm.regime({"extends": "full_market", "dispatch": dispatch}))
+    dispatch = {"rule": "MeritOrder", "units": {"gap": 0.02}}  # the rest takes minutes
+    regime = pm.regime({"extends": "full_market", "dispatch": dispatch})
+    return pm.clear(case, regime, start="2020-04-12", days=1)
 
 
 def test_buses_and_branches(n: pypsa.Network) -> None:
@@ -135,10 +137,13 @@ def test_what_must_be_taken(case: pm.Case) -> None:
     pd.testing.assert_frame_equal(case.must_run[fixed], case.availability[fixed])
 
 
-def test_one_day_clears(case: pm.Case, run: pm.Run) -> None:
-    outcome = run.outcome
-    assert [*outcome.dispatch.index[[0, -1]].hour] == [0, 23]
-    day = cut(case, Horizon())
+def test_the_default_day(case: pm.Case) -> None:
+    hours = cut(case, Horizon()).snapshots
+    assert (hours[0], len(hours)) == (pd.Timestamp("2020-07-10"), 24)
+
+
+def test_one_day_clears(run: pm.Run) -> None:
+    outcome, day = run.outcome, run.case
     load = day.dense("Load", "p_set").sum(axis=1)
     supply = outcome.dispatch.sum(axis=1) + outcome.storage.sum(axis=1)
     assert np.allclose(supply, load)
@@ -151,9 +156,23 @@ def test_one_day_clears(case: pm.Case, run: pm.Run) -> None:
     assert (output >= status * least - 1e-5).all().all()
     assert (output <= status * g["p_nom"] + 1e-5).all().all()
     assert status["121_NUCLEAR_1"].all()
+    # Each unit costs what its own curve says.
+    cost = energy_cost(day, outcome.dispatch).to_numpy().sum() + outcome.commitment_cost.sum()
+    assert cost == pytest.approx(outcome.cost, rel=1e-9)
     assert run.prices.to_numpy().min() > -100 and run.prices.to_numpy().max() < 500
-    assert 5 < run.prices.mean().mean() < 60
-    assert float(outcome.search["gap"].iloc[0]) <= 0.01
+    assert 5 < run.prices.to_numpy().mean() < 60
+    assert float(outcome.search["gap"].iloc[0]) <= 0.02
+
+
+def test_steps_are_matched_by_name() -> None:
+    n = one_bus([120.0, 120.0])
+    n.remove("Generator", ["coal", "gas", "wind"])
+    for name, p_nom, prices in (("zinc", 100.0, [0, 10, 20]), ("alloy", 50.0, [0, 30, 40])):
+        curve = pd.DataFrame({"p_pu": [0, 0.5, 1], "marginal_cost": prices})
+        n.add("Generator", name, bus="A", carrier="coal", p_nom=p_nom, marginal_cost=curve)
+    outcome = pm.clear(pm.Case(n), "full_market").outcome
+    assert outcome.dispatch.iloc[0].to_dict() == pytest.approx({"zinc": 100.0, "alloy": 20.0})
+    assert outcome.cost == pytest.approx(2 * (50 * 10 + 50 * 20 + 20 * 30))
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
