@@ -32,7 +32,7 @@ from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison,
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import Horizon, cut
-from powermkt.market import load_yaml
+from powermkt.market import Day, load_yaml
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets
@@ -89,7 +89,7 @@ class Study(pydantic.BaseModel):
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
-    start: str | None = None
+    start: Day | None = None
     days: int | None = pydantic.Field(default=None, ge=1)
     look_ahead: float | None = pydantic.Field(default=None, ge=0)
 
