@@ -18,11 +18,12 @@ from rich.table import Table
 from benchmarks.networks import china
 from benchmarks.study import REGIMES, quieten
 from powermkt import solver
-from powermkt.clearing import Builder, _tie_break
+from powermkt.clearing import Builder
 from powermkt.horizon import Horizon, cut
 from powermkt.lean import Levels, Pairs
 from powermkt.programme import Programme
 from powermkt.regime import regime
+from powermkt.ties import declared_order
 
 
 def as_it_is(programme: Programme) -> None:
@@ -82,7 +83,7 @@ def main() -> None:
                 for rule in rules
                 for part in (rule.offer(case), rule.rank_by(case))
             )
-            tie = programme.spread(_tie_break(case, programme), case.weights)
+            tie = programme.spread(declared_order(case, programme), case.weights)
             lower, upper = programme.bounds([rule.limit(case) for rule in rules])
             early = "from the start" in way
             point = programme.solve(

@@ -13,6 +13,7 @@ from powermkt.errors import (
     StorageError,
 )
 from powermkt.market import Market
+from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
@@ -37,10 +38,12 @@ __all__ = [
     "StorageError",
     "clear",
     "compare",
+    "market_power",
     "pass_through",
     "plan_schedule",
     "presets",
     "read",
     "regime",
+    "residual_supply",
     "rules",
 ]

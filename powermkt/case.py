@@ -11,11 +11,12 @@ import pandas as pd
 import pypsa
 
 from powermkt.check import check, provinces_of
-from powermkt.curves import mean_costs, take_ladders
+from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
+from powermkt.offers import offers_of
 
 
 class Case:
@@ -33,8 +34,10 @@ class Case:
         Label and snapshots of each part that is cleared on its own; one window by default.
     folder : Path, optional
         Where files that the market data name are found.
-    offers : DataFrame, optional
-        Offers that were submitted, as `powermkt.offers` reads them.
+    offers : DataFrame, str or Path, optional
+        Offers that were submitted, or the CSV or Parquet file they stand in: columns generator,
+        snapshot (may be left away or empty: every snapshot), quantity_mw, price [money/MWh], one
+        row for each block, the blocks of a generator and snapshot in the order of their prices.
     forecast : dict of str to DataFrame, optional
         What was expected a day ahead of series that turned out as in the network, [snapshot x
         name] in the same unit, by "generators_t.p_max_pu", "loads_t.p_set" or
@@ -49,14 +52,15 @@ class Case:
     ladders : DataFrame
         Costs that rise in steps: generator, step, width_mw, price [money/MWh].
     offers : DataFrame or None
-        Offers by generator, snapshot (absent: every one) and step: top_mw, price [money/MWh].
+        Offers by generator, snapshot (absent: every one that has none of its own) and step
+        (0, 1, ..): top_mw (all blocks so far), price [money/MWh].
     look_ahead : float or None
         Hours of the next window that each window sees, where they are cleared one after another.
 
     Raises
     ------
     InputError
-        Listing every fault of the network.
+        Listing every fault of the network and of the offers.
     """
 
     def __init__(
@@ -67,20 +71,22 @@ class Case:
         name: str = "",
         windows: dict[str, pd.Index] | None = None,
         folder: Path | None = None,
-        offers: pd.DataFrame | None = None,
+        offers: pd.DataFrame | str | Path | None = None,
         forecast: Mapping[str, pd.DataFrame] | None = None,
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
         faults += forecast_faults(network, forecast or {}, label)
-        if faults:
-            raise InputError(faults)
+        tops = curve_tops(network)
+        book, wrong = offers_of(offers, network, tops, f"{label}: offers")
+        if faults or wrong:
+            raise InputError([*faults, *wrong])
         n = working_copy(network)
         self.name = label
         self.schedule = take_schedule(n)
         self.ladders = take_ladders(n)
-        self.offers = offers
+        self.offers = book
         self.forecast = present_forecasts(n, forecast or {})
         present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
         self.market = market.model_copy(update={"carriers": market.carriers.resolved(present)})
@@ -280,7 +286,11 @@ class Case:
         """Return the case at some of its snapshots, as one window."""
         n = self._n.copy()
         n.set_snapshots(snapshots)  # as n.copy(snapshots=...) does, which takes 200 times longer
-        return self._with(n, {label: snapshots}, self.seams)
+        case = self._with(n, {label: snapshots}, self.seams)
+        if self.offers is not None:
+            here = self.offers["snapshot"].isna() | self.offers["snapshot"].isin(snapshots)
+            case.offers = self.offers[here]
+        return case
 
     def _with(
         self, n: pypsa.Network, windows: dict[str, pd.Index], seams: Seams | None = None
@@ -314,6 +324,22 @@ class Case:
         """Return the case with other institutional data."""
         case = self._with(self._n, self.windows, self.seams)
         case.market = market
+        return case
+
+    def with_offers(self, offers: pd.DataFrame | str | Path | None) -> Case:
+        """Return the case with other submitted offers, or with none.
+
+        Raises
+        ------
+        InputError
+            Listing every fault of the offers.
+        """
+        tops = self.ladders.groupby("generator")["width_mw"].sum()
+        book, faults = offers_of(offers, self._n, tops, f"{self.name}: offers")
+        if faults:
+            raise InputError(faults)
+        case = self._with(self._n, self.windows, self.seams)
+        case.offers = book
         return case
 
     def with_schedule(self, schedule: pd.DataFrame) -> Case:

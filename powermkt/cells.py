@@ -213,7 +213,8 @@ class Keys:
             offers = self._case.offers
             if offers is not None:
                 here = offers["snapshot"].isna() | offers["snapshot"].isin(snapshots)
-                _feed_frame(digest, offers[here])
+                # By content: rows of other windows must not count by their number.
+                _feed_frame(digest, offers[here].reset_index(drop=True))
             for name, frame in self._case.forecast.items():
                 _feed(digest, name)
                 _feed_frame(digest, frame.loc[snapshots])

@@ -23,19 +23,10 @@ from powermkt.slack import EXCESS as _EXCESS
 from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
 from powermkt.soft import BRANCHES, overload, penalties, soften
+from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
 from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
 
 _SLACK_TOLERANCE_MW = 1e-3
-
-# Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
-# curtailed first; storage that moves nothing stays still. Never part of a cost or a price.
-_TIE_STEP = 1e-3
-# Where costs are curved, no offers tie there, and what decides elsewhere must not move outputs.
-_TIES_OF_CURVES = 0.01
-
-# Below that order, a cost of its own for each variable and hour makes a canonical optimum the only
-# one (see `search`), money/MWh. The seed is part of the declaration.
-_GENERIC, _SEED = 1e-4, 2022
 
 Constrain = Callable[[linopy.Model, Case], None]
 
@@ -171,14 +162,11 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
     lower, upper = programme.bounds(numbers.limits)
-    tie = programme.spread(_tie_break(case, programme), weights)
-    if numbers.canonical:
-        rng = np.random.default_rng(_SEED)
-        tie += rng.uniform(0.0, _GENERIC * float(weights.mean()), len(tie))
+    tie = tie_costs(case, programme, numbers.canonical)
     label = next(iter(case.windows))
     search, notes = _no_search(), []
     curves = Curves(case, programme)
-    ties = _TIES_OF_CURVES if curves else 1.0
+    ties = TIES_OF_CURVES if curves else 1.0
     tie *= ties
     try:
         how = numbers.units
@@ -301,7 +289,7 @@ def _curtailment_range(
             whole = float(available[group.index].sum()) if sign < 0 else 0.0
             before = groups.get(key, (0.0 * unused, 0.0))
             groups[key] = (before[0] + unused, before[1] + whole)
-    ties = scale * 20 * _TIE_STEP * float(case.weights.max())
+    ties = scale * 20 * TIE_STEP * float(case.weights.max())
     found = programme.ranges(point, offered, ties, [vector for vector, _ in groups.values()])
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
@@ -385,16 +373,3 @@ def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:
         span = f"{hours[0]}" + (f" .. {hours[-1]} ({len(hours)} hours)" if len(hours) > 1 else "")
         parts.append(f"{province}: {span}, up to {by_province[province].max():,.1f} MW")
     raise ClearingError(f"{case.name}, window {label!r}: {what} " + "; ".join(parts))
-
-
-def _tie_break(case: Case, programme: Programme) -> Adders:
-    """Tiny costs that decide among equal offers."""
-    order = {name: -_TIE_STEP * (i + 1) for i, name in enumerate(case.carriers.renewable)}
-    adders: dict[str, pd.Series | float] = {
-        "Generator-p": case.generators["carrier"].map(order).fillna(0.0)
-    }
-    if "StorageUnit-p_store" in programme.variables:
-        adders["StorageUnit-p_store"] = _TIE_STEP * (len(order) + 2)
-    if "StorageUnit-spill" in programme.variables:
-        adders["StorageUnit-spill"] = _TIE_STEP * (len(order) + 1)
-    return adders

@@ -32,7 +32,7 @@ from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison,
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import Horizon, cut
-from powermkt.market import load_yaml
+from powermkt.market import Day, load_yaml
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets
@@ -54,6 +54,11 @@ NetworkArgument = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option(help="results folder; default results/NAME", show_default=False)
 ]
+OffersOption = Annotated[
+    Path | None,
+    typer.Option(help="CSV or Parquet; default offers.csv or .parquet beside the network",
+                 show_default=False),
+]  # fmt: skip
 WeeksOption = Annotated[
     int | None, typer.Option(min=1, help="clear this many representative weeks")
 ]
@@ -84,7 +89,7 @@ class Study(pydantic.BaseModel):
     carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
-    start: str | None = None
+    start: Day | None = None
     days: int | None = pydantic.Field(default=None, ge=1)
     look_ahead: float | None = pydantic.Field(default=None, ge=0)
 
@@ -107,6 +112,7 @@ def compare(
     carbon_price: Annotated[
         list[float] | None, typer.Option(help="money/t; repeat for more")
     ] = None,
+    offers: OffersOption = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
     start: StartOption = None,
@@ -127,7 +133,7 @@ def compare(
     plan = _collect(faults, lambda: _study(study)) or Study()
     horizon = plan.horizon(Horizon(weeks, year, look_ahead, start, days))
     regimes = _collect(faults, lambda: _regimes(regime, plan, study)) or []
-    case = _collect(faults, lambda: read(network))
+    case = _collect(faults, lambda: read(network, offers))
     target = out or Path("results") / (case.name if case else network.stem)
     _collect(faults, lambda: check_target(target))
     prices = carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES
@@ -160,6 +166,7 @@ def clear(
     network: NetworkArgument,
     regime: Annotated[str, typer.Option(help="preset or YAML file")],
     carbon_price: Annotated[float, typer.Option(help="money/t")] = 0.0,
+    offers: OffersOption = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
     start: StartOption = None,
@@ -174,7 +181,7 @@ def clear(
 ) -> None:
     """Clear one regime at one carbon price."""
     faults: list[Fault] = []
-    case = _collect(faults, lambda: read(network))
+    case = _collect(faults, lambda: read(network, offers))
     chosen = _collect(faults, lambda: as_regime(regime).at(carbon_price))
     if out is not None:
         _collect(faults, lambda: check_target(out))

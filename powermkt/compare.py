@@ -23,6 +23,7 @@ from powermkt.cells import CellStore
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError, StorageError
 from powermkt.horizon import Horizon, with_horizon
+from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
@@ -107,10 +108,21 @@ class Comparison:
             return None
         return calibrate.utilisation(self.calibration_run, settings)
 
+    @cached_property
+    def mitigated(self) -> pd.DataFrame | None:
+        """Offers that were replaced per regime and carbon price, if any were."""
+        table = self._stacked("mitigated")
+        return table if len(table) else None
+
+    @cached_property
+    def market_power(self) -> pd.DataFrame | None:
+        """The screen for market power, where offers were submitted or replaced."""
+        asked = self.case.offers is not None or self.mitigated is not None
+        return market_power(self.case) if asked else None
+
     def _stacked(self, name: str) -> pd.DataFrame:
-        return pd.concat(
-            [_labelled(run, getattr(run, name)) for run in self.runs], ignore_index=True
-        )
+        parts = [_labelled(run, getattr(run, name)) for run in self.runs]
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -124,6 +136,8 @@ class Comparison:
             "prices": self.prices,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
+            "mitigated": self.mitigated,
+            "market_power": self.market_power,
             "seams": None if self.case.seams is None else self.case.seams.table(),
         }
         return {name: table for name, table in found.items() if table is not None}
@@ -191,7 +205,7 @@ class Comparison:
 def _write(folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, object]) -> None:
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
-        if name not in ("prices", "ledger"):
+        if name not in ("prices", "ledger", "mitigated", "market_power"):
             table.to_csv(folder / f"{name}.csv", index=False)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (folder / _RECORD).write_text(text + "\n", encoding="utf-8")

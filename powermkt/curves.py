@@ -74,6 +74,12 @@ def take_ladders(n: pypsa.Network) -> pd.DataFrame:
     return table
 
 
+def curve_tops(n: pypsa.Network) -> pd.Series:
+    """Output at which the cost curve of each generator that has one ends [MW]."""
+    p_nom = pd.to_numeric(n.generators["p_nom"], errors="coerce")
+    return pd.Series({name: x[-1] * p_nom[name] for name, x, _ in _curves(n)}, dtype=float)
+
+
 def quadratic_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
     """Yield what is wrong with quadratic costs, beyond values that are no cost at all."""
     g = n.generators

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import pydantic
 
@@ -108,6 +109,7 @@ def _model_at(model: type[pydantic.BaseModel], path: list[str]) -> type[pydantic
     for key in path:
         field = model.model_fields.get(key)
         annotation = field.annotation if field else None
-        if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-            model = annotation
+        for item in (annotation, *get_args(annotation)):  # a model, or a model or None
+            if isinstance(item, type) and issubclass(item, pydantic.BaseModel):
+                model = item
     return model

@@ -81,8 +81,18 @@ def with_horizon(case: Case, horizon: Horizon) -> Case:
 
 
 def cut(case: Case, horizon: Horizon) -> Case:
-    """Return the case cut to the windows of a study; errors as `with_horizon`."""
-    horizon = horizon.of(case.market)
+    """Return the case cut to the windows of a study; errors as `with_horizon`.
+
+    What the market file says of the horizon is then done, and not done again.
+    """
+    found = _cut(case, horizon.of(case.market))
+    if found is case:
+        return case
+    done = {"weeks": None, "start": None, "days": None}
+    return found.with_market(case.market.model_copy(update=done))
+
+
+def _cut(case: Case, horizon: Horizon) -> Case:
     if faults := horizon.faults():
         raise InputError(faults)
     if horizon.by_days:

@@ -12,7 +12,9 @@ import pypsa
 from powermkt.check import provinces_of
 from powermkt.errors import Fault, name_list, nearest
 
-FORECASTS = ("generators_t.p_max_pu", "loads_t.p_set", "storage_units_t.inflow")
+FORECASTS = (
+    "generators_t.p_max_pu", "generators_t.p_min_pu", "loads_t.p_set", "storage_units_t.inflow",
+)  # fmt: skip
 
 # `links_t.p_set` means a fixed flow to PyPSA; here it is the framework schedule, which only the
 # trade rules that follow it apply. It is kept in the case and taken out of the network.

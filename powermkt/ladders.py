@@ -16,6 +16,7 @@ their widths and costs are numbers of one solve (`powermkt.quadratic`), not of t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import linopy
 import numpy as np
@@ -28,6 +29,10 @@ from powermkt.errors import Fault, InputError, name_list
 
 STEP = "Generator-step"
 _NARROW_MW = 1e-9
+_ENDLESS_MW = 1e9  # what stands for capacity without end
+
+# Every carbon price of a window asks for the same steps.
+_FOUND: WeakKeyDictionary[Case, dict[bool, Steps | None]] = WeakKeyDictionary()
 # Steps of a quadratic cost: one around an output, and on each side of it as many that are even,
 # then as many that grow, the last one to the end of the range.
 EVEN, GROWING = 2, 6
@@ -46,13 +51,19 @@ class Steps:
     cost : DataFrame [snapshot x step], money/MWh
         Resource cost.
     offer : DataFrame [snapshot x step], money/MWh
-        What is offered; equal to `cost` where nothing was.
+        What was submitted; equal to `cost` where nothing was.
+    submitted : DataFrame of bool [snapshot x step]
+        Whether it was.
+    block : DataFrame of int [snapshot x step]
+        The block of the submitted ladder that a step is part of, else that of the cost curve.
     """
 
     generator: pd.Series
     width: pd.DataFrame
     cost: pd.DataFrame
     offer: pd.DataFrame
+    submitted: pd.DataFrame
+    block: pd.DataFrame
 
 
 def steps(case: Case, submitted: bool = False) -> Steps | None:
@@ -65,30 +76,41 @@ def steps(case: Case, submitted: bool = False) -> Steps | None:
         Whether offers that were submitted (`Case.offers`) count; where they do, a generator's
         output ends at the quantity offered.
     """
-    offers = case.offers if submitted else None
-    curved = quadratic_costs(case._n).columns
-    names = [*case.ladders["generator"].unique(), *curved]
-    if offers is not None:
-        if len(both := curved.intersection(pd.Index(offers["generator"]))):
-            what = f"offers of generators with quadratic costs: {name_list(both)}"
-            raise InputError([Fault("offers", what, "give them a piecewise marginal_cost")])
-        names += [name for name in offers["generator"].unique() if name not in names]
+    known = _FOUND.setdefault(case, {})
+    if submitted not in known:
+        known[submitted] = _steps(case, submitted)
+    return known[submitted]
+
+
+def _steps(case: Case, submitted: bool) -> Steps | None:
+    offers: dict[str, pd.DataFrame] = {}
+    if submitted and case.offers is not None:
+        offers = {str(name): own for name, own in case.offers.groupby("generator")}
+    quadratic = quadratic_costs(case._n).columns
+    if both := [name for name in offers if name in quadratic]:
+        what = f"offers of generators with quadratic costs: {name_list(both)}"
+        raise InputError([Fault("offers", what, "give them a piecewise marginal_cost")])
+    curved = [str(name) for name in case.ladders["generator"].unique()]
+    curved += [name for name in quadratic if name not in curved]
+    names = [*curved, *(name for name in offers if name not in curved)]
     parts = [
-        _unpriced(case, str(name)) if name in curved else _of_generator(case, str(name), offers)
+        _unpriced(case, name) if name in quadratic else _of_generator(case, name, offers.get(name))
         for name in names
     ]
     if not parts:
         return None
-    width, cost, offer = (pd.concat([part[i] for part in parts], axis=1) for i in range(3))
+    frames = [pd.concat([part[i] for part in parts], axis=1) for i in range(5)]
     counts = [part[0].shape[1] for part in parts]
-    generator = pd.Series(np.repeat(names, counts), index=width.columns, dtype=object)
-    return Steps(generator, width, cost, offer)
+    generator = pd.Series(np.repeat(names, counts), index=frames[0].columns, dtype=object)
+    return Steps(generator, *frames)
 
 
 def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
-    """Add the steps of every ladder to a model; their resource cost enters the objective.
+    """Add the steps of every ladder to a model.
 
-    Those of quadratic costs have none here, and may reach the highest output.
+    The steps of a cost curve carry its resource cost; where cost is flat and only the offer rises,
+    it stays with the output of the generator. Those of quadratic costs have none here, and may
+    reach the highest output.
     """
     found = steps(case, submitted)
     if found is None:
@@ -96,12 +118,16 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     step = model.add_variables(
         lower=0, upper=_grid(found.width), coords=_grid(found.width).coords, name=STEP
     )
-    model.objective += (step * _grid(found.cost.mul(case.weights, axis="index"))).sum()
+    curved = found.generator.isin(case.ladders["generator"])
+    if curved.any():
+        cost = found.cost.mul(case.weights, axis="index") * curved
+        model.objective += (step * _grid(cost)).sum()
     owners = pd.Index(found.generator.unique(), name="name")
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
     total = (1 * step).groupby(of_owner.rename("owner")).sum().rename({"owner": "name"})
-    total = total.sel(name=owners)  # groups come sorted, and linopy joins what is alike by position
+    # linopy puts expressions of one size together by position: groups come sorted, owners do not.
+    total = total.sel(name=owners)
     curved = owners.isin(quadratic_costs(case._n).columns)
     lowest = case.must_run[owners].where(np.tile(curved, (len(case.snapshots), 1)), 0.0)
     model.add_constraints(output - total == _grid(lowest), name=STEP)
@@ -163,8 +189,8 @@ def quadratic_step_names(case: Case) -> pd.Index:
     return pd.Index([step for name in names for step in _step_names(name, STEPS)], dtype=object)
 
 
-def _unpriced(case: Case, name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Width, cost and offer of the steps of a quadratic cost before they have numbers.
+def _unpriced(case: Case, name: str) -> tuple[pd.DataFrame, ...]:
+    """Frames as of `_of_generator` for the steps of a quadratic cost, before they have numbers.
 
     The first may reach the highest output.
     """
@@ -172,37 +198,40 @@ def _unpriced(case: Case, name: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Dat
     cost = pd.DataFrame(0.0, case.snapshots, columns)
     width = cost.copy()
     width[columns[0]] = case.availability[name] - case.must_run[name]
-    return width, cost, cost
+    submitted, block = cost > 0, cost.astype(int)
+    return width, cost, cost, submitted, block
 
 
 def _step_names(generator: str, count: int) -> pd.Index:
     return pd.Index([f"{generator} step {k + 1}" for k in range(count)])
 
 
-def _of_generator(
-    case: Case, name: str, offers: pd.DataFrame | None
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Width, cost and offer of the steps of one generator, [snapshot x step].
+def _of_generator(case: Case, name: str, own: pd.DataFrame | None) -> tuple[pd.DataFrame, ...]:
+    """Width, cost, offer, whether it was submitted and block of its steps, [snapshot x step].
 
     The edges of both ladders cut it into steps on which cost and offer are constant.
     """
     index = case.snapshots
     cost_top, cost_price = _cost_ladder(case, name)
     offer_top, offer_price = cost_top, cost_price
-    if offers is not None:
-        own = offers[offers["generator"] == name]
-        if len(own):
-            offer_top, offer_price = _offer_ladder(own, index, offer_top, offer_price)
+    given = np.zeros(len(index), dtype=bool)
+    if own is not None:
+        offer_top, offer_price, given = _offer_ladder(own, index, offer_top, offer_price)
     edges = np.sort(np.concatenate([cost_top, offer_top], axis=1), axis=1)
     edges = np.minimum(edges, offer_top[:, -1:])
     width = np.diff(edges, axis=1, prepend=0.0)
     middle = edges - width / 2
-    frames = [width, *(_at(middle, *ladder) for ladder in ((cost_top, cost_price),
-                                                           (offer_top, offer_price)))]  # fmt: skip
+    block = _block(middle, offer_top)
+    frames = [
+        width,
+        np.take_along_axis(cost_price, _block(middle, cost_top), axis=1),
+        np.take_along_axis(offer_price, block, axis=1),
+        np.repeat(given[:, None], width.shape[1], axis=1),
+        block,
+    ]
     used = (width > _NARROW_MW).any(axis=0)
     columns = _step_names(name, int(used.sum()))
-    a, b, c = (pd.DataFrame(frame[:, used], index=index, columns=columns) for frame in frames)
-    return a, b, c
+    return tuple(pd.DataFrame(frame[:, used], index=index, columns=columns) for frame in frames)
 
 
 def _cost_ladder(case: Case, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -212,22 +241,25 @@ def _cost_ladder(case: Case, name: str) -> tuple[np.ndarray, np.ndarray]:
     if len(ladder):
         top, price = ladder["width_mw"].cumsum().to_numpy(), ladder["price"].to_numpy()
         return np.tile(top, shape), np.tile(price, shape)
-    p_nom = case.generators["p_nom"].to_dict()[name]
     flat = case.dense("Generator", "marginal_cost")[[name]].to_numpy(float)
-    return np.full(shape, p_nom), flat
+    most = max(float(case.generators["p_nom"][name]), float(case.availability[name].max()))
+    return np.full(shape, min(most, _ENDLESS_MW)), flat
 
 
 def _offer_ladder(
     own: pd.DataFrame, index: pd.Index, cost_top: np.ndarray, cost_price: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Upper edges and prices of a submitted ladder; in hours without one, those of cost."""
-    steps = max(int(own["step"].max()) + 1, cost_top.shape[1])
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Upper edges and prices of a submitted ladder, and in which hours there is one.
+
+    In hours without one they are those of cost.
+    """
+    steps = max(int(own["step"].to_numpy().max()) + 1, cost_top.shape[1])
     top = np.full((len(index), steps), np.nan)
     price = np.full((len(index), steps), np.nan)
     everywhere = own["snapshot"].isna()
     always = own[everywhere]
-    step = always["step"].to_numpy(int)
-    top[:, step], price[:, step] = always["top_mw"].to_numpy(), always["price"].to_numpy()
+    top[:, always["step"].to_numpy(int)] = always["top_mw"].to_numpy(float)
+    price[:, always["step"].to_numpy(int)] = always["price"].to_numpy(float)
     dated = own[~everywhere]
     dated = dated[dated["snapshot"].isin(index)]
     row = index.get_indexer(pd.Index(dated["snapshot"]))
@@ -241,14 +273,13 @@ def _offer_ladder(
     # Shorter ladders end in steps of no width.
     top = pd.DataFrame(top).ffill(axis=1).to_numpy()
     price = pd.DataFrame(price).ffill(axis=1).to_numpy()
-    return top, price
+    return top, price, ~missing
 
 
-def _at(middle: np.ndarray, top: np.ndarray, price: np.ndarray) -> np.ndarray:
-    """Price of each ladder at some outputs, [snapshot x step]; beyond its end that of the last."""
-    step = (middle[:, :, None] > top[:, None, :]).sum(axis=2)
-    found: np.ndarray = np.take_along_axis(price, np.minimum(step, price.shape[1] - 1), axis=1)
-    return found
+def _block(middle: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Position in a ladder of each output, [snapshot x step]; beyond its end that of the last."""
+    found: np.ndarray = (middle[:, :, None] > top[:, None, :]).sum(axis=2)
+    return np.minimum(found, top.shape[1] - 1)
 
 
 def _grid(frame: pd.DataFrame) -> xr.DataArray:

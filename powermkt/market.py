@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
@@ -20,6 +21,14 @@ _FRAGMENTS = {
     "heat": ("chp",),
 }
 _NOT_HYDRO = ("pumped", "phs", "hydrogen")
+
+
+def _as_text(value: object) -> object:
+    """Write a date as it stood in the file: YAML reads 2020-07-10 as one."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+Day = Annotated[str, pydantic.BeforeValidator(_as_text)]
 
 
 class _Strict(pydantic.BaseModel):
@@ -138,6 +147,9 @@ class Market(_Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
     name: str = pydantic.Field(default="", pattern=r"^[^/\\.][^/\\]*$|^$")
+    source: Literal["rts_gmlc"] | None = pydantic.Field(
+        default=None, description="builds the network, where the folder holds none"
+    )
     currency: str = "money"
     price_year: int | None = None
     carriers: Carriers = Carriers()
@@ -150,7 +162,7 @@ class Market(_Strict):
     weeks: int | None = pydantic.Field(
         default=None, ge=1, le=52, description="default horizon; absent: all snapshots at once"
     )
-    start: str | None = pydantic.Field(default=None, description="default horizon: first day")
+    start: Day | None = pydantic.Field(default=None, description="default horizon: first day")
     days: int | None = pydantic.Field(default=None, ge=1, description="default horizon: days")
     quota: Quota = Quota()
     trade: Trade = Trade()

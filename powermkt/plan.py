@@ -13,7 +13,8 @@ from powermkt.rules.trade import block_snapshots
 from powermkt.run import clear_all
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 
-PLANNING = Regime("framework plan", (MeritOrder(), FlatBlocks(), BenchmarkTariff()))
+# By cost: a plan is made before anybody offers.
+PLANNING = Regime("framework plan", (MeritOrder(offers="cost"), FlatBlocks(), BenchmarkTariff()))
 
 
 def plan_table(

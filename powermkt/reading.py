@@ -1,4 +1,4 @@
-"""Read a case from a folder, a PyPSA netCDF file or a PyPSA CSV folder."""
+"""Read a case from a folder, a PyPSA netCDF file, a PyPSA CSV folder or a known source."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from pathlib import Path
 import pandas as pd
 import pypsa
 
+from powermkt import rts_gmlc
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.market import Market, read_market
+from powermkt.offers import find_file
 
 
-def read(path: str | Path) -> Case:
+def read(path: str | Path, offers: str | Path | None = None) -> Case:
     """Read a case.
 
     Parameters
     ----------
     path : str or Path
         A PyPSA netCDF file, a PyPSA CSV folder, or a folder with a `market.yaml` and one of the two
-        (one .nc file, or the CSV files in it or in its subfolder `network`). For a file, a
-        `market.yaml` beside it is read.
+        (one .nc file, or the CSV files in it or in its subfolder `network`), or one that names the
+        `source` of its network instead. For a file, a `market.yaml` beside it is read, and so are
+        offers, `offers.csv` or `offers.parquet`.
+    offers : str or Path, optional
+        Another file of offers, which takes the place of what lies beside the network.
 
     Returns
     -------
@@ -31,11 +36,14 @@ def read(path: str | Path) -> Case:
     Raises
     ------
     InputError
-        Listing everything that is wrong: missing files, faults of the network and of the market
-        file.
+        Listing everything that is wrong: missing files, faults of the network, of the market
+        file and of the offers.
     """
     path = Path(path)
-    source = _source(path)
+    if not path.exists():
+        raise InputError(
+            [Fault(str(path), "no such file or folder", "give a PyPSA .nc file or a folder")]
+        )
     folder = path if path.is_dir() else path.parent
     faults: list[Fault] = []
     market = Market()
@@ -45,51 +53,65 @@ def read(path: str | Path) -> Case:
             market = read_market(market_file)
         except InputError as error:
             faults += error.faults
-    network = None
+            if not _networks(path):  # it may have named one
+                raise
     try:
-        network = _load(source)
+        book = find_file(folder) if offers is None else Path(offers)
     except InputError as error:
         faults += error.faults
+        book = None
+    network = None
     forecast: dict[str, pd.DataFrame] = {}
+    try:
+        if market.source:
+            network, forecast = _from_source(path)
+        else:
+            network = _load(_found(path))
+    except InputError as error:
+        faults += error.faults
     if path.is_dir() and network is not None:
         try:
-            forecast = _forecasts(path / "forecast", network.snapshots)
+            forecast |= _forecasts(path / "forecast", network.snapshots)
         except InputError as error:
             faults += error.faults
     name = market.name or path.resolve().stem
     if network is not None and faults:  # say what is wrong with the network as well
         try:
-            Case(network, market, name=name)
+            Case(network, market, name=name, offers=book)
         except InputError as error:
             faults += error.faults
     if faults or network is None:
         raise InputError(faults)
-    return Case(network, market, name=name, folder=folder, forecast=forecast)
+    return Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
 
 
-def _source(path: Path) -> Path:
-    """Find the network in a path: a .nc file or a folder with buses.csv."""
-    if not path.exists():
-        raise InputError(
-            [Fault(str(path), "no such file or folder", "give a PyPSA .nc file or a folder")]
-        )
+def _from_source(path: Path) -> tuple[pypsa.Network, dict[str, pd.DataFrame]]:
+    """Build the network that the market file names, where there is no other; and its forecasts."""
+    others = _networks(path)
+    if others:
+        what = f"names a network, and there is another: {name_list(others)}"
+        raise InputError([Fault("market.yaml: source", what, "keep one of them")])
+    return rts_gmlc.build()
+
+
+def _networks(path: Path) -> list[Path]:
+    """Networks in a path: it is a .nc file, or folders with buses.csv, or .nc files in it."""
     if path.is_file():
-        if path.suffix not in (".nc", ".h5"):
-            raise InputError([Fault(str(path), "is no PyPSA network", "give a .nc file")])
-        return path
-    for folder in (path, path / "network"):
-        if (folder / "buses.csv").is_file():
-            return folder
-    found = sorted(path.glob("*.nc"))
+        return [path]
+    tables = [folder for folder in (path, path / "network") if (folder / "buses.csv").is_file()]
+    return tables[:1] or sorted(path.glob("*.nc"))
+
+
+def _found(path: Path) -> Path:
+    """Find the one network in a path."""
+    found = _networks(path)
+    if path.is_file() and path.suffix not in (".nc", ".h5"):
+        raise InputError([Fault(str(path), "is no PyPSA network", "give a .nc file")])
     if len(found) != 1:
-        what = (
-            f"{len(found)} networks ({name_list([f.name for f in found])})"
-            if found
-            else ("no network")
-        )
-        raise InputError(
-            [Fault(str(path), what, "keep one .nc file in it, or a CSV folder with buses.csv")]
-        )
+        names = name_list([file.name for file in found])
+        what = f"{len(found)} networks ({names})" if found else "no network"
+        remedy = "keep one .nc file in it, or a CSV folder with buses.csv"
+        raise InputError([Fault(str(path), what, remedy)])
     return found[0]
 
 

@@ -16,6 +16,7 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
+from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("carbon", "settlement")  # at most one each
@@ -147,6 +148,11 @@ class Regime:
     def faults(self, case: Case) -> list[Fault]:
         """Return everything that a case lacks for the rules of this regime."""
         return [fault for rule in self.rules for fault in rule.faults(case)]
+
+    def mitigated(self, case: Case) -> pd.DataFrame:
+        """Return the offers that the dispatch rule replaced, as `DispatchRule.mitigated`."""
+        said = (rule.mitigated(case) for rule in self.rules if isinstance(rule, DispatchRule))
+        return next(said, pd.DataFrame(columns=MITIGATED))
 
     def exposure(self, case: Case) -> pd.Series:
         """Net allowances that one more MWh of each generator takes, all rules [t/MWh]."""

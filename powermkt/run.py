@@ -19,6 +19,7 @@ from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
+from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.rules import Cleared, LocationalPrice, Prices
@@ -104,6 +105,22 @@ class Run:
         if isinstance(pricing, LocationalPrice):
             return pricing.make_whole(self._cleared)
         return pd.DataFrame(columns=["unit", "day", "offered_cost", "revenue", "uplift"])
+
+    @cached_property
+    def market_power(self) -> pd.DataFrame:
+        """Concentration and pivotal owners by province and snapshot (`marketpower.COLUMNS`).
+
+        Of what is available, before anything is cleared; `powermkt.market_power` has options.
+        """
+        return market_power(self.case)
+
+    @cached_property
+    def mitigated(self) -> pd.DataFrame:
+        """Offers that were replaced: generator, snapshot, step, MW, offer, mitigated offer.
+
+        In money/MWh, without carbon costs; no rows unless the dispatch rule mitigates.
+        """
+        return self.regime.mitigated(self.case)
 
     @property
     def reserves(self) -> pd.DataFrame:

@@ -45,6 +45,15 @@ def test_smoke(tmp_path: Path) -> None:
     assert 0 < record["worker_rss_mb"] <= record["peak_rss_mb"]
 
 
+@pytest.mark.slow
+def test_egret_agrees() -> None:
+    pytest.importorskip("egret", reason="pip install 'powermkt[validation]'")
+    command = [sys.executable, "-m", "benchmarks.egret", "--date", "2020-04-12", "--gap", "0.01"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "overlap: yes" in done.stdout
+
+
 def test_a_cut_keeps_what_lies_within() -> None:
     case = china()
     hours = case.snapshots[:6]

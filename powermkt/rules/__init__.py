@@ -2,8 +2,9 @@
 
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.carbon import CarbonPrice
-from powermkt.rules.dispatch import DispatchRule, EqualShares, MeritOrder, PriorityOrder
+from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
+from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
@@ -40,6 +41,7 @@ __all__ = [
     "GuaranteedPurchase",
     "LocationalPrice",
     "MeritOrder",
+    "Mitigation",
     "Prices",
     "PricingRule",
     "PriorityOrder",

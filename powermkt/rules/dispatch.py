@@ -1,4 +1,4 @@
-"""Who runs: equal shares, order of priority, merit order."""
+"""Who runs: equal shares, order of priority; the merit order is in `rules.merit`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from powermkt.mip import UnitCommitment
 from powermkt.programme import Adders
 from powermkt.rules.base import Role, Rule
 
+MITIGATED = ["generator", "snapshot", "step", "quantity_mw", "offer", "mitigated_offer"]
+
 
 class DispatchRule(Rule):
     """A rule of dispatch; thermal fleets are committed as `commitment` says, units as `units`."""
@@ -27,33 +29,20 @@ class DispatchRule(Rule):
     structural: ClassVar[bool] = True
     commitment: Commitment = "hourly"
     units: UnitCommitment = UnitCommitment()
-    submitted: ClassVar[bool] = False  # whether offers that were submitted count
+
+    @property
+    def submitted(self) -> bool:
+        """Whether offers that were submitted count."""
+        return False
+
+    def mitigated(self, case: Case) -> pd.DataFrame:
+        """Return the offers that the rule replaced, as `MeritOrder.mitigated`."""
+        return pd.DataFrame(columns=MITIGATED)
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add fleet commitment and the steps of rising costs."""
         add_fleets(model, case, self.commitment)
         add_steps(model, case, self.submitted)
-
-
-class MeritOrder(DispatchRule):
-    """Units run in the order of their offers: marginal cost times one plus a mark-up.
-
-    Parameters
-    ----------
-    mark_up : float, default 0
-        Share of marginal cost that thermal units add to it [1]; where that rises with output, of
-        mean cost at full output.
-    """
-
-    mark_up: float = pydantic.Field(default=0.0, ge=-1)
-
-    def offer(self, case: Case) -> Adders:
-        """Add the mark-up to the marginal cost of units that are not renewable."""
-        if self.mark_up == 0:
-            return {}
-        cost = mean_costs(case._n)
-        thermal = ~case.generators["carrier"].isin(case.carriers.renewable)
-        return {"Generator-p": self.mark_up * cost.loc[:, thermal]}
 
 
 class PriorityOrder(DispatchRule):
