@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pandas as pd
 import pypsa
@@ -16,7 +14,7 @@ import powermkt as pm
 from benchmarks.stock import SOLVER
 from powermkt import quadratic
 from powermkt.curves import drop_quadratic, mean_costs
-from powermkt.rules import Coupled, LocationalPrice, MeritOrder
+from powermkt.rules import MeritOrder
 from powermkt.run import clear_all
 
 
@@ -226,18 +224,11 @@ def test_a_curve_has_one_form() -> None:
         pm.Case(n)
 
 
-class Submitted(MeritOrder):
-    """Offers count."""
-
-    submitted: ClassVar[bool] = True
-
-
 def test_offers_for_a_curve_are_refused() -> None:
-    offers = pd.DataFrame({"generator": ["b"], "snapshot": [None], "step": [0], "top_mw": [900.0],
-                           "price": [25.0]})  # fmt: skip
+    offers = pd.DataFrame({"generator": ["b"], "quantity_mw": [900.0], "price": [25.0]})
     case = pm.Case(two_units([900.0]), offers=offers)
     with pytest.raises(pm.InputError, match="piecewise"):
-        pm.clear(case, pm.Regime("offers", (Submitted(), Coupled(), LocationalPrice())))
+        pm.clear(case, "full_market")
 
 
 def test_steps_belong_to_their_generator_whatever_the_order_of_names() -> None:
