@@ -37,13 +37,14 @@ class TestEveryRule:
     def test_clears_one_hour_deterministically_at_another_weight(self, name: str) -> None:
         n = random_network(3, hours=1)
         weigh(n, 7.0)
-        case = pm.Case(n)
+        case = pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
         first, second = (pm.clear(case, with_rule(RULES[name]()), 30.0) for _ in range(2))
         pd.testing.assert_frame_equal(first.dispatch, second.dispatch, check_exact=True)
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 
     def test_ledger_parties_are_known(self, name: str) -> None:
-        case = pm.Case(random_network(4))
+        n = random_network(4)
+        case = pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
         ledger = pm.clear(case, with_rule(RULES[name]()), 30.0).ledger
         n = case.network()
         known = {"market operator", "transmission owner", "carbon fund"}
