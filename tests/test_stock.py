@@ -351,6 +351,9 @@ def cut(folder: str, hours: int) -> pm.Case:
     n = n.copy(snapshots=n.snapshots[:hours])
     n.generators["marginal_cost"] += rng.uniform(0, 3, len(n.generators))
     n.generators["p_nom"] *= rng.uniform(0.99, 1, len(n.generators))
+    units = n.generators.index[n.generators["committable"]]  # rows of programmes without integers
+    n.generators.loc[units, "committable"] = False
+    n.generators.loc[units, "p_min_pu"] = 0.0
     n.loads_t["p_set"] *= rng.uniform(0.99, 1, n.loads_t["p_set"].shape)
     short = pm.Case(n, case.market.model_copy(update={"value_of_lost_load": 20_640.0}))
     return short if schedule is None else short.with_schedule(schedule.loc[n.snapshots])
