@@ -10,15 +10,16 @@ import pytest
 import powermkt as pm
 
 # Shrinking over linear programmes takes minutes and teaches little.
-hypothesis.settings.register_profile(
-    "lp",
-    max_examples=3,
-    deadline=None,
-    derandomize=True,
-    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("lp")
+for profile, examples in (("lp", 2), ("many", 10)):
+    hypothesis.settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+hypothesis.settings.load_profile("lp")  # CI runs the properties with "many" as well
 
 NETWORKS = Path(__file__).parents[1] / "networks"
 
