@@ -290,6 +290,11 @@ def clear_all(
     """
     chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
     faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
+    for item in chosen if ranges else []:
+        if item.two_settlement is not None:
+            what = "no ranges of curtailment are found in real time"
+            fault = Fault(f"regime {item.name!r}: settlement", what, "leave ranges away")
+            faults[str(fault)] = fault
     if case.look_ahead is not None and ranges:
         fault = Fault("look_ahead", "gives no ranges of curtailment", "leave one away")
         faults[str(fault)] = fault

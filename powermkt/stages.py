@@ -26,7 +26,7 @@ def clear_stages(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
     """Clear one window; parameters and errors as `clear_window`.
 
     Where a regime settles twice, outcomes are those of real time, with the one of the day ahead in
-    `Outcome.day_ahead`; ranges of curtailment are not given for them.
+    `Outcome.day_ahead`, without ranges of curtailment.
     """
     twice = [item.two_settlement is not None for item in regimes]
     if not any(twice):
