@@ -40,8 +40,8 @@ class Case:
         row for each block, the blocks of a generator and snapshot in the order of their prices.
     forecast : dict of str to DataFrame, optional
         What was expected a day ahead of series that turned out as in the network, [snapshot x
-        name] in the same unit, by "generators_t.p_max_pu", "loads_t.p_set" or
-        "storage_units_t.inflow".
+        name] in the same unit, by "generators_t.p_max_pu", "generators_t.p_min_pu",
+        "loads_t.p_set" or "storage_units_t.inflow".
 
     Attributes
     ----------
@@ -49,6 +49,10 @@ class Case:
         Levels of storage at the edges of the windows, where they hang together.
     initial_online : Series [fleet] or None, MW
         What was online before the first snapshot; None: the windows repeat themselves.
+    initial_output : Series [generator] or None, MW
+        Output before the first snapshot, where it is known.
+    still_on : dict of str to int
+        Snapshots that units must stay on since they started in the window before.
     ladders : DataFrame
         Costs that rise in steps: generator, step, width_mw, price [money/MWh].
     offers : DataFrame or None
@@ -95,6 +99,8 @@ class Case:
         self.folder = folder
         self.seams: Seams | None = None
         self.initial_online: pd.Series | None = None
+        self.initial_output: pd.Series | None = None
+        self.still_on: dict[str, int] = {}
         self.look_ahead: float | None = None
 
     def __repr__(self) -> str:
@@ -299,6 +305,7 @@ class Case:
         case = object.__new__(Case)
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
+        case.initial_output, case.still_on = self.initial_output, self.still_on
         case.look_ahead, case.ladders, case.offers = self.look_ahead, self.ladders, self.offers
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
         case.forecast = {name: frame.loc[n.snapshots] for name, frame in self.forecast.items()}
@@ -366,6 +373,12 @@ class Case:
         case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
+
+
+def summed(case: Case) -> pd.Index:
+    """Generators whose energy over all snapshots is limited."""
+    g = case._n.generators
+    return g.index[np.isfinite(g["e_sum_max"]) | np.isfinite(g["e_sum_min"])]
 
 
 def _column(table: pd.DataFrame, column: str, default: pd.Series | float) -> pd.Series:

@@ -26,12 +26,12 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.cutting import carried, cut_back, level_before
+from powermkt.handing import continue_from
 from powermkt.levels import bind_levels
 from powermkt.outcome import Outcome
 from powermkt.reach import reaches
 from powermkt.regime import Regime
 from powermkt.stages import clear_stages
-from powermkt.units import hand_on
 
 
 def clear_chained(case: Case, regime: Regime, done: Sequence[Outcome] = ()) -> Iterator[Outcome]:
@@ -69,8 +69,8 @@ def link(case: Case, label: str, done: Sequence[Outcome]) -> Case:
     """
     levels = level_before(case, done[0]) if done else _given_levels(case)
     part = _with_look_ahead(case, label, levels, done[-1] if done else None)
-    if done and len(done[-1].status.columns):
-        hand_on(part, case, pd.concat([item.status for item in done]), done[-1].dispatch.iloc[-1])
+    if done:
+        continue_from(part, case, done)
     return part
 
 
@@ -100,7 +100,6 @@ def _with_look_ahead(case: Case, label: str, first: pd.Series, last: Outcome | N
     start = first
     if last is not None:
         start = last.state_of_charge.iloc[-1]
-        part.initial_online = last.online.iloc[-1] if len(last.online.columns) else None
     start = start.reindex(carried(case)).dropna()
     bind_levels(part._n, start, _target(case, part, start, first))
     return part

@@ -24,6 +24,7 @@ _NUMBERS: dict[str, dict[str, tuple[float, float]]] = {
         "p_max_pu": (-_INF, _INF),
         "efficiency": (0, _INF),
         "start_up_cost": (0, _INF),
+        "shut_down_cost": (0, _INF),
         "stand_by_cost": (0, _INF),
     },
     "loads": {"p_set": (-_INF, _INF)},
@@ -158,6 +159,13 @@ def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
                 f"above p_max_pu for {name_list(crossed)}",
                 "lower p_min_pu or raise p_max_pu in those hours",
             )
+    for component, name in (("Generator", "generators"), ("Link", "links")):
+        for column in ("ramp_limit_up", "ramp_limit_down") if len(static(n, name)) else ():
+            ramp = n.get_switchable_as_dense(component, column)
+            falling = ramp.columns[(ramp < 0).any()]
+            if len(falling):
+                yield Fault(f"{where}: {name}.{column}", f"negative for {name_list(falling)}",
+                            "give the size of the step, per p_nom and snapshot")  # fmt: skip
     load = n.get_switchable_as_dense("Load", "p_set")
     if not load.isna().any().any() and not (load.to_numpy() > 0).any():
         yield Fault(f"{where}: loads.p_set", "all loads are zero", "give loads in MW")
@@ -288,7 +296,7 @@ def _units(n: pypsa.Network, where: str) -> Iterator[Fault]:
     high = n.get_switchable_as_dense("Generator", "p_max_pu")[g.index].max()
     fleet = pd.to_numeric(g.get("min_stable_pu", pd.Series(0.0, g.index))).fillna(0.0) > 0
     up, down, output = g["up_time_before"], g["down_time_before"], g["p_init"]
-    off = (down > 0) | (up <= 0)
+    off = was_off(g)
     bottom, top = low * g["p_nom"] - 1e-6, high * g["p_nom"] + 1e-6
     for column, wrong, what, remedy in (
         ("p_min_pu", low > high + 1e-9, "minimum above the largest p_max_pu",
@@ -307,11 +315,17 @@ def _units(n: pypsa.Network, where: str) -> Iterator[Fault]:
             yield Fault(f"{where}: generators.{column}",
                         f"{what}: {name_list(g.index[wrong])}", remedy)  # fmt: skip
     for column in ("min_up_time", "min_down_time", "up_time_before", "down_time_before"):
-        wrong = (g[column] < 0) | g[column].isna()
+        wrong = (g[column] < 0) | (g[column] % 1 != 0) | g[column].isna()
         if wrong.any():
             yield Fault(f"{where}: generators.{column}",
-                        f"no number of snapshots >= 0 for {name_list(g.index[wrong])}",
+                        f"no whole number of snapshots >= 0 for {name_list(g.index[wrong])}",
                         "correct it")  # fmt: skip
+
+
+def was_off(generators: pd.DataFrame) -> pd.Series:
+    """Whether units were off before the first snapshot, as PyPSA reads its columns."""
+    off: pd.Series = (generators["down_time_before"] > 0) | (generators["up_time_before"] <= 0)
+    return off
 
 
 def static(n: pypsa.Network, name: str) -> pd.DataFrame:

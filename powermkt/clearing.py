@@ -199,10 +199,12 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         extra = _sum(programme, [pricing.adders, violated], weights)
         extra -= programme.spread(dearer, weights)
         bounds = programme.replaced(lower, upper, pricing.bounds)
-        priced, _ = curves.solve(
-            ranked + extra, *bounds, {"offer": offered + extra}, tie, numbers.canonical
-        )
+        wanted = {**objectives, "offer": offered + extra}
+        priced, _ = curves.solve(ranked + extra, *bounds, wanted, tie, numbers.canonical)
         outcome.offer_price = _prices(case, programme, priced, "offer")
+        # What one more MWh emits goes with what it costs.
+        outcome.marginal_emission = _prices(case, programme, priced, "emission")
+        outcome.marginal_exposure = _prices(case, programme, priced, "exposure")
         outcome.price_unique = _by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes

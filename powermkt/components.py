@@ -8,6 +8,7 @@ Along a branch from i to j that delivers the share eta of what it takes, the spr
 of which the first part pays for what is lost. The loss component of the buses is the potential
 whose differences come nearest to these parts, weighted by flow, with a load-weighted mean of zero:
 exact along trees; around meshes, where losses along two ways differ, the least squares compromise.
+Links with more than two ends are left out of it: what they convert stands under congestion.
 Congestion (with fees on the way) is the rest, so that the three add up to the price.
 """
 
@@ -44,8 +45,15 @@ def price_components(case: Case, price: pd.DataFrame, flows: pd.DataFrame) -> pd
     branches = pd.concat([table[["bus0", "bus1"]] for table in (n.links, n.lines, n.transformers)])
     efficiency = pd.DataFrame(1.0, index=price.index, columns=branches.index)
     efficiency[n.links.index] = case.dense("Link", "efficiency")[n.links.index]
+    other = n.links.columns[n.links.columns.str.fullmatch(r"bus[2-9]\d*")]
+    ends = [n.links[column].replace("", np.nan).dropna() for column in other]
+    ports = pd.concat([n.links["bus0"].iloc[:0], *ends])
+    several = ports.index
+    flows = flows.copy()
+    efficiency[several], flows[several] = 1.0, 0.0
+    joined = pd.DataFrame({"bus0": n.links["bus0"][several].to_numpy(), "bus1": ports.to_numpy()})
     energy, loss = price.copy(), 0.0 * price
-    for part in _islands(buses, branches):
+    for part in _islands(buses, pd.concat([branches, joined])):
         inside = branches.index[branches["bus0"].isin(part)]
         weight = load[part].to_numpy()
         weight = np.where(weight.sum(axis=1, keepdims=True) > 0, weight, 1.0)

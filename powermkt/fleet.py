@@ -11,7 +11,8 @@ s [MW], output g [MW] obeys, at every snapshot t,
 A window is taken to repeat itself, unless the case says what was online before it
 (`Case.initial_online`): then that level stands for all snapshots before the first, starts of the
 time before are forgotten (what they must stay on is not carried over), and capacity lost since
-cannot block what is left. Output before the window is never known: no ramp leads into it.
+cannot block what is left. A ramp leads into the window where output before it is known
+(`Case.initial_output`).
 
 The relaxation of clustered unit commitment (Palmintier and Webster 2014,
 doi:10.1109/TPWRS.2013.2293127): convex, so its duals are prices.
@@ -80,6 +81,8 @@ def add_fleets(model: linopy.Model, case: Case, commitment: Commitment) -> None:
     if commitment == "hourly":
         _add_starts(model, case, table)
     _add_ramps(model, table, commitment)
+    if case.initial_output is not None:
+        _add_first_ramps(model, case, table, commitment)
 
 
 def starts_per_event(case: Case) -> pd.Series:
@@ -178,6 +181,38 @@ def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment)
         else:
             room = (limit - edge) * now + edge * _shifted(level, earlier, later) + edge * new
         model.add_constraints(change - room <= 0, name=f"Fleet-{column}")
+
+
+def _add_first_ramps(
+    model: linopy.Model, case: Case, table: pd.DataFrame, commitment: Commitment
+) -> None:
+    """Ramps from the output before the window; what is not available any more is let go."""
+    assert case.initial_output is not None
+    available = case.availability.iloc[0]
+    for column, sign in (("ramp_up", 1), ("ramp_down", -1)):
+        group = table[table[column].notna()]
+        if group.empty:
+            continue
+        names = group.index
+        limit, edge = group[column], group[["min_stable_pu", column]].max(axis=1)
+        before = case.initial_output[names].clip(upper=available[names])
+        output = model.variables["Generator-p"].sel(name=names).isel(snapshot=0)
+        online = model.variables["Fleet-online"].sel(name=names)
+        change = sign * output
+        if commitment == "fixed":
+            room = _by_name(limit) * online
+            known = 0.0 * before
+        else:
+            now = online.isel(snapshot=0)
+            new = model.variables["Fleet-start"].sel(name=names).isel(snapshot=0)
+            if column == "ramp_up":
+                room, known = _by_name(limit) * now + _by_name(edge - limit) * new, 0.0 * before
+            else:
+                level = before if case.initial_online is None else case.initial_online[names]
+                room = _by_name(limit - edge) * now + _by_name(edge) * new
+                known = edge * level
+        bound = _by_name(sign * before + known)
+        model.add_constraints(change - room <= bound, name=f"Fleet-first-{column}")
 
 
 def _shifted(variable: linopy.Variable, part: slice, onto: slice) -> linopy.LinearExpression:

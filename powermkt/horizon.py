@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from powermkt.case import Case
+from powermkt.case import Case, summed
 from powermkt.errors import Fault, InputError, name_list
 from powermkt.market import Market
 from powermkt.seams import followers, with_seams
@@ -114,7 +114,7 @@ def days_in_a_row(case: Case, start: str | None, days: int, look_ahead: float | 
 
     Several are cleared one after another; what each hands on is its state.
     """
-    index = _times(case)
+    index = _times(case, "days")
     try:
         first = index[0] if start is None else pd.Timestamp(start)
     except ValueError:
@@ -124,9 +124,12 @@ def days_in_a_row(case: Case, start: str | None, days: int, look_ahead: float | 
     if first not in index or end > last:
         what = f"{days} days from {first} are not in the snapshots {index[0]} .. {index[-1]}"
         raise InputError([Fault("start, days", what, "choose others")])
-    if len(case._n.global_constraints):
-        what = f"{name_list(case._n.global_constraints.index)}: would apply to each day anew"
-        raise InputError([Fault(f"{case.name}: global_constraints", what, "remove it")])
+    if sums := _sums(case):
+        remedy = "remove it, or clear all snapshots at once"
+        raise InputError(
+            [Fault(f"{case.name}: {at}", f"{what}: would apply to each day anew", remedy)
+             for at, what in sums]
+        )  # fmt: skip
     chosen = index[(index >= first) & (index < end)]
     number = np.asarray((chosen - first) // pd.Timedelta(days=1))
     windows = {f"{chosen[number == i][0]:%Y-%m-%d}": chosen[number == i] for i in range(days)}
@@ -141,13 +144,7 @@ def _coupling(case: Case, year: bool) -> list[Fault]:
 
     In a year of weeks, storage units that follow the plan of the year may be open-ended.
     """
-    n, found = case._n, []
-    if len(n.global_constraints):
-        found.append(("global_constraints", name_list(n.global_constraints.index)))
-    g = n.generators
-    sums = g.index[np.isfinite(g["e_sum_max"]) | np.isfinite(g["e_sum_min"])]
-    if len(sums):
-        found.append(("generators.e_sum_max, e_sum_min", name_list(sums)))
+    n, found = case._n, _sums(case)
     planned = followers(case) if year else pd.Index([])
     for name, cyclic in (("storage_units", "cyclic_state_of_charge"), ("stores", "e_cyclic")):
         table = getattr(n, name)
@@ -159,6 +156,16 @@ def _coupling(case: Case, year: bool) -> list[Fault]:
         Fault(f"{case.name}: {where}", f"{what}: would apply to each week anew", remedy)
         for where, what in found
     ]
+
+
+def _sums(case: Case) -> list[tuple[str, str]]:
+    """Limits on sums over all snapshots: where, and of what."""
+    n, found = case._n, []
+    if len(n.global_constraints):
+        found.append(("global_constraints", name_list(n.global_constraints.index)))
+    if len(names := summed(case)):
+        found.append(("generators.e_sum_max, e_sum_min", name_list(names)))
+    return found
 
 
 def every_week(case: Case) -> Case:
@@ -246,7 +253,7 @@ def _typical_weeks(case: Case, seasons: list[np.ndarray]) -> Case:
     return _scaled(case, windows, members)
 
 
-def _times(case: Case) -> pd.DatetimeIndex:
+def _times(case: Case, parts: str = "weeks") -> pd.DatetimeIndex:
     index = case.snapshots
     regular = isinstance(index, pd.DatetimeIndex) and len(index) > 1
     if regular:
@@ -257,7 +264,7 @@ def _times(case: Case) -> pd.DatetimeIndex:
             [
                 Fault(
                     f"{case.name}: snapshots",
-                    "weeks need equally spaced times of equal weight",
+                    f"{parts} need equally spaced times of equal weight, two or more",
                     "give hourly (or n-hourly) times, or clear all snapshots at once",
                 )
             ]

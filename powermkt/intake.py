@@ -102,9 +102,27 @@ def forecast_faults(
         bad = values.columns[(values.isna() | np.isinf(values)).any()]
         if len(bad):
             yield Fault(place, f"no finite number for {name_list(bad)}", "fill the gaps")
+        if name == "generators_t.p_max_pu":
+            yield from _crossed(n, values, forecast.get("generators_t.p_min_pu"), place)
         if name != "loads_t.p_set" and (values < 0).any().any():
             below = values.columns[(values < 0).any()]
             yield Fault(place, f"negative for {name_list(below)}", "give numbers >= 0")
+
+
+def _crossed(
+    n: pypsa.Network, high: pd.DataFrame, low: pd.DataFrame | None, place: str
+) -> Iterator[Fault]:
+    """Yield generators that must run at more than is expected to be available."""
+    names = high.columns.intersection(n.generators.index[~n.generators["committable"].astype(bool)])
+    least = n.get_switchable_as_dense("Generator", "p_min_pu")
+    if low is not None:
+        least = least.drop(columns=low.columns, errors="ignore").join(low)
+    if not high.index.equals(least.index):
+        return
+    crossed = names[(high[names] < least[names] - 1e-9).any()]
+    if len(crossed):
+        remedy = "raise it, or forecast generators_t.p_min_pu as well"
+        yield Fault(place, f"below p_min_pu for {name_list(crossed)}", remedy)
 
 
 def present_forecasts(

@@ -170,6 +170,16 @@ class Market(_Strict):
     penalties: Penalties = Penalties()
     calibration: Calibration | None = None
 
+    @pydantic.model_validator(mode="after")
+    def _declared(self) -> Market:
+        ladders = (self.penalties.dispatch, self.penalties.pricing or PenaltyLadder())
+        for name, value in (("unserved", self.value_of_lost_load),
+                            ("excess", self.price_of_excess)):  # fmt: skip
+            if value is None and any(getattr(ladder, name) is not None for ladder in ladders):
+                key = "value_of_lost_load" if name == "unserved" else "price_of_excess"
+                raise ValueError(f"penalties: {name} needs {key}")
+        return self
+
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping safely; a file that is none is an InputError."""

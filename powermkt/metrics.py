@@ -110,9 +110,9 @@ def summary(
     served = outcome.served(case).mul(case.weights, axis="index")
     by_province = served.T.groupby(case.loads["province"]).sum().T
     wholesale = (prices.wholesale[by_province.columns] * by_province).to_numpy().sum()
-    retail = (prices.retail[served.columns] * served).to_numpy().sum()
     energy = served.to_numpy().sum()
     net = balances(entries)
+    payment = -net.reindex(case.loads.index).fillna(0.0).sum()
     shed = outcome.shed.mul(case.weights, axis="index").to_numpy().sum()
     owners = [*case.generators.index, *case.storage_units.index, *case._n.stores.index]
     shed_value = (case.market.value_of_lost_load or 0.0) * shed
@@ -131,8 +131,8 @@ def summary(
             "solar_curtailment_rate": lost_rate(case.carriers.solar),
             "hydro_curtailment_rate": lost_rate(case.carriers.hydro),
             "wholesale_price": wholesale / energy,
-            "retail_price": retail / energy,
-            "consumer_payment": -net.reindex(case.loads.index).fillna(0.0).sum(),
+            "retail_price": payment / energy,
+            "consumer_payment": payment,
             "producer_surplus": net.reindex(owners).fillna(0.0).sum() - plant_cost,
             "congestion_rent": _amount(entries, "congestion rent")
             - (_branch_cost(case, outcome) if "congestion rent" in set(entries["product"]) else 0),

@@ -50,6 +50,10 @@ class UnitCommitment(pydantic.BaseModel):
     relaxed: bool = False
 
 
+class NoCommitment(ClearingError):
+    """No solution has all integral columns at whole numbers."""
+
+
 @dataclass(frozen=True)
 class MixedPoint:
     """The best solution of a mixed-integer programme.
@@ -113,7 +117,11 @@ def solve_mixed(
     status, info = highs.getModelStatus(), highs.getInfo()
     complete = status == highspy.HighsModelStatus.kOptimal
     if not complete and status != highspy.HighsModelStatus.kTimeLimit:
-        raise ClearingError(f"no commitment meets all rules: {status.name}")
+        raise NoCommitment(
+            "no commitment of units meets all rules, though one "
+            "with units on in part would: look at minimum up and down times, ramps, and what was "
+            f"on before ({status.name})"
+        )
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         raise ClearingError(
             f"no commitment was found within {time_limit:g} s; raise `units.time_limit`"

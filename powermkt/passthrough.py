@@ -66,6 +66,13 @@ def pass_through_of(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 
+def _signal(run: Run) -> pd.DataFrame:
+    """Wholesale price that marginal rates belong to, [snapshot x province]: of real time."""
+    if run.outcome.day_ahead is None:
+        return run.announced.wholesale
+    return load_weighted(run.announced.nodal, run.case, run.case.provinces)
+
+
 def _paired(base: Run, run: Run) -> pd.DataFrame:
     case = run.case
     step = run.carbon_price - base.carbon_price
@@ -73,7 +80,7 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
     weight = load.T.groupby(case.loads["province"]).sum().T
     provinces = weight.columns[weight.sum() > 0]
     weight = weight[provinces]
-    change = (run.announced.wholesale - base.announced.wholesale)[provinces]
+    change = (_signal(run) - _signal(base))[provinces]
     emission = _between(base, run, "marginal_emission", provinces)
     net = _between(base, run, "marginal_exposure", provinces)
     fossil = emission > FOSSIL_MARGINAL

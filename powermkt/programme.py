@@ -19,7 +19,7 @@ from scipy import sparse
 
 from powermkt.errors import ClearingError, name_list
 from powermkt.lean import Lean, Levels, usable_levels
-from powermkt.mip import MixedPoint, UnitCommitment, solve_mixed
+from powermkt.mip import MixedPoint, NoCommitment, UnitCommitment, solve_mixed
 from powermkt.search import Search
 from powermkt.solver import Infeasible
 
@@ -255,10 +255,14 @@ class Programme:
             If there is no solution, or the time limit ended the search and the incumbent is not
             asked for.
         """
-        found = solve_mixed(
-            self.matrix, cost, (lower, np.maximum(lower, upper)), (self.row_lower, self.row_upper),
-            self.integral, options.gap, options.time_limit,
-        )  # fmt: skip
+        try:
+            found = solve_mixed(
+                self.matrix, cost, (lower, np.maximum(lower, upper)),
+                (self.row_lower, self.row_upper), self.integral, options.gap, options.time_limit,
+            )  # fmt: skip
+        except NoCommitment:
+            self.solve(cost, lower, upper, {})  # names the conflict, if it is one without integers
+            raise
         if not found.complete and not options.accept_incumbent:
             raise ClearingError(
                 f"the search for a commitment ended at {options.time_limit:g} s with a gap of "
@@ -294,8 +298,7 @@ class Programme:
         crossed = np.flatnonzero(lower > upper + 1e-6)
         if len(crossed):
             raise ClearingError("limits contradict each other: " + self._say(crossed))
-        upper = np.maximum(lower, upper)
-        tie = np.zeros_like(cost) if tie is None else tie
+        upper, tie = np.maximum(lower, upper), np.zeros_like(cost) if tie is None else tie
         before = self._search.live.seconds
         self._search.live.notes.clear()
         try:

@@ -295,6 +295,12 @@ def clear_all(
             what = "no ranges of curtailment are found in real time"
             fault = Fault(f"regime {item.name!r}: settlement", what, "leave ranges away")
             faults[str(fault)] = fault
+    for item in chosen:
+        in_steps = case.look_ahead is not None or item.two_settlement is not None
+        if item.units.relaxed and in_steps and case.generators["committable"].any():
+            what = "units that are on in part cannot be handed on from window to window"
+            fault = Fault(f"regime {item.name!r}: units.relaxed", what, "clear at once, or drop it")
+            faults[str(fault)] = fault
     if case.look_ahead is not None and ranges:
         fault = Fault("look_ahead", "gives no ranges of curtailment", "leave one away")
         faults[str(fault)] = fault

@@ -11,14 +11,16 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.clearing import Builder, clear
-from powermkt.cutting import carried, cut_back, level_before
+from powermkt.cutting import carried, cut_back
+from powermkt.errors import ClearingError, name_list
+from powermkt.handing import continue_from
 from powermkt.levels import bind_levels
 from powermkt.outcome import Outcome, join
 from powermkt.programme import Limits
 from powermkt.reach import reaches
 from powermkt.regime import Regime
 from powermkt.rules import TwoSettlement
-from powermkt.units import STATUS, fast_units, hand_on
+from powermkt.units import STATUS, fast_units
 from powermkt.window import clear_window, numbers_of
 
 
@@ -46,31 +48,75 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome) -> Outcome:
     rule = regime.two_settlement
     assert rule is not None
     names = carried(case)
-    levels = level_before(case.forecasted(), ahead)
+    levels = _levels_before(case, ahead)
+    label = next(iter(case.windows))
     done: list[Outcome] = []
+    broken: set[str] = set()  # units that failed: they come back when they can
     for snapshots, horizon in _intervals(case, rule):
-        label = next(iter(case.windows))
         part = case.part(horizon, label)
         if part.initial_online is None and len(ahead.online.columns):
             part.initial_online = ahead.online.iloc[-1]  # the window repeats itself
         if done:
             levels = done[-1].state_of_charge.iloc[-1]
-            if len(done[-1].online.columns):
-                part.initial_online = done[-1].online.iloc[-1]
-            if len(ahead.status.columns):
-                status = pd.concat([item.status for item in done])
-                hand_on(part, case, status, done[-1].dispatch.iloc[-1])
+            continue_from(part, case, done)
         bind_levels(part._n, levels[names], _led_back(case, part, levels, ahead)[names])
+        broken |= _let_fail(part, ahead)
         numbers = numbers_of(part, regime, False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PyPSA's next string type
             programme = Builder(part).programme([item.constrain for item in regime.rules])
-        kept = _kept(part, programme.variables, ahead, rule)
+        kept = _kept(part, programme.variables, ahead, rule, broken)
         numbers = replace(numbers, limits=[*numbers.limits, kept])
-        done.append(cut_back(part, clear(part, programme, numbers), snapshots))
+        try:
+            outcome = clear(part, programme, numbers)
+        except ClearingError as error:
+            raise ClearingError(f"real time from {horizon[0]}: {error}") from None
+        done.append(cut_back(part, outcome, snapshots))
     outcome = join(done)
     outcome.day_ahead = ahead
+    if broken:
+        note = f"{label}: not as committed since they could not run: {name_list(sorted(broken))}"
+        outcome.notes.append(note)
     return outcome
+
+
+def _levels_before(case: Case, ahead: Outcome) -> pd.Series:
+    """Levels of storage before the window [MWh], from which the standing loss is taken.
+
+    Cyclic storage begins where the day ahead ends. PyPSA lets a given level lose nothing in the
+    first snapshot: what would have left it.
+    """
+    n = case._n
+    hours = float(n.snapshot_weightings["stores"].iloc[0])
+    parts = []
+    for component, table, cyclic, given in (
+        ("StorageUnit", n.storage_units, "cyclic_state_of_charge", "state_of_charge_initial"),
+        ("Store", n.stores, "e_cyclic", "e_initial"),
+    ):
+        loss = case.dense(component, "standing_loss").iloc[0]
+        known = table[given] / ((1 - loss) ** hours).replace(0.0, 1.0)
+        end = ahead.state_of_charge[table.index].iloc[-1]
+        parts.append(known.where(~table[cyclic].astype(bool), end))
+    return pd.concat(parts)
+
+
+def _let_fail(part: Case, ahead: Outcome) -> set[str]:
+    """Let units that cannot give their minimum break their times and ramps; return which."""
+    n, names = part._n, ahead.status.columns
+    if names.empty:
+        return set()
+    minimum = n.get_switchable_as_dense("Generator", "p_min_pu")[names]
+    short = n.get_switchable_as_dense("Generator", "p_max_pu")[names] < minimum - 1e-9
+    failing = names[short.any()]
+    if len(failing):
+        table, ramps = n.generators, ["ramp_limit_up", "ramp_limit_down"]
+        part.still_on = {k: left for k, left in part.still_on.items() if k not in failing}
+        table.loc[failing, ["min_up_time", "min_down_time"]] = 0
+        table.loc[failing, [*ramps, "ramp_limit_start_up", "ramp_limit_shut_down"]] = np.nan
+        for column in ramps:
+            series = n.generators_t[column]
+            n.generators_t[column] = series.drop(columns=failing, errors="ignore")
+    return set(failing)
 
 
 def _intervals(case: Case, rule: TwoSettlement) -> list[tuple[pd.Index, pd.Index]]:
@@ -97,14 +143,20 @@ def _led_back(case: Case, part: Case, levels: pd.Series, ahead: Outcome) -> pd.S
 
 
 def _kept(
-    part: Case, variables: dict[str, pd.DataFrame], ahead: Outcome, rule: TwoSettlement
+    part: Case,
+    variables: dict[str, pd.DataFrame],
+    ahead: Outcome,
+    rule: TwoSettlement,
+    broken: set[str],
 ) -> Limits:
     """What real time takes over from the day ahead: units that start slowly, online capacity."""
     limits: dict[str, tuple[pd.DataFrame | pd.Series, pd.DataFrame | pd.Series]] = {}
     slow = ahead.status.columns.difference(fast_units(part, rule.fast_start_hours))
     if len(slow):
         status = ahead.status.loc[part.snapshots, slow]
-        limits[STATUS] = (status, status)
+        least = status.copy()
+        least[[name for name in slow if name in broken]] = 0.0
+        limits[STATUS] = (least, status)
     if "Fleet-online" in variables:
         at = variables["Fleet-online"]
         online = ahead.online.loc[part.snapshots, at.columns]

@@ -75,31 +75,3 @@ def unit_cost(case: Case, done: Commitment) -> pd.DataFrame:
     switched = done.start_up * price("start_up_cost") + done.shut_down * price("shut_down_cost")
     idle = (done.status * price("stand_by_cost")).mul(case.weights, axis="index")
     return switched.mul(times, axis="index") + idle
-
-
-def hand_on(part: Case, case: Case, status: pd.DataFrame, output: pd.Series) -> None:
-    """Let a window begin where the one before it ended.
-
-    Parameters
-    ----------
-    part : Case
-        The window; its network is changed in place.
-    case : Case
-        All windows, with what was on before the first.
-    status : DataFrame [snapshot x unit]
-        What units did in all windows before this one.
-    output : Series [generator], MW
-        In the last snapshot before this window.
-    """
-    n, known = part._n, case._n.generators
-    for name in status.columns:
-        on = (status[name] > 0.5).to_numpy()
-        changes = np.flatnonzero(on != on[-1])
-        since = len(on) - (changes[-1] + 1 if len(changes) else 0)
-        kind, other = ("up", "down") if on[-1] else ("down", "up")
-        was_off = known.loc[name, "down_time_before"] > 0
-        if not len(changes) and was_off != on[-1]:  # as it was before the first window
-            since += int(known.loc[name, f"{kind}_time_before"])
-        n.generators.loc[name, f"{kind}_time_before"] = since
-        n.generators.loc[name, f"{other}_time_before"] = 0
-        n.generators.loc[name, "p_init"] = output[name]

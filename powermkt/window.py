@@ -6,10 +6,14 @@ import warnings
 from collections.abc import Sequence
 from itertools import groupby
 
+import pandas as pd
+
 from powermkt.case import Case
 from powermkt.clearing import Builder, Numbers, clear
 from powermkt.outcome import Outcome
+from powermkt.programme import Limits
 from powermkt.regime import Regime
+from powermkt.units import STATUS
 
 
 def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
@@ -50,10 +54,20 @@ def numbers_of(case: Case, item: Regime, ranges: bool) -> Numbers:
     return Numbers(
         offers=[rule.offer(case) for rule in item.rules],
         ranking=[rule.rank_by(case) for rule in item.rules],
-        limits=[rule.limit(case) for rule in item.rules],
+        limits=[*(rule.limit(case) for rule in item.rules), _still_on(case)],
         exposure=item.exposure(case),
         units=item.units,
         price_run=lambda done: item.pricing.price_run(case, done),
         canonical=item.canonical,
         ranges=ranges,
     )
+
+
+def _still_on(case: Case) -> Limits:
+    """Units that started before the window and must stay on."""
+    if not case.still_on:
+        return {}
+    least = pd.DataFrame(0.0, case.snapshots, list(case.still_on))
+    for name, left in case.still_on.items():
+        least.loc[least.index[:left], name] = 1.0
+    return {STATUS: (least, 0.0 * least + 1.0)}

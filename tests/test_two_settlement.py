@@ -144,3 +144,89 @@ def test_days_in_a_row_each_settled_twice() -> None:
     assert net["market operator"] == pytest.approx(0, abs=1e-4)
     balance = run.dispatch.sum(axis=1) + run.storage.sum(axis=1)
     assert balance.tolist() == pytest.approx(load.tolist())
+
+
+# ---- what one interval hands on to the next --------------------------------------------------
+
+
+def test_ramps_lead_from_interval_to_interval_and_from_day_to_day() -> None:
+    """Coal 100 MW may rise by 10 an hour; load 20, 80, 80, 20: coal 20, 30, 40, 20 less gas.
+
+    Known in advance it would rise before; here 10 at a time: at 300 and 500 a MWh,
+    20 + 30 + 40 + 20 = 110 MWh of coal and 90 of gas: 33,000 + 45,000 = 78,000.
+    """
+    for kind in ("plain", "fleet"):
+        n = toys.one_bus([20.0, 80.0, 80.0, 20.0])
+        n.generators.loc["wind", "p_nom"] = 0.0
+        n.generators["ramp_limit_up"] = [0.1, np.nan, np.nan]
+        if kind == "fleet":
+            n.generators["min_stable_pu"] = [0.1, 0.0, 0.0]
+        case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+        run = pm.clear(case, "two_settlement")
+        assert run.day_ahead is not None
+        assert run.day_ahead.objective == pytest.approx(78_000), kind
+        assert run.objective == pytest.approx(78_000), kind
+    n = toys.one_bus([20.0] * 24 + [80.0] * 24)
+    n.generators.loc["wind", "p_nom"] = 0.0
+    n.generators["ramp_limit_up"] = [0.1, np.nan, np.nan]
+    run = pm.clear(pm.Case(n), "full_market", days=2)
+    assert run.dispatch["coal"].iloc[23:31].tolist() == pytest.approx(
+        [20, 30, 40, 50, 60, 70, 80, 80]
+    )
+
+
+def test_a_unit_that_was_off_for_ever_may_start() -> None:
+    from test_units import coal_and_turbine
+
+    n = coal_and_turbine([90.0, 145.0, 145.0, 90.0])
+    turbine = ["up_time_before", "down_time_before", "min_down_time"]
+    n.generators.loc["turbine", turbine] = [0, 0, 4]
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+    run = pm.clear(case, "two_settlement")
+    assert run.outcome.status["turbine"].tolist() == [0, 1, 1, 0]
+
+
+def test_a_start_is_spread_over_intervals_too() -> None:
+    """Start 100 over four quarters of an hour: 60 + (40 + 100) / 50 = 62.8 in each."""
+    from test_units import coal_and_turbine
+
+    n = coal_and_turbine([90.0, 90.0, 145.0, 145.0, 145.0, 145.0, 145.0], weight=0.25)
+    n.snapshot_weightings["stores"] = 0.25
+    n.set_snapshots(pd.date_range("2022-01-03", periods=7, freq="15min"))
+    n.loads_t["p_set"] = pd.DataFrame(
+        {"load": [90.0, 90.0, 145.0, 145.0, 145.0, 145.0, 145.0]}, index=n.snapshots
+    )
+    n.snapshot_weightings.loc[:, :] = 0.25
+    n.generators.loc["turbine", "min_up_time"] = 4
+    n.remove("Generator", "oil")
+    regime = pm.regime(
+        {"name": "x", "extends": "two_settlement",
+         "pricing": {"rule": "ExtendedLocationalPrice"},
+         "settlement": {"rule": "TwoSettlement", "interval": 0.25, "look_ahead": 1}}
+    )  # fmt: skip
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+    run = pm.clear(case, regime)
+    assert run.prices["A"].tolist()[2:6] == pytest.approx([62.8] * 4)
+
+
+def test_a_unit_that_fails_in_real_time_is_off_and_named() -> None:
+    """Coal was committed and is gone from the second hour on: oil serves 90 at 90 a MWh."""
+    from test_units import coal_and_turbine
+
+    n = coal_and_turbine([90.0, 90.0, 90.0])
+    n.generators.loc["oil", "p_nom"] = 200.0
+    n.generators_t["p_max_pu"] = pd.DataFrame({"coal": [1.0, 0.0, 0.3]}, index=n.snapshots)
+    forecast = {"generators_t.p_max_pu": pd.DataFrame({"coal": [1.0, 1, 1]}, index=n.snapshots)}
+    run = pm.clear(pm.Case(n, forecast=forecast), "two_settlement")
+    assert run.outcome.status["coal"].tolist() == [1, 0, 0]
+    assert "not as committed since they could not run: coal" in run.outcome.notes[-1]
+
+
+def test_sums_over_all_hours_are_refused() -> None:
+    n = toys.one_bus([50.0] * 48)
+    n.generators.loc["coal", "e_sum_max"] = 1000.0
+    with pytest.raises(pm.InputError, match=r"e_sum_max, e_sum_min: coal: .* each day anew"):
+        pm.clear(pm.Case(n), "full_market", days=2)
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+    with pytest.raises(pm.InputError, match="each interval of real time anew"):
+        pm.clear(case, "two_settlement")

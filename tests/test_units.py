@@ -190,6 +190,27 @@ def test_uplift_makes_whole_and_prices_support_what_is_not_integral(seed: int) -
     assert (gain[on & (g < high - 1e-6)] <= 1e-6).all()
 
 
+def test_marginal_emissions_go_with_the_price_that_is_paid() -> None:
+    """Turbine (e 0.5) sets the extended price, coal (0.9) the other: a price of 10 adds 5 and 9."""
+    n = coal_and_turbine([130.0])
+    n.remove("Generator", "oil")
+    n.generators["emission_rate"] = [0.9, 0.5]
+    for regime, rate in ((MARKET, 0.9), (EXTENDED, 0.5)):
+        table = pm.compare(pm.Case(n), [regime], [0, 10]).pass_through
+        assert table["price_change"].tolist() == pytest.approx([10 * rate] * 2)
+        assert table["pass_through_marginal"].tolist() == pytest.approx([1.0] * 2)
+
+
+def test_uplift_of_a_day_without_load_is_paid_on_the_others() -> None:
+    load = [90.0] * 24 + [0.0] * 24
+    n = coal_and_turbine(load)
+    n.generators.loc["coal", ["stand_by_cost", "p_min_pu", "min_up_time"]] = [10, 0.0, 48]
+    run = pm.clear(pm.Case(n), MARKET)
+    net = balances(run.ledger)
+    assert run.uplift["uplift"].sum() > 200
+    assert net["market operator"] == pytest.approx(0, abs=1e-6)
+
+
 # ---- ladders of cost -------------------------------------------------------------------------
 
 

@@ -177,6 +177,8 @@ class LocationalPrice(PricingRule):
         energy = served.sum(axis=1).groupby(day).sum()
         money = self.make_whole(cleared).groupby("day")["uplift"].sum().reindex(energy.index)
         per_mwh = (money / energy.where(energy > 0)).fillna(0.0)
+        # On a day without load nobody could pay: all days do.
+        per_mwh += money.where(energy <= 0, 0.0).fillna(0.0).sum() / energy.sum()
         return pd.Series(per_mwh[day].to_numpy(), index=case.snapshots)
 
     def prices(self, cleared: Cleared) -> Prices:
@@ -199,7 +201,8 @@ class LocationalPrice(PricingRule):
             total = served.T.groupby(province).sum().T
             mean = at_bus.T.groupby(province).sum().T / total.where(total.abs() > 1e-9)
             wholesale = mean.reindex(columns=wholesale.columns).fillna(wholesale)
-        energy = energy.add(self.uplift_charge(cleared), axis="index")
+        drawn = (cleared.outcome.served(case) >= 0).astype(float)  # negative load pays no uplift
+        energy = energy + drawn.mul(self.uplift_charge(cleared), axis="index")
         return Prices(last.nodal, wholesale, energy + loads["network_charge"])
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
@@ -277,6 +280,9 @@ class ExtendedLocationalPrice(LocationalPrice):
             {name: started[name].rolling(max(int(up[name]), 1), min_periods=1).sum()
              for name in fast}
         )  # fmt: skip
+        for name, left in case.still_on.items():  # starts before the window, not yet paid for
+            if name in recent:
+                recent.loc[recent.index[:left], name] += 1.0
         # Adders are money per hour; PyPSA prices starts by the event.
         cost, shut = (
             case.dense("Generator", name)[fast].div(hours, axis="index")

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pydantic
 
-from powermkt.case import Case
-from powermkt.errors import Fault
+from powermkt.case import Case, summed
+from powermkt.errors import Fault, name_list
 from powermkt.rules.base import Role, Rule
 
 
@@ -38,8 +38,16 @@ class TwoSettlement(Rule):
     fast_start_hours: float = pydantic.Field(default=1.0, ge=0)
 
     def faults(self, case: Case) -> list[Fault]:
-        """Name what is missing: forecasts."""
-        if case.forecast:
-            return []
-        remedy = "put CSVs into NETWORK/forecast, e.g. loads-p_set.csv, or give Case(forecast=...)"
-        return [Fault("TwoSettlement", "the network has no forecasts", remedy)]
+        """Name what is missing, forecasts, and sums that no interval could keep by itself."""
+        found = []
+        if not case.forecast:
+            remedy = "put CSVs into NETWORK/forecast (loads-p_set.csv), or give Case(forecast=...)"
+            found.append(Fault("TwoSettlement", "the network has no forecasts", remedy))
+        for where, names in (
+            ("generators.e_sum_max, e_sum_min", summed(case)),
+            ("global_constraints", case._n.global_constraints.index),
+        ):
+            if len(names):
+                what = f"{name_list(names)}: would apply to each interval of real time anew"
+                found.append(Fault(f"TwoSettlement: {where}", what, "remove it, or clear once"))
+        return found

@@ -1,0 +1,81 @@
+"""What one window hands on to the next: what is on and for how long, and output for ramps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.check import was_off
+from powermkt.outcome import Outcome
+
+
+def continue_from(part: Case, case: Case, done: Sequence[Outcome]) -> None:
+    """Let a window begin where those before it ended; storage levels are bound elsewhere.
+
+    Parameters
+    ----------
+    part : Case
+        The window; its network is changed in place.
+    case : Case
+        All windows, with what was on before the first.
+    done : sequence of Outcome
+        Of all windows before.
+    """
+    last = done[-1]
+    if len(last.online.columns):
+        part.initial_online = last.online.iloc[-1]
+    part.initial_output = last.dispatch.iloc[-1]
+    _hand_on_output(part, last)
+    if len(last.status.columns):
+        _hand_on_units(part, case, pd.concat([item.status for item in done]))
+
+
+def _hand_on_output(part: Case, last: Outcome) -> None:
+    """Output before the window, from which PyPSA's ramps begin.
+
+    Where what is available or must run has left it so far that no ramp leads there, as far away
+    as a ramp can lead.
+    """
+    n = part._n
+    for component, table, moved in (
+        ("Generator", n.generators, last.dispatch.iloc[-1]),
+        ("Link", n.links, last.flows[n.links.index].iloc[-1]),
+    ):
+        if table.empty:
+            continue
+        first = {
+            name: n.get_switchable_as_dense(component, name).iloc[0]
+            for name in ("p_min_pu", "p_max_pu", "ramp_limit_up", "ramp_limit_down")
+        }
+        up, down = (first[f"ramp_limit_{way}"].fillna(1.0) for way in ("up", "down"))
+        low = (first["p_min_pu"] - up) * table["p_nom"]
+        high = (first["p_max_pu"] + down) * table["p_nom"]
+        within = moved.reindex(table.index).clip(lower=low, upper=high)
+        units = table["committable"].astype(bool)
+        table["p_init"] = moved.reindex(table.index).where(units, within)
+
+
+def _hand_on_units(part: Case, case: Case, status: pd.DataFrame) -> None:
+    """For how long units have been on or off, and must stay on."""
+    known, table = case._n.generators, part._n.generators
+    off_before = was_off(known)
+    part.still_on = {}
+    for name in status.columns:
+        on = (status[name] > 0.5).to_numpy()
+        changes = np.flatnonzero(on != on[-1])
+        since = len(on) - (changes[-1] + 1 if len(changes) else 0)
+        kind, other = ("up", "down") if on[-1] else ("down", "up")
+        if not len(changes) and off_before[name] != on[-1]:  # as it was before the first window
+            before = int(known.loc[name, f"{kind}_time_before"])
+            since = 0 if kind == "down" and before == 0 else since + before  # 0: off since ever
+        if on[-1]:
+            # A bound on its status and no row holds the unit on: a run for prices may lift it.
+            least = int(known.loc[name, "min_up_time"])
+            if since < least:
+                part.still_on[str(name)] = least - since
+            since = max(since, least)
+        table.loc[name, f"{kind}_time_before"] = since
+        table.loc[name, f"{other}_time_before"] = 0
