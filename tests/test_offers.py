@@ -240,6 +240,7 @@ def assert_alike(left: pm.Run, right: pm.Run) -> None:
     pd.testing.assert_frame_equal(left.prices[both], right.prices[both], atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_offers_at_cost_are_no_offers(seed: int) -> None:
     n = generic(seed)
@@ -248,6 +249,7 @@ def test_offers_at_cost_are_no_offers(seed: int) -> None:
     assert_alike(plain, pm.clear(case.with_offers(at_cost(n)), "full_market", 60.0))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.integers(2, 4))
 def test_a_block_in_parts_is_the_same_block(seed: int, parts: int) -> None:
     n = generic(seed)
@@ -270,6 +272,7 @@ def random_ladders(n: pypsa.Network, seed: int, dated: bool = True) -> pd.DataFr
     return book(*rows)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_cost_is_resource_cost_whatever_is_offered(seed: int) -> None:
     """The programme's own cost against cost curves at the dispatch."""

@@ -43,7 +43,7 @@ class TestEveryRule:
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 
     def test_ledger_parties_are_known(self, name: str) -> None:
-        n = random_network(4)
+        n = random_network(4, hours=3)
         case = pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
         ledger = pm.clear(case, with_rule(RULES[name]()), 30.0).ledger
         n = case.network()

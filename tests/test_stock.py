@@ -22,6 +22,7 @@ from powermkt.regime import regime
 
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))
+SLOW = {"rts_gmlc": [pytest.mark.slow]}
 PRESETS = ("fixed_tariff", "priority_dispatch", "full_market")
 
 
@@ -362,7 +363,9 @@ def cut(folder: str, hours: int) -> pm.Case:
 @pytest.mark.parametrize(
     "preset", [name for name in pm.presets() if pm.regime(name).two_settlement is None]
 )
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize(
+    "folder", [pytest.param(name, marks=SLOW.get(name, [])) for name in FOLDERS]
+)
 def test_rows_of_every_preset_on_every_network(folder: str, preset: str) -> None:
     """Objective equal and every dual part of a proof, in a day of fleets, quotas and schedules."""
     case = cut(folder, 12)

@@ -125,6 +125,7 @@ def test_what_it_needs_and_what_is_wrong_with_forecasts(tmp_path: Path) -> None:
         pm.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_days_in_a_row_each_settled_twice() -> None:
     load = np.linspace(60, 140, 8)
     n = toys.one_bus(load.tolist())

@@ -238,6 +238,7 @@ def test_a_convex_cost_is_filled_step_by_step_as_pypsa_does() -> None:
     assert run.objective == pytest.approx(n.objective)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6))
 def test_committed_units_with_curves_cost_what_pypsa_finds(seed: int) -> None:
     rng = np.random.default_rng(seed)
