@@ -24,7 +24,7 @@ from powermkt.slack import SHED as _SHED
 from powermkt.slack import add_slack
 from powermkt.soft import BRANCHES, overload, penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
-from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, units
+from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, reachable_ramps, units
 
 _SLACK_TOLERANCE_MW = 1e-3
 
@@ -99,6 +99,8 @@ class Builder:
             series = n.generators_t[column]
             n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
         count_starts(n, case)
+        if case.initial_output is not None:
+            reachable_ramps(n)
         ladders = case.ladders["generator"].unique()
         n.generators.loc[ladders, "marginal_cost"] = 0.0  # their steps cost
         drop_quadratic(n, case.dense("Generator", "marginal_cost"))  # likewise (`quadratic`)

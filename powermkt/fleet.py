@@ -81,8 +81,8 @@ def add_fleets(model: linopy.Model, case: Case, commitment: Commitment) -> None:
     if commitment == "hourly":
         _add_starts(model, case, table)
     _add_ramps(model, table, commitment)
-    if case.initial_output is not None:
-        _add_first_ramps(model, case, table, commitment)
+    if case.initial_output is not None and commitment == "hourly":
+        _add_first_ramps(model, case, table)
 
 
 def starts_per_event(case: Case) -> pd.Series:
@@ -183,10 +183,11 @@ def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment)
         model.add_constraints(change - room <= 0, name=f"Fleet-{column}")
 
 
-def _add_first_ramps(
-    model: linopy.Model, case: Case, table: pd.DataFrame, commitment: Commitment
-) -> None:
-    """Ramps from the output before the window; what is not available any more is let go."""
+def _add_first_ramps(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
+    """Ramps from the output before the window; what is not available any more is let go.
+
+    A level that is fixed through the window changes at its edges, freely.
+    """
     assert case.initial_output is not None
     available = case.availability.iloc[0]
     for column, sign in (("ramp_up", 1), ("ramp_down", -1)):
@@ -199,18 +200,16 @@ def _add_first_ramps(
         output = model.variables["Generator-p"].sel(name=names).isel(snapshot=0)
         online = model.variables["Fleet-online"].sel(name=names)
         change = sign * output
-        if commitment == "fixed":
-            room = _by_name(limit) * online
-            known = 0.0 * before
+        now = online.isel(snapshot=0)
+        new = model.variables["Fleet-start"].sel(name=names).isel(snapshot=0)
+        if column == "ramp_up":
+            room, known = _by_name(limit) * now + _by_name(edge - limit) * new, 0.0 * before
+            # What must run is not kept down by what ran before.
+            before = before.clip(lower=(case.must_run.iloc[0] - limit * available)[names])
         else:
-            now = online.isel(snapshot=0)
-            new = model.variables["Fleet-start"].sel(name=names).isel(snapshot=0)
-            if column == "ramp_up":
-                room, known = _by_name(limit) * now + _by_name(edge - limit) * new, 0.0 * before
-            else:
-                level = before if case.initial_online is None else case.initial_online[names]
-                room = _by_name(limit - edge) * now + _by_name(edge) * new
-                known = edge * level
+            level = before if case.initial_online is None else case.initial_online[names]
+            room = _by_name(limit - edge) * now + _by_name(edge) * new
+            known = edge * level
         bound = _by_name(sign * before + known)
         model.add_constraints(change - room <= bound, name=f"Fleet-first-{column}")
 

@@ -27,35 +27,12 @@ def continue_from(part: Case, case: Case, done: Sequence[Outcome]) -> None:
     last = done[-1]
     if len(last.online.columns):
         part.initial_online = last.online.iloc[-1]
-    part.initial_output = last.dispatch.iloc[-1]
-    _hand_on_output(part, last)
+    part.initial_output = last.dispatch.iloc[-1].copy()
+    n = part._n
+    n.generators["p_init"] = last.dispatch.iloc[-1].reindex(n.generators.index)
+    n.links["p_init"] = last.flows.iloc[-1].reindex(n.links.index)
     if len(last.status.columns):
         _hand_on_units(part, case, pd.concat([item.status for item in done]))
-
-
-def _hand_on_output(part: Case, last: Outcome) -> None:
-    """Output before the window, from which PyPSA's ramps begin.
-
-    Where what is available or must run has left it so far that no ramp leads there, as far away
-    as a ramp can lead.
-    """
-    n = part._n
-    for component, table, moved in (
-        ("Generator", n.generators, last.dispatch.iloc[-1]),
-        ("Link", n.links, last.flows[n.links.index].iloc[-1]),
-    ):
-        if table.empty:
-            continue
-        first = {
-            name: n.get_switchable_as_dense(component, name).iloc[0]
-            for name in ("p_min_pu", "p_max_pu", "ramp_limit_up", "ramp_limit_down")
-        }
-        up, down = (first[f"ramp_limit_{way}"].fillna(1.0) for way in ("up", "down"))
-        low = (first["p_min_pu"] - up) * table["p_nom"]
-        high = (first["p_max_pu"] + down) * table["p_nom"]
-        within = moved.reindex(table.index).clip(lower=low, upper=high)
-        units = table["committable"].astype(bool)
-        table["p_init"] = moved.reindex(table.index).where(units, within)
 
 
 def _hand_on_units(part: Case, case: Case, status: pd.DataFrame) -> None:
@@ -70,6 +47,8 @@ def _hand_on_units(part: Case, case: Case, status: pd.DataFrame) -> None:
         kind, other = ("up", "down") if on[-1] else ("down", "up")
         if not len(changes) and off_before[name] != on[-1]:  # as it was before the first window
             before = int(known.loc[name, f"{kind}_time_before"])
+            if kind == "up":  # what `still_on` holds was put on top
+                before -= case.still_on.get(str(name), 0)
             since = 0 if kind == "down" and before == 0 else since + before  # 0: off since ever
         if on[-1]:
             # A bound on its status and no row holds the unit on: a run for prices may lift it.

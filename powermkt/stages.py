@@ -59,13 +59,16 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome) -> Outcome:
         if done:
             levels = done[-1].state_of_charge.iloc[-1]
             continue_from(part, case, done)
+            _soften_ramps(part, ahead)
         bind_levels(part._n, levels[names], _led_back(case, part, levels, ahead)[names])
-        broken |= _let_fail(part, ahead)
+        fast = getattr(regime.pricing, "fast_start_hours", rule.fast_start_hours)
+        broken |= _let_fail(part, ahead, fast_units(part, fast))
         numbers = numbers_of(part, regime, False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PyPSA's next string type
             programme = Builder(part).programme([item.constrain for item in regime.rules])
-        kept = _kept(part, programme.variables, ahead, rule, broken)
+        slow = ahead.status.columns.difference(fast_units(case, rule.fast_start_hours))
+        kept = _kept(part, programme.variables, ahead, slow, broken)
         numbers = replace(numbers, limits=[*numbers.limits, kept])
         try:
             outcome = clear(part, programme, numbers)
@@ -100,16 +103,43 @@ def _levels_before(case: Case, ahead: Outcome) -> pd.Series:
     return pd.concat(parts)
 
 
-def _let_fail(part: Case, ahead: Outcome) -> set[str]:
+def _soften_ramps(part: Case, ahead: Outcome) -> None:
+    """Take output before an interval for no more than its planned levels can ramp down from.
+
+    Levels follow the day ahead while output may have been higher.
+    """
+    table = part.generators.loc[ahead.online.columns]
+    falling = table[table["ramp_down"].notna()]
+    if falling.empty or part.initial_output is None or part.initial_online is None:
+        return
+    names, limit = falling.index, falling["ramp_down"]
+    edge = falling[["min_stable_pu", "ramp_down"]].max(axis=1)
+    now = np.minimum(ahead.online[names].loc[part.snapshots[0]], part.availability[names].iloc[0])
+    shut = (part.initial_online[names] - now).clip(lower=0.0)
+    most = now * (1 + limit) + edge * shut
+    part.initial_output[names] = part.initial_output[names].clip(upper=most)
+
+
+def _let_fail(part: Case, ahead: Outcome, fast: pd.Index) -> set[str]:
     """Let units that cannot give their minimum break their times and ramps; return which."""
     n, names = part._n, ahead.status.columns
     if names.empty:
         return set()
     minimum = n.get_switchable_as_dense("Generator", "p_min_pu")[names]
-    short = n.get_switchable_as_dense("Generator", "p_max_pu")[names] < minimum - 1e-9
-    failing = names[short.any()]
+    most = n.get_switchable_as_dense("Generator", "p_max_pu")[names]
+    on = ahead.status.loc[part.snapshots] > 0.5
+    failing = names[((most < minimum - 1e-9) & on).any()]
+    table, ramps = n.generators, ["ramp_limit_up", "ramp_limit_down"]
+    # Who loses capacity faster than it could ramp down is not held to its ramps.
+    before = (table.loc[names, "p_init"] / table.loc[names, "p_nom"]).fillna(most.iloc[0])
+    down = n.get_switchable_as_dense("Generator", "ramp_limit_down")[names].fillna(1.0)
+    steps = most.shift().fillna(before.to_frame().T.set_axis(most.index[:1])) - most
+    derated = names[(steps > down + 1e-9).any()].difference(failing)
+    for column in ramps if len(derated) else ():
+        table.loc[derated, column] = np.nan
+        n.generators_t[column] = n.generators_t[column].drop(columns=derated, errors="ignore")
     if len(failing):
-        table, ramps = n.generators, ["ramp_limit_up", "ramp_limit_down"]
+        table["fast_start"] = table.index.isin(fast)  # as before its times are taken away
         part.still_on = {k: left for k, left in part.still_on.items() if k not in failing}
         table.loc[failing, ["min_up_time", "min_down_time"]] = 0
         table.loc[failing, [*ramps, "ramp_limit_start_up", "ramp_limit_shut_down"]] = np.nan
@@ -146,12 +176,11 @@ def _kept(
     part: Case,
     variables: dict[str, pd.DataFrame],
     ahead: Outcome,
-    rule: TwoSettlement,
+    slow: pd.Index,
     broken: set[str],
 ) -> Limits:
     """What real time takes over from the day ahead: units that start slowly, online capacity."""
     limits: dict[str, tuple[pd.DataFrame | pd.Series, pd.DataFrame | pd.Series]] = {}
-    slow = ahead.status.columns.difference(fast_units(part, rule.fast_start_hours))
     if len(slow):
         status = ahead.status.loc[part.snapshots, slow]
         least = status.copy()

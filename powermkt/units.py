@@ -75,3 +75,25 @@ def unit_cost(case: Case, done: Commitment) -> pd.DataFrame:
     switched = done.start_up * price("start_up_cost") + done.shut_down * price("shut_down_cost")
     idle = (done.status * price("stand_by_cost")).mul(case.weights, axis="index")
     return switched.mul(times, axis="index") + idle
+
+
+def reachable_ramps(n: pypsa.Network) -> None:
+    """Move output before the window to where a ramp can lead from, in place.
+
+    What is available, or must run, may have left it: then as far away as a ramp can lead.
+    """
+    for component, table in (("Generator", n.generators), ("Link", n.links)):
+        known = table.index[table["p_init"].notna()]
+        if known.empty:
+            continue
+        first = {
+            name: n.get_switchable_as_dense(component, name)[known].iloc[0]
+            for name in ("p_min_pu", "p_max_pu", "ramp_limit_up", "ramp_limit_down")
+        }
+        up, down = (first[f"ramp_limit_{way}"].fillna(1.0) for way in ("up", "down"))
+        unit = table.loc[known, "committable"].astype(bool)
+        least = first["p_min_pu"].where(~unit, -1.0) - up  # units may be off
+        nominal = table.loc[known, "p_nom"]
+        table.loc[known, "p_init"] = table.loc[known, "p_init"].clip(
+            lower=least * nominal, upper=(first["p_max_pu"] + down) * nominal
+        )

@@ -193,3 +193,20 @@ def test_a_look_ahead_needs_weeks_in_a_row() -> None:
         pm.clear(case, MARKET, year=True, look_ahead=24, ranges=True)
     with pytest.raises(pm.InputError, match="is no time"):
         pm.compare(case, [MARKET], [0.0], year=True, look_ahead=-1)
+
+
+def test_a_level_fixed_for_a_day_changes_at_midnight() -> None:
+    """Off on the first day, 90 of 100 MW on the second, though output may rise by 30 an hour."""
+    n = pypsa.Network()
+    n.set_snapshots(pd.date_range("2022-01-03", periods=48, freq="h"))
+    n.add("Carrier", ["coal", "gas"])
+    n.add("Bus", "A")
+    n.add("Generator", "coal", bus="A", carrier="coal", p_nom=100, marginal_cost=50,
+          min_stable_pu=0.5, ramp_limit_up=0.3, ramp_limit_down=0.3)  # fmt: skip
+    n.add("Generator", "gas", bus="A", carrier="gas", p_nom=100, marginal_cost=10)
+    n.generators["min_stable_pu"] = [0.5, 0.0]
+    n.add("Load", "load", bus="A", p_set=[60.0] * 24 + [190.0] * 24)
+    fixed = {"rule": "MeritOrder", "commitment": "fixed"}
+    regime = pm.regime({"name": "fixed", "extends": "full_market", "dispatch": fixed})
+    run = pm.clear(pm.Case(n), regime, days=2)
+    assert run.dispatch["coal"].tolist() == pytest.approx([0.0] * 24 + [90.0] * 24)

@@ -231,3 +231,44 @@ def test_sums_over_all_hours_are_refused() -> None:
     case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
     with pytest.raises(pm.InputError, match="each interval of real time anew"):
         pm.clear(case, "two_settlement")
+
+
+def test_a_minimum_up_time_is_counted_on_from_interval_to_interval() -> None:
+    """Started in the last hour of the first day, on for six hours in both settlements."""
+    from test_units import coal_and_turbine
+
+    load = [90.0] * 23 + [145.0] + [90.0] * 24
+    n = coal_and_turbine(load)
+    n.remove("Generator", "oil")
+    n.generators.loc["turbine", "min_up_time"] = 6
+    n.generators["fast_start"] = [False, True]
+    case = pm.Case(n, forecast={"loads_t.p_set": n.loads_t["p_set"].copy()})
+    run = pm.clear(case, "two_settlement", days=2)
+    assert run.day_ahead is not None
+    for outcome in (run.outcome, run.day_ahead.outcome):
+        assert outcome.status["turbine"].iloc[23:30].tolist() == [1, 1, 1, 1, 1, 1, 0]
+
+
+def test_a_unit_that_loses_capacity_faster_than_it_ramps_goes_on() -> None:
+    """Coal at 90 may fall by 10 an hour; half of it is lost in the second hour."""
+    from test_units import coal_and_turbine
+
+    n = coal_and_turbine([90.0, 90.0, 90.0])
+    n.generators.loc["coal", ["ramp_limit_down", "p_min_pu"]] = [0.1, 0.3]
+    n.generators_t["p_max_pu"] = pd.DataFrame({"coal": [1.0, 0.5, 0.5]}, index=n.snapshots)
+    forecast = {"generators_t.p_max_pu": pd.DataFrame({"coal": [1.0, 1, 1]}, index=n.snapshots)}
+    run = pm.clear(pm.Case(n, forecast=forecast), "two_settlement")
+    assert run.dispatch["coal"].tolist() == pytest.approx([90, 50, 50])
+
+
+def test_a_fleet_whose_level_falls_is_not_held_by_its_output() -> None:
+    """Load 100 where 50 was forecast: the fleet's level falls as planned, its output with it."""
+    n = toys.one_bus([50.0, 100.0, 50.0, 50.0])
+    n.generators.loc["wind", "p_nom"] = 0.0
+    n.generators["min_stable_pu"] = [0.4, 0.0, 0.0]
+    n.generators["ramp_limit_down"] = [0.3, np.nan, np.nan]
+    n.generators.loc["coal", "min_up_time"] = 2
+    load = pd.DataFrame({"load": [50.0, 60.0, 20.0, 20.0]}, index=n.snapshots)
+    case = pm.Case(n, forecast={"loads_t.p_set": load})
+    run = pm.clear(case, "two_settlement")
+    assert run.dispatch.sum(axis=1).tolist() == pytest.approx([50, 100, 50, 50])

@@ -178,7 +178,8 @@ class LocationalPrice(PricingRule):
         money = self.make_whole(cleared).groupby("day")["uplift"].sum().reindex(energy.index)
         per_mwh = (money / energy.where(energy > 0)).fillna(0.0)
         # On a day without load nobody could pay: all days do.
-        per_mwh += money.where(energy <= 0, 0.0).fillna(0.0).sum() / energy.sum()
+        if energy.sum() > 0:
+            per_mwh += money.where(energy <= 0, 0.0).fillna(0.0).sum() / energy.sum()
         return pd.Series(per_mwh[day].to_numpy(), index=case.snapshots)
 
     def prices(self, cleared: Cleared) -> Prices:
