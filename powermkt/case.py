@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import check, provinces_of
+from powermkt.check import check, provinces_of, was_off
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
@@ -52,7 +52,7 @@ class Case:
     initial_output : Series [generator] or None, MW
         Output before the first snapshot, where it is known.
     still_on : dict of str to int
-        Snapshots that units must stay on since they started in the window before.
+        Snapshots that units must stay on since they have not been on for long.
     ladders : DataFrame
         Costs that rise in steps: generator, step, width_mw, price [money/MWh].
     offers : DataFrame or None
@@ -100,7 +100,7 @@ class Case:
         self.seams: Seams | None = None
         self.initial_online: pd.Series | None = None
         self.initial_output: pd.Series | None = None
-        self.still_on: dict[str, int] = {}
+        self.still_on = _still_on(n)
         self.look_ahead: float | None = None
 
     def __repr__(self) -> str:
@@ -373,6 +373,13 @@ class Case:
         case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
+
+
+def _still_on(n: pypsa.Network) -> dict[str, int]:
+    """Snapshots that units must stay on for what is left of their minimum up time."""
+    g = n.generators[n.generators["committable"].astype(bool) & ~was_off(n.generators)]
+    left = (g["min_up_time"] - g["up_time_before"]).clip(lower=0).astype(int)
+    return {str(name): int(steps) for name, steps in left[left > 0].items()}
 
 
 def summed(case: Case) -> pd.Index:

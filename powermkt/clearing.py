@@ -99,6 +99,9 @@ class Builder:
             series = n.generators_t[column]
             n.generators_t[column] = series.drop(columns=series.columns.intersection(committed))
         count_starts(n, case)
+        # A bound on its status and no row holds such a unit on: a run for prices may lift it.
+        held = list(case.still_on)
+        n.generators.loc[held, "up_time_before"] = n.generators.loc[held, "min_up_time"]
         if case.initial_output is not None:
             reachable_ramps(n)
         ladders = case.ladders["generator"].unique()

@@ -47,14 +47,10 @@ def _hand_on_units(part: Case, case: Case, status: pd.DataFrame) -> None:
         kind, other = ("up", "down") if on[-1] else ("down", "up")
         if not len(changes) and off_before[name] != on[-1]:  # as it was before the first window
             before = int(known.loc[name, f"{kind}_time_before"])
-            if kind == "up":  # what `still_on` holds was put on top
-                before -= case.still_on.get(str(name), 0)
             since = 0 if kind == "down" and before == 0 else since + before  # 0: off since ever
         if on[-1]:
-            # A bound on its status and no row holds the unit on: a run for prices may lift it.
-            least = int(known.loc[name, "min_up_time"])
-            if since < least:
-                part.still_on[str(name)] = least - since
-            since = max(since, least)
+            left = int(known.loc[name, "min_up_time"]) - since
+            if left > 0:
+                part.still_on[str(name)] = left
         table.loc[name, f"{kind}_time_before"] = since
         table.loc[name, f"{other}_time_before"] = 0

@@ -281,8 +281,9 @@ class ExtendedLocationalPrice(LocationalPrice):
             {name: started[name].rolling(max(int(up[name]), 1), min_periods=1).sum()
              for name in fast}
         )  # fmt: skip
-        for name, left in case.still_on.items():  # starts before the window, not yet paid for
-            if name in recent:
+        for name, left in case.still_on.items():
+            # Starts in windows before that are not yet paid for; before the first nothing is known.
+            if name in recent and case.initial_output is not None:
                 recent.loc[recent.index[:left], name] += 1.0
         # Adders are money per hour; PyPSA prices starts by the event.
         cost, shut = (
