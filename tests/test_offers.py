@@ -312,6 +312,7 @@ def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     folder.mkdir()

@@ -179,6 +179,7 @@ def random_curves(seed: int) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 @settings(max_examples=2)
 @given(st.integers(0, 10_000))
 def test_objective_is_that_of_pypsas_quadratic_programme(seed: int) -> None:

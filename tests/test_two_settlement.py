@@ -150,6 +150,7 @@ def test_days_in_a_row_each_settled_twice() -> None:
 # ---- what one interval hands on to the next --------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ramps_lead_from_interval_to_interval_and_from_day_to_day() -> None:
     """Coal 100 MW may rise by 10 an hour; load 20, 80, 80, 20: coal 20, 30, 40, 20 less gas.
 
@@ -187,6 +188,7 @@ def test_a_unit_that_was_off_for_ever_may_start() -> None:
     assert run.outcome.status["turbine"].tolist() == [0, 1, 1, 0]
 
 
+@pytest.mark.slow
 def test_a_start_is_spread_over_intervals_too() -> None:
     """Start 100 over four quarters of an hour: 60 + (40 + 100) / 50 = 62.8 in each."""
     from test_units import coal_and_turbine
@@ -233,6 +235,7 @@ def test_sums_over_all_hours_are_refused() -> None:
         pm.clear(case, "two_settlement")
 
 
+@pytest.mark.slow
 def test_a_minimum_up_time_is_counted_on_from_interval_to_interval() -> None:
     """Started in the last hour of the first day, on for six hours in both settlements."""
     from test_units import coal_and_turbine
