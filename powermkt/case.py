@@ -17,6 +17,7 @@ from powermkt.intake import forecast_faults, present_forecasts, take_schedule, w
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
+from powermkt.servicecheck import service_faults
 
 
 class Case:
@@ -82,6 +83,7 @@ class Case:
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
         faults += forecast_faults(network, forecast or {}, label)
+        faults += [] if faults else service_faults(network, market)
         tops = curve_tops(network)
         book, wrong = offers_of(offers, network, tops, f"{label}: offers")
         if faults or wrong:

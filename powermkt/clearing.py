@@ -16,13 +16,12 @@ from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
 from powermkt.mip import UnitCommitment
-from powermkt.outcome import Outcome, commitment_cost
+from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.quadratic import Curves
-from powermkt.slack import EXCESS as _EXCESS
-from powermkt.slack import SHED as _SHED
-from powermkt.slack import add_slack
-from powermkt.soft import BRANCHES, overload, penalties, soften
+from powermkt.results import by_bus, prices_of, read_outcome, reserve_prices_of, slack_of
+from powermkt.slack import EXCESS, SHED, add_slack
+from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
 from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, reachable_ramps, units
 
@@ -186,12 +185,12 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
-    shed = _slack(output, _SHED)
+    shed = slack_of(output, SHED)
     if case.market.price_of_excess is None:
-        _refuse(case, label, _slack(-output, _EXCESS), "generation exceeds what can be used in")
+        _refuse(case, label, slack_of(-output, EXCESS), "generation exceeds what can be used in")
     if case.market.value_of_lost_load is None:
         _refuse(case, label, shed, "load cannot be served in")
-    outcome = _outcome(case, programme, point, output, shed)
+    outcome = read_outcome(case, programme, point, output, shed)
     outcome.cost = float((programme.cost + added) @ point.columns)
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
@@ -206,11 +205,12 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         bounds = programme.replaced(lower, upper, pricing.bounds)
         wanted = {**objectives, "offer": offered + extra}
         priced, _ = curves.solve(ranked + extra, *bounds, wanted, tie, numbers.canonical)
-        outcome.offer_price = _prices(case, programme, priced, "offer")
+        outcome.offer_price = prices_of(case, programme, priced, "offer")
         # What one more MWh emits goes with what it costs.
-        outcome.marginal_emission = _prices(case, programme, priced, "emission")
-        outcome.marginal_exposure = _prices(case, programme, priced, "exposure")
-        outcome.price_unique = _by_bus(case, programme, priced.unique)
+        outcome.marginal_emission = prices_of(case, programme, priced, "emission")
+        outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
+        outcome.reserve_price = reserve_prices_of(case, programme, priced)
+        outcome.price_unique = by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes
     notes += _exceeded(outcome.overload)
@@ -301,71 +301,6 @@ def _curtailment_range(
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
-
-
-def _by_bus(case: Case, programme: Programme, vector: np.ndarray) -> pd.DataFrame:
-    """What a vector [row] holds for each bus and hour."""
-    found = programme.balance(vector)
-    missing = case.provinces.index.difference(found.columns)
-    if len(missing):
-        raise ClearingError(f"no nodal balance found for buses {missing.tolist()}")
-    return found[case.provinces.index]
-
-
-def _prices(case: Case, programme: Programme, point: Point, objective: str) -> pd.DataFrame:
-    """Marginal value of an objective at each bus: LMP = dual / weight."""
-    return _by_bus(case, programme, point.row_duals[objective]).div(case.weights, axis="index")
-
-
-def _outcome(
-    case: Case, programme: Programme, point: Point, output: pd.DataFrame, shed: pd.DataFrame
-) -> Outcome:
-    snapshots = case.weights.index
-
-    def values(name: str) -> pd.DataFrame:
-        if name not in programme.variables:
-            return pd.DataFrame(index=snapshots)
-        frame = programme.values(name, point)
-        if not frame.index.equals(snapshots):  # one level for the whole window
-            frame = pd.DataFrame(
-                np.repeat(frame.to_numpy(), len(snapshots), axis=0), snapshots, frame.columns
-            )
-        return frame
-
-    online, started = values("Fleet-online"), values("Fleet-start")
-    done = Commitment(values(STATUS), values(START), values(SHUT))
-    flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
-    net = values("StorageUnit-p_dispatch") - values("StorageUnit-p_store")
-    return Outcome(
-        dispatch=output[case.generators.index],
-        online=online,
-        started=started,
-        status=done.status,
-        start_up=done.start_up,
-        shut_down=done.shut_down,
-        commitment_cost=commitment_cost(case, online, started, done),
-        flows=pd.concat(flows, axis=1),
-        overload=pd.concat([values(overload(name)) for name in BRANCHES], axis=1),
-        storage=pd.concat([net, values("Store-p")], axis=1),
-        state_of_charge=pd.concat(
-            [values("StorageUnit-state_of_charge"), values("Store-e")], axis=1
-        ),
-        spill=values("StorageUnit-spill"),
-        shed=shed,
-        excess=_slack(-output, _EXCESS),
-        offer_price=_prices(case, programme, point, "offer"),
-        cost_price=_prices(case, programme, point, "cost"),
-        marginal_emission=_prices(case, programme, point, "emission"),
-        marginal_exposure=_prices(case, programme, point, "exposure"),
-        price_unique=_by_bus(case, programme, point.unique),
-        cost=0.0,
-        solver_seconds=point.seconds,
-    )
-
-
-def _slack(output: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    columns = [name for name in output.columns if name.startswith(prefix)]
-    return output[columns].rename(columns=lambda name: name.removeprefix(prefix)).clip(lower=0.0)
 
 
 def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.ladders import energy_cost
 from powermkt.outcome import Outcome, commitment_cost
+from powermkt.products import shortage_cost
 from powermkt.seams import SET_POINTS
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.units import Commitment
@@ -57,6 +58,7 @@ def resource_cost(case: Case, outcome: Outcome) -> float:
     hourly = (
         energy_cost(case, outcome.dispatch).sum(axis=1)
         + outcome.shed.sum(axis=1) * (market.value_of_lost_load or UNSERVED_COST)
+        + shortage_cost(case, outcome.reserve_short)
         + outcome.excess.sum(axis=1) * (market.price_of_excess or EXCESS_COST)
     )  # fmt: skip
     for component, attribute, quantity in (

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from powermkt.arrays import by_name, by_snapshot, grid, names
 from powermkt.case import Case
 
 # Level, start and the rows between them: levels that may be held through a window.
@@ -58,24 +59,24 @@ def add_fleets(model: linopy.Model, case: Case, commitment: Commitment) -> None:
         return
     output = model.variables["Generator-p"].sel(name=table.index)
     available = case.availability[table.index]
-    minimum = _by_name(table["min_stable_pu"])
+    minimum = by_name(table["min_stable_pu"])
     if commitment == "all":
-        model.add_constraints(output >= minimum * _grid(available), name="Fleet-minimum")
+        model.add_constraints(output >= minimum * grid(available), name="Fleet-minimum")
         return
     if commitment == "fixed":
         online = model.add_variables(
-            lower=0, upper=_by_name(available.max()), coords=[_names(table.index)],
+            lower=0, upper=by_name(available.max()), coords=[names(table.index)],
             name="Fleet-online",
         )  # fmt: skip
     else:
         online = model.add_variables(
-            lower=0, upper=_grid(available), coords=_grid(available).coords, name="Fleet-online"
+            lower=0, upper=grid(available), coords=grid(available).coords, name="Fleet-online"
         )
     model.add_constraints(output - online <= 0, name="Fleet-maximum")
     model.add_constraints(output - minimum * online >= 0, name="Fleet-minimum")
     hours = case.weights
-    total_hours = float(hours.sum()) if commitment == "fixed" else _by_snapshot(hours)
-    idle_cost = _by_name(table["no_load_cost"])
+    total_hours = float(hours.sum()) if commitment == "fixed" else by_snapshot(hours)
+    idle_cost = by_name(table["no_load_cost"])
     if (table["no_load_cost"] > 0).any():
         model.objective += (online * idle_cost * total_hours).sum()
     if commitment == "hourly":
@@ -120,9 +121,9 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     started = model.add_variables(lower=0, coords=online.coords, name="Fleet-start")
     level, known = _earlier(online, 1, before)
     model.add_constraints(started - online + level >= -known, name="Fleet-start")
-    cost = _by_name(table["start_cost"]) * _by_snapshot(starts_per_event(case))
+    cost = by_name(table["start_cost"]) * by_snapshot(starts_per_event(case))
     model.objective += (started * cost).sum()
-    available = _grid(case.availability)
+    available = grid(case.availability)
     # What starts was off: without this, swapping units would get around a ramp limit.
     ramped = table["ramp_up"].notna() | table["ramp_down"].notna()
     table = table.assign(min_down_time=table["min_down_time"].clip(lower=ramped.astype(int)))
@@ -154,8 +155,8 @@ def _earlier(
     if before is None:
         return rolled, 0.0
     snapshots = variable.indexes["snapshot"]
-    inside = _by_snapshot(pd.Series(np.arange(len(snapshots)) >= steps, snapshots))
-    return rolled * inside, (1 - inside) * _by_name(before)
+    inside = by_snapshot(pd.Series(np.arange(len(snapshots)) >= steps, snapshots))
+    return rolled * inside, (1 - inside) * by_name(before)
 
 
 def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment) -> None:
@@ -166,8 +167,8 @@ def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment)
         output = model.variables["Generator-p"].sel(name=group.index)
         online = model.variables["Fleet-online"].sel(name=group.index)
         limit, edge = (
-            _by_name(group[column]),
-            _by_name(group[["min_stable_pu", column]].max(axis=1)),
+            by_name(group[column]),
+            by_name(group[["min_stable_pu", column]].max(axis=1)),
         )
         later, earlier = slice(1, None), slice(None, -1)
         change = sign * (output.isel(snapshot=later) - _shifted(output, earlier, later))
@@ -203,14 +204,14 @@ def _add_first_ramps(model: linopy.Model, case: Case, table: pd.DataFrame) -> No
         now = online.isel(snapshot=0)
         new = model.variables["Fleet-start"].sel(name=names).isel(snapshot=0)
         if column == "ramp_up":
-            room, known = _by_name(limit) * now + _by_name(edge - limit) * new, 0.0 * before
+            room, known = by_name(limit) * now + by_name(edge - limit) * new, 0.0 * before
             # What must run is not kept down by what ran before.
             before = before.clip(lower=(case.must_run.iloc[0] - limit * available)[names])
         else:
             level = before if case.initial_online is None else case.initial_online[names]
-            room = _by_name(limit - edge) * now + _by_name(edge) * new
+            room = by_name(limit - edge) * now + by_name(edge) * new
             known = edge * level
-        bound = _by_name(sign * before + known)
+        bound = by_name(sign * before + known)
         model.add_constraints(change - room <= bound, name=f"Fleet-first-{column}")
 
 
@@ -218,30 +219,3 @@ def _shifted(variable: linopy.Variable, part: slice, onto: slice) -> linopy.Line
     """Values of one part of the horizon, labelled by the snapshots of another."""
     labels = variable.indexes["snapshot"][onto]
     return (1 * variable.isel(snapshot=part)).assign_coords(snapshot=labels)
-
-
-def _names(index: pd.Index) -> pd.Index:
-    return pd.Index(index, name="name")
-
-
-def _by_name(series: pd.Series) -> xr.DataArray:
-    return xr.DataArray(series.to_numpy(float), coords={"name": _names(series.index)}, dims="name")
-
-
-def _by_snapshot(series: pd.Series) -> xr.DataArray:
-    return xr.DataArray(
-        series.to_numpy(float),
-        coords={"snapshot": pd.Index(series.index, name="snapshot")},
-        dims="snapshot",
-    )
-
-
-def _grid(frame: pd.DataFrame) -> xr.DataArray:
-    return xr.DataArray(
-        np.asarray(frame, dtype=float),
-        coords={
-            "snapshot": pd.Index(frame.index, name="snapshot"),
-            "name": _names(frame.columns),
-        },
-        dims=("snapshot", "name"),
-    )

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from powermkt.arrays import grid
 from powermkt.case import Case
 from powermkt.curves import quadratic_costs
 from powermkt.errors import Fault, InputError, name_list
@@ -116,12 +117,12 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     if found is None:
         return
     step = model.add_variables(
-        lower=0, upper=_grid(found.width), coords=_grid(found.width).coords, name=STEP
+        lower=0, upper=grid(found.width), coords=grid(found.width).coords, name=STEP
     )
     curved = found.generator.isin(case.ladders["generator"])
     if curved.any():
         cost = found.cost.mul(case.weights, axis="index") * curved
-        model.objective += (step * _grid(cost)).sum()
+        model.objective += (step * grid(cost)).sum()
     owners = pd.Index(found.generator.unique(), name="name")
     output = 1 * model.variables["Generator-p"].sel(name=owners)
     of_owner = xr.DataArray(found.generator.to_numpy(), {"name": found.generator.index}, "name")
@@ -130,7 +131,7 @@ def add_steps(model: linopy.Model, case: Case, submitted: bool) -> None:
     total = total.sel(name=owners)
     curved = owners.isin(quadratic_costs(case._n).columns)
     lowest = case.must_run[owners].where(np.tile(curved, (len(case.snapshots), 1)), 0.0)
-    model.add_constraints(output - total == _grid(lowest), name=STEP)
+    model.add_constraints(output - total == grid(lowest), name=STEP)
 
 
 def energy_cost(case: Case, output: pd.DataFrame) -> pd.DataFrame:
@@ -280,14 +281,3 @@ def _block(middle: np.ndarray, top: np.ndarray) -> np.ndarray:
     """Position in a ladder of each output, [snapshot x step]; beyond its end that of the last."""
     found: np.ndarray = (middle[:, :, None] > top[:, None, :]).sum(axis=2)
     return np.minimum(found, top.shape[1] - 1)
-
-
-def _grid(frame: pd.DataFrame) -> xr.DataArray:
-    return xr.DataArray(
-        np.asarray(frame, dtype=float),
-        coords={
-            "snapshot": pd.Index(frame.index, name="snapshot"),
-            "name": pd.Index(frame.columns, name="name"),
-        },
-        dims=("snapshot", "name"),
-    )

@@ -53,8 +53,9 @@ class Ledger:
         self._add(product, payer, payee, *map(self._sum, weighted))
 
     def enter(
-        self, product: str, payer: pd.Series | str, payee: pd.Series | str, amount: pd.DataFrame
-    ) -> None:
+        self, product: str, payer: pd.Series | str, payee: pd.Series | str, amount: pd.DataFrame,
+        quantity: pd.DataFrame | None = None,
+    ) -> None:  # fmt: skip
         """Enter amounts that are no price times a quantity.
 
         Parameters
@@ -63,10 +64,13 @@ class Ledger:
             As for `pay`.
         amount : DataFrame [snapshot x column]
             Money of the horizon.
+        quantity : DataFrame [snapshot x column], optional
+            What is paid for, over the horizon.
         """
         if not amount.empty:
             total = self._sum(amount)
-            self._add(product, payer, payee, total, 0.0 * total)
+            volume = 0.0 * total if quantity is None else self._sum(quantity)
+            self._add(product, payer, payee, total, volume)
 
     def _add(
         self, product: str, payer: pd.Series | str, payee: pd.Series | str,

@@ -10,6 +10,7 @@ import pydantic
 import yaml
 
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.services import Services
 
 # Name fragments by which carriers are recognised where market.yaml does not list them
 # (PyPSA, PyPSA-Eur and PyPSA-China spellings).
@@ -168,6 +169,7 @@ class Market(_Strict):
     trade: Trade = Trade()
     seams: SeamSettings = SeamSettings()
     penalties: Penalties = Penalties()
+    services: Services = Services()
     calibration: Calibration | None = None
 
     @pydantic.model_validator(mode="after")

@@ -8,7 +8,9 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.ledger import balances
 from powermkt.outcome import Outcome
+from powermkt.products import shortage_cost
 from powermkt.rules import Prices
+from powermkt.rules.ancillary import ANCILLARY
 
 # The comparison table: column -> (unit, meaning). Documentation prints this table.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -16,8 +18,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "carbon_price": ("money/t", "carbon price tau"),
     "cost": (
         "money",
-        "resource cost: fuel, operation, starts, unserved load and excess at declared values; no "
-        "carbon payments, no fees",
+        "resource cost: fuel, operation, starts, unserved load, excess and short reserves at "
+        "declared values; no carbon payments, no fees",
     ),
     "emissions_t": ("t", "direct CO2 emissions of generation"),
     "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
@@ -37,7 +39,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "merchandising surplus of branches less wheeling fees and own cost",
     ),
     "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
-    "reserve_cost": ("money", "payments for reserve products (no rule has any yet)"),
+    "reserve_cost": ("money", "payments for ancillary services"),
+    "reserve_short_mwh": ("MW h", "reserve requirements that were not met, all products"),
     "uplift": ("money", "make-whole payments to units whose prices do not cover their offers"),
     "load_shed_mwh": ("MWh", "unserved load"),
     "excess_mwh": (
@@ -119,6 +122,8 @@ def summary(
     excess = outcome.excess.mul(case.weights, axis="index").to_numpy().sum()
     excess_value = (case.market.price_of_excess or 0.0) * excess
     plant_cost = outcome.cost - shed_value - excess_value - _branch_cost(case, outcome)
+    short = outcome.reserve_short.mul(case.weights, axis="index")
+    plant_cost -= float(shortage_cost(case, outcome.reserve_short).mul(case.weights).sum())
     return pd.Series(
         {
             "regime": regime,
@@ -138,7 +143,8 @@ def summary(
             - (_branch_cost(case, outcome) if "congestion rent" in set(entries["product"]) else 0),
             "carbon_revenue": _amount(entries, "carbon allowances")
             - _amount(entries, "free allocation"),
-            "reserve_cost": _amount(entries, "reserve"),
+            "reserve_cost": float(entries.loc[entries["payer"] == ANCILLARY, "amount"].sum()),
+            "reserve_short_mwh": short.to_numpy().sum(),
             "uplift": _amount(entries, "uplift"),
             "load_shed_mwh": shed,
             "excess_mwh": excess,

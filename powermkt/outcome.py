@@ -34,6 +34,12 @@ class Outcome:
     shed : DataFrame [snapshot x bus], MW
     excess : DataFrame [snapshot x bus], MW
         Generation nobody can use, where its price is declared.
+    reserve : DataFrame [snapshot x (product, quality, provider)], MW
+        Awards; quality is the product whose rules they obey.
+    reserve_price : DataFrame [snapshot x (product, zone)]
+        Marginal value of each requirement at offers [money/(MW h)].
+    reserve_short : DataFrame [snapshot x (product, zone)], MW
+        What lacks of each requirement.
     offer_price : DataFrame [snapshot x bus]
         Marginal value at offers, the LMP of a market [money/MWh].
     cost_price : DataFrame [snapshot x bus]
@@ -76,6 +82,9 @@ class Outcome:
     spill: pd.DataFrame
     shed: pd.DataFrame
     excess: pd.DataFrame
+    reserve: pd.DataFrame
+    reserve_price: pd.DataFrame
+    reserve_short: pd.DataFrame
     offer_price: pd.DataFrame
     cost_price: pd.DataFrame
     marginal_emission: pd.DataFrame
@@ -124,6 +133,16 @@ def commitment_cost(
     return cost.add(unit_cost(case, done).sum(), fill_value=0.0)[case.generators.index]
 
 
+def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put frames one below the other; what a window does not have, it has none of."""
+    columns = frames[0].columns
+    if all(frame.columns.equals(columns) for frame in frames):
+        return pd.concat(frames)
+    for frame in frames[1:]:
+        columns = columns.union(frame.columns, sort=False) if len(columns) else frame.columns
+    return pd.concat([frame.reindex(columns=columns, fill_value=0.0) for frame in frames])
+
+
 def join(parts: list[Outcome]) -> Outcome:
     """Join the outcomes of consecutive windows."""
     joined: dict[str, object] = {}
@@ -134,7 +153,7 @@ def join(parts: list[Outcome]) -> Outcome:
         elif isinstance(values[0], Outcome):
             joined[item.name] = join(values)
         elif isinstance(values[0], pd.DataFrame):
-            joined[item.name] = pd.concat(values)
+            joined[item.name] = _stacked(values)
         elif values[0] is None:
             joined[item.name] = None
         elif isinstance(values[0], pd.Series):

@@ -16,16 +16,18 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
+from powermkt.rules.ancillary import Procurement
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("carbon", "settlement")  # at most one each
-_KEYS = ("name", "extends", "description", *_ONE, *_MANY)
+_ANY = (*_MANY, "ancillary")
+_KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
 @dataclass(frozen=True)
 class Regime:
-    """An ordered list of rules: one each of dispatch, trade, pricing; carbon and settlement if any.
+    """An ordered list of rules: one each of dispatch, trade, pricing; others if any.
 
     Parameters
     ----------
@@ -60,6 +62,10 @@ class Regime:
                 faults.append(
                     Fault(f"regime {self.name!r}", f"more than one rule of {role}", "state one")
                 )
+        ways = [type(rule).__name__ for rule in self.rules if isinstance(rule, Procurement)]
+        if len(ways) > 1:
+            what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"
+            faults.append(Fault(f"regime {self.name!r}: ancillary", what, "state one of them"))
         if not faults and self.two_settlement is not None and not self.pricing.locational:
             what = f"TwoSettlement with {type(self.pricing).__name__}"
             faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
@@ -75,6 +81,11 @@ class Regime:
     def two_settlement(self) -> TwoSettlement | None:
         """The rule of settling twice, if there is one."""
         return next((rule for rule in self.rules if isinstance(rule, TwoSettlement)), None)
+
+    @property
+    def procurement(self) -> Procurement | None:
+        """The rule that procures reserves, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, Procurement)), None)
 
     @property
     def units(self) -> UnitCommitment:
@@ -235,7 +246,7 @@ def _from_mapping(
         for rule in parent.rules:
             inherited.setdefault(rule.role, []).append(rule)
     rules: list[Rule] = []
-    for role in (*_ONE, *_MANY):
+    for role in (*_ONE, *_ANY):
         if role not in content:
             rules += inherited.get(role, [])
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
-from powermkt.rules import Cleared, LocationalPrice, Prices
+from powermkt.reserving import awards, zone_table
+from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
 from powermkt.rules.locational import ports
 
 
@@ -122,15 +123,15 @@ class Run:
         """
         return self.regime.mitigated(self.case)
 
-    @property
+    @cached_property
     def reserves(self) -> pd.DataFrame:
-        """Reserve awards: snapshot, product, zone, provider, reserve_mw (no product yet)."""
-        return pd.DataFrame(columns=["snapshot", "product", "zone", "provider", "reserve_mw"])
+        """Reserve awards, as `reserving.awards`."""
+        return awards(self.case, self.outcome)
 
-    @property
+    @cached_property
     def reserve_prices(self) -> pd.DataFrame:
-        """Reserve prices: snapshot, product, zone, price in money/(MW h) (no product yet)."""
-        return pd.DataFrame(columns=["snapshot", "product", "zone", "price"])
+        """What awards in each zone are paid, required and short, as `reserving.prices`."""
+        return zone_table(self.regime.procurement, self._cleared)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -144,12 +145,19 @@ class Run:
 
     @cached_property
     def _cleared(self) -> Cleared:
-        return Cleared(self.case, self.outcome, self.regime.carbon_adder(self.case))
+        cleared = Cleared(self.case, self.outcome, self.regime.carbon_adder(self.case))
+        procurement = self.regime.procurement
+        if procurement is None:
+            return cleared
+        return replace(cleared, margin=procurement.margin(cleared))
 
     @cached_property
     def announced(self) -> Prices:
-        """Nodal, wholesale and retail prices as the pricing rule states them."""
-        return self.regime.pricing.prices(self._cleared)
+        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+        stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
+        services = [rule for rule in self.regime.rules if isinstance(rule, AncillaryRule)]
+        charge = sum(rule.user_charge(cleared) for rule in services)
+        return replace(stated, retail=stated.retail + charge)
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Rules of market regimes, named after institutions; one class each."""
 
+from powermkt.rules.ancillary import Administered, AncillaryRule, CoOptimised, Procurement
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
@@ -25,14 +26,19 @@ RULES: dict[str, type[Rule]] = {
         ExtendedLocationalPrice,
         CarbonPrice,
         TwoSettlement,
+        CoOptimised,
+        Administered,
     )
 }
 
 __all__ = [
     "RULES",
+    "Administered",
+    "AncillaryRule",
     "BenchmarkTariff",
     "CarbonPrice",
     "Cleared",
+    "CoOptimised",
     "Coupled",
     "DispatchRule",
     "EqualShares",
@@ -45,6 +51,7 @@ __all__ = [
     "Prices",
     "PricingRule",
     "PriorityOrder",
+    "Procurement",
     "ProvinceFirst",
     "Role",
     "Rule",

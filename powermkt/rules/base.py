@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import linopy
@@ -17,7 +17,7 @@ from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 
-Role = Literal["dispatch", "trade", "pricing", "carbon", "settlement"]
+Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement"]
 
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"
@@ -36,12 +36,14 @@ class Cleared:
     """A case, what its clearing decided, and the carbon cost that units see per MWh.
 
     `carbon_adder` [money/MWh] by generator is the carbon price times the unit's exposure under
-    the allowance rule, whether or not the regime lets it into offers.
+    the allowance rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x
+    provider] is what ancillary services pay units beyond their offers.
     """
 
     case: Case
     outcome: Outcome
     carbon_adder: pd.Series
+    margin: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)

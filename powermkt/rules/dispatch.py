@@ -10,6 +10,7 @@ import pandas as pd
 import pydantic
 import xarray as xr
 
+from powermkt.arrays import by_name
 from powermkt.case import Case
 from powermkt.curves import mean_costs
 from powermkt.errors import Fault, nearest
@@ -200,7 +201,7 @@ def _add_quota(
     by_hour = xr.DataArray(
         hours.to_numpy(float), {"snapshot": pd.Index(snapshots, name="snapshot")}, "snapshot"
     )
-    share = (output * (by_hour / _by_name(room[index]))).sum("snapshot")
+    share = (output * (by_hour / by_name(room[index]))).sum("snapshot")
     bound = heat[index] / room[index]
     planned = province.map(plan)
     given = planned.notna().to_numpy()
@@ -214,21 +215,15 @@ def _add_quota(
         )
         of_unit = xr.DataArray(free.to_numpy(), {"name": index[~given]}, "name")
         mine = (1 * level.sel(province=of_unit)).drop_vars("province")
-        floor = _by_name(bound[~given])
+        floor = by_name(bound[~given])
         part = share.sel(name=index[~given])
         model.add_constraints(part - (1 + band) * mine <= floor, name=f"{name}-upper")
         model.add_constraints(part - (1 - band) * mine >= floor, name=f"{name}-lower")
     if given.any():
-        part, floor = share.sel(name=index[given]), _by_name(bound[given])
-        target = _by_name(planned[given])
+        part, floor = share.sel(name=index[given]), by_name(bound[given])
+        target = by_name(planned[given])
         model.add_constraints(part <= floor + (1 + band) * target, name=f"{name}-planned-upper")
         model.add_constraints(part >= floor + (1 - band) * target, name=f"{name}-planned-lower")
-
-
-def _by_name(series: pd.Series) -> xr.DataArray:
-    return xr.DataArray(
-        series.to_numpy(float), {"name": pd.Index(series.index, name="name")}, "name"
-    )
 
 
 def _periods(case: Case, period: str) -> list[tuple[str, pd.Index]]:

@@ -139,7 +139,8 @@ class LocationalPrice(PricingRule):
         """What each unit offered, was paid and is made whole by, for each day.
 
         Uplift is the larger of 0 and as-offered cost (energy, no load, start, shut-down) less
-        revenue of energy at settlement prices, of a unit and day.
+        revenue of energy at settlement prices and of reserves beyond their offers, of a unit and
+        day.
 
         Returns
         -------
@@ -152,6 +153,7 @@ class LocationalPrice(PricingRule):
         paid = pd.DataFrame(0.0, case.snapshots, names)
         for stage in self.stages(cleared):
             paid = paid + _at(stage.nodal, bus) * stage.quantities.dispatch[names]
+        paid = paid + cleared.margin.reindex(index=paid.index, columns=names, fill_value=0.0)
         revenue = paid.mul(case.weights, axis="index")
         day = days(case)
         table = pd.DataFrame(

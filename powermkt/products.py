@@ -1,0 +1,214 @@
+"""Reserve products of a case: who may provide what, where how much is required, what is short.
+
+Product k is served by awards of providers of k, or of a better product q that may stand in for it,
+under the rules of q: its quality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.servicecheck import zone_buses
+from powermkt.services import Product, Requirement
+from powermkt.slack import UNSERVED_COST
+
+GENERATOR, STORAGE = "Generator", "StorageUnit"
+_FOUND: WeakKeyDictionary[Case, Book | None] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Lot:
+    """Awards of one product at one quality by providers of one component.
+
+    Attributes
+    ----------
+    product, quality : str
+        What is served, and the product whose rules the award obeys.
+    component : str
+    providers : Index
+    """
+
+    product: str
+    quality: str
+    component: str
+    providers: pd.Index
+
+    @property
+    def variable(self) -> str:
+        """Name of its variable, [snapshot x provider] in MW."""
+        return f"Reserve-{self.component}-{self.product}-by-{self.quality}"
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One requirement of a product.
+
+    Attributes
+    ----------
+    product, label : str
+        The label is the zone, with a number where a zone has several requirements.
+    members : Index
+        Providers in it.
+    mw : Series [snapshot]
+    """
+
+    product: str
+    label: str
+    members: pd.Index
+    mw: pd.Series
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Product and label, as columns of an outcome have them."""
+        return self.product, self.label
+
+    def surrounds(self, other: Zone) -> bool:
+        """Whether every award that counts for another requirement counts for this one."""
+        return self.product == other.product and bool(other.members.isin(self.members).all())
+
+    @property
+    def row(self) -> str:
+        """Name of its row, and of the variable of what is short."""
+        return f"Reserve-{self.product}-in-{self.label}"
+
+
+@dataclass(frozen=True)
+class Book:
+    """All products of a case: awards that are possible, and what is required."""
+
+    lots: list[Lot]
+    zones: list[Zone]
+
+    def procured(self) -> set[str]:
+        """Products of which something is required; no row and no variable for the others."""
+        return {zone.product for zone in self.zones if (zone.mw > 0).any()}
+
+    def live(self) -> Book:
+        """Return what is in the programme."""
+        asked = self.procured()
+        lots = [lot for lot in self.lots if lot.product in asked]
+        return Book(lots, [zone for zone in self.zones if (zone.mw > 0).any()])
+
+
+def book_of(case: Case) -> Book | None:
+    """Return the reserve products of a case, None without any."""
+    if case not in _FOUND:
+        services = case.market.services
+        _FOUND[case] = Book(_lots(case), _zones(case)) if services.products else None
+    return _FOUND[case]
+
+
+def _lots(case: Case) -> list[Lot]:
+    products = case.market.services.products
+    tables = {GENERATOR: case.generators, STORAGE: case.storage_units}
+    found = []
+    for name, product in products.items():
+        for quality in dict.fromkeys([name, *product.substitutes]):
+            for component, table in tables.items():
+                members = _eligible(products[quality], table)
+                if quality != name:  # who serves as well under the product's own rules does that
+                    own = _eligible(product, table)
+                    dearer = offers(products[quality], table) >= offers(product, table)
+                    members = members[~(members.isin(own) & dearer[members].to_numpy())]
+                if len(members):
+                    found.append(Lot(name, quality, component, members))
+    return found
+
+
+def _eligible(product: Product, table: pd.DataFrame) -> pd.Index:
+    chosen = pd.Series(product.carriers is None and product.providers is None, table.index)
+    chosen |= table["carrier"].isin(product.carriers or [])
+    chosen |= table.index.isin(product.providers or [])
+    return table.index[chosen & (table["p_nom"] > 0)]
+
+
+def offers(product: Product, table: pd.DataFrame) -> pd.Series:
+    """Offer of each provider of a table [money/(MW h)]: by name, else carrier, else 0."""
+    if not isinstance(product.offer, dict):
+        return pd.Series(product.offer, table.index, dtype=float)
+    by_carrier = table["carrier"].map(product.offer)
+    own = pd.Series(table.index.map(product.offer), table.index, dtype=float)
+    return own.fillna(by_carrier).fillna(0.0).astype(float)
+
+
+def _zones(case: Case) -> list[Zone]:
+    services = case.market.services
+    buses = pd.concat([case.generators["bus"], case.storage_units["bus"]])
+    found = []
+    for name, product in services.products.items():
+        seen: dict[str, int] = {}
+        for requirement in product.requirements:
+            inside = zone_buses(case._n, services, requirement.zone)
+            number = seen[requirement.zone] = seen.get(requirement.zone, 0) + 1
+            label = requirement.zone + (f" ({number})" if number > 1 else "")
+            mw = _required(case, requirement, inside, product.direction)
+            found.append(Zone(name, label, buses.index[buses.isin(inside)], mw))
+    return found
+
+
+def _required(
+    case: Case, requirement: Requirement, inside: pd.Index, direction: str
+) -> pd.Series:  # fmt: skip
+    """What a requirement comes to, [snapshot] in MW."""
+    generators = case.generators
+    load = case.dense("Load", "p_set").loc[:, case.loads["bus"].isin(inside)].sum(axis=1)
+    carriers = [*(case.carriers.wind or []), *(case.carriers.solar or [])]
+    green = generators.index[
+        generators["bus"].isin(inside) & generators["carrier"].isin(carriers)
+    ]  # fmt: skip
+    available = case.availability[green].sum(axis=1)
+    total = requirement.mw + requirement.load_share * load
+    total = total + requirement.renewable_share * available
+    if requirement.largest_infeed:
+        total = total + requirement.largest_infeed * _largest(case, inside)
+    if requirement.net_load_ramp:
+        change = (load - available).diff().shift(-1).fillna(0.0)
+        sign = 1.0 if direction == "up" else -1.0
+        total = total + requirement.net_load_ramp * (sign * change).clip(lower=0.0)
+    return total.clip(lower=0.0)
+
+
+def _largest(case: Case, inside: pd.Index) -> pd.Series:
+    """Largest unit that is available in a zone, or link into it, [snapshot] in MW."""
+    table, links = case.generators, case._n.links
+    own = table.index[table["bus"].isin(inside)]
+    sizes = [case.availability[own] / table.loc[own, "units"]]
+    entering = links["bus1"].isin(inside) & ~links["bus0"].isin(inside)
+    leaving = links["bus0"].isin(inside) & ~links["bus1"].isin(inside)
+    most, least = (case.dense("Link", f"p_{end}_pu") * links["p_nom"] for end in ("max", "min"))
+    efficiency = case.dense("Link", "efficiency")
+    sizes += [(most * efficiency).loc[:, entering], -least.loc[:, leaving]]
+    largest: pd.Series = pd.concat(sizes, axis=1).max(axis=1).clip(lower=0.0).fillna(0.0)
+    return largest
+
+
+def shortage_steps(case: Case, product: str) -> list[tuple[float, float]]:
+    """Width [MW] and price [money/(MW h)] of each step of a shortage, the last one endless."""
+    said = case.market.services.products[product].shortage
+    if said is None:
+        said = (case.market.value_of_lost_load or UNSERVED_COST) / 2
+    if isinstance(said, float):
+        return [(np.inf, said)]
+    return [(np.inf if step.mw is None else step.mw, step.price) for step in said]
+
+
+def shortage_cost(case: Case, short: pd.DataFrame) -> pd.Series:
+    """What shortages cost at their prices, [snapshot] in money/h.
+
+    Parameters
+    ----------
+    case : Case
+    short : DataFrame [snapshot x (product, zone)], MW
+    """
+    total = pd.Series(0.0, short.index)
+    for column, product in enumerate(short.columns.get_level_values(0)):
+        below, missing = 0.0, short.iloc[:, column]
+        for width, price in shortage_steps(case, product):
+            total += price * (missing - below).clip(lower=0.0, upper=width)
+            below += width
+    return total

@@ -1,0 +1,333 @@
+"""Reserve products in the programme: who can hold how much, and what must be held.
+
+An award r of a provider is a variable of its own for each product and quality
+(`powermkt.products`). With g output, y online capacity, d and c discharge and charge, e stored
+energy, all up products that need providers on in r_up, those that do not in r_off, and all down
+products in r_dn:
+
+    fleets, units  g + r_up <= y,  g + r_up + r_off <= available,  g - r_dn >= minimum (y)
+    others         g + r_up + r_off <= available,  g - r_dn >= must run
+    storage        d - c + r_up + r_off <= p_max,  d - c - r_dn >= p_min,
+                   sum(r hours) <= e efficiency,  sum(r hours) efficiency <= e_max - e
+    ramps          sum of awards due within T minutes <= T x ramp rate x what is on, for each T
+    requirements   awards in the zone + shortage >= requirement
+
+so that the dual of a requirement is its price and what a provider forgoes for an award is in it.
+
+An enablement trapezium with largest award M, between outputs a <= b <= c <= d, holds where its
+provider is enabled (x = 1, a whole number wherever 0 and all output are not both inside),
+
+    r <= M x,   g - r (b - a) / M - other down >= a x,
+    g + r (d - c) / M + other up <= d + (available - d) (1 - x),
+
+"other" being awards of regulation beside a product that is none (AEMO, FCAS Model in NEMDE, 6.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import linopy
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from powermkt.arrays import by_name, by_snapshot, grid, names
+from powermkt.case import Case
+from powermkt.fleet import fleets
+from powermkt.products import GENERATOR, STORAGE, Book, Lot, Zone, book_of, shortage_steps
+from powermkt.services import Product, Shape
+from powermkt.units import STATUS, units
+
+
+def add_reserves(model: linopy.Model, case: Case) -> None:
+    """Add awards, what limits them, and requirements to a model; shortages cost their prices.
+
+    Parameters
+    ----------
+    model : linopy.Model
+        With dispatch, commitment and storage as PyPSA and `powermkt.fleet` name them.
+    case : Case
+    """
+    whole = book_of(case)
+    if whole is None or not (book := whole.live()).zones:
+        return
+    awards = _Awards(model, case, book)
+    _hold_generators(model, case, awards)
+    _hold_storage(model, case, awards)
+    _hold_ramps(model, case, awards)
+    _hold_shapes(model, case, awards)
+    hours = by_snapshot(case.weights)
+    for zone in book.zones:
+        steps = shortage_steps(case, zone.product)
+        index = pd.Index([str(i) for i in range(len(steps))], name="name")
+        width = by_name(pd.Series([width for width, _ in steps], index))
+        coords = [pd.Index(case.snapshots, name="snapshot"), index]
+        short = model.add_variables(lower=0, upper=width, coords=coords, name=zone.row)
+        held = awards.inside(zone)
+        total = short.sum("name") if held is None else short.sum("name") + held
+        model.add_constraints(total >= by_snapshot(zone.mw), name=zone.row)
+        price = by_name(pd.Series([price for _, price in steps], index))
+        model.objective += (short * price * hours).sum()
+
+
+class _Awards:
+    """Variables of awards; those of one component share their coordinates, so that sums align."""
+
+    def __init__(self, model: linopy.Model, case: Case, book: Book) -> None:
+        self.book = book
+        self._products = case.market.services.products
+        self._variables: dict[str, linopy.Variable] = {}
+        snapshots = pd.Index(case.snapshots, name="snapshot")
+        self.members: dict[str, pd.Index] = {}
+        for component, table in ((GENERATOR, case.generators), (STORAGE, case.storage_units)):
+            lots = [lot for lot in book.lots if lot.component == component]
+            chosen = table.index[table.index.isin([name for lot in lots for name in lot.providers])]
+            self.members[component] = chosen
+            for lot in lots:
+                mask = xr.DataArray(chosen.isin(lot.providers), {"name": names(chosen)}, "name")
+                shapes = self._products[lot.quality].shapes
+                most = pd.Series(
+                    [shapes[name].max if name in shapes else np.inf for name in chosen], chosen
+                )
+                self._variables[lot.variable] = model.add_variables(
+                    lower=0, upper=by_name(most), coords=[snapshots, names(chosen)],
+                    name=lot.variable, mask=mask.broadcast_like(_zeros(snapshots, chosen)),
+                )  # fmt: skip
+
+    def of(
+        self, component: str, chosen: Callable[[Lot, Product], bool],
+        factor: Callable[[Product], float] = lambda _: 1.0,
+    ) -> linopy.LinearExpression | None:  # fmt: skip
+        """Sum of the awards of each provider under some products, None without any."""
+        parts = [
+            factor(self._products[lot.quality]) * self._variables[lot.variable]
+            for lot in self.book.lots
+            if lot.component == component and chosen(lot, self._products[lot.quality])
+        ]
+        return sum(parts[1:], start=parts[0]) if parts else None
+
+    def one(self, lot: Lot, name: str) -> linopy.Variable:
+        """Award of one provider."""
+        return self._variables[lot.variable].sel(name=name)
+
+    def inside(self, zone: Zone) -> linopy.LinearExpression | None:
+        """Sum of the awards that count for a requirement, None where nobody can give any."""
+        parts = []
+        for lot in self.book.lots:
+            counted = lot.providers[lot.providers.isin(zone.members)]
+            if lot.product == zone.product and len(counted):
+                parts.append(self._variables[lot.variable].sel(name=counted).sum("name"))
+        return sum(parts[1:], start=parts[0]) if parts else None
+
+    def minutes(self, component: str, direction: str) -> list[float]:
+        """Times within which awards are due, rising."""
+        due = {
+            self._products[lot.quality].ramp_minutes
+            for lot in self.book.lots
+            if lot.component == component and self._products[lot.quality].direction == direction
+        }
+        return sorted(time for time in due if time is not None)
+
+
+def _zeros(snapshots: pd.Index, chosen: pd.Index) -> xr.DataArray:
+    return grid(pd.DataFrame(0.0, snapshots, chosen))
+
+
+def _spinning(_: Lot, product: Product) -> bool:
+    return product.direction == "up" and product.online
+
+
+def _upward(_: Lot, product: Product) -> bool:
+    return product.direction == "up"
+
+
+def _downward(_: Lot, product: Product) -> bool:
+    return product.direction == "down"
+
+
+def _online(
+    model: linopy.Model, case: Case, members: pd.Index, share: pd.DataFrame | float = 1.0
+) -> list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]]:
+    """Output that providers can reach as they are on, times a share, by kind of provider.
+
+    Parameters
+    ----------
+    share : DataFrame [snapshot x generator] or 1
+    """
+    fleet = members[members.isin(fleets(case).index)]
+    unit = members[members.isin(units(case).index)]
+    other = members[~members.isin(fleet) & ~members.isin(unit)]
+    available = case.availability
+    factor = available * 0.0 + share
+    found: list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]] = []
+    if len(fleet) and "Fleet-online" in model.variables:
+        level = model.variables["Fleet-online"].sel(name=fleet)
+        found.append((fleet, level * grid(factor[fleet])))
+    else:
+        other = other.append(fleet)
+    if len(unit):
+        status = model.variables[STATUS].sel(name=unit)
+        found.append((unit, status * grid((available * factor)[unit])))
+    if len(other):
+        found.append((other, grid((available * factor)[other])))
+    return found
+
+
+def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
+    members = awards.members[GENERATOR]
+    if members.empty:
+        return
+    output = model.variables["Generator-p"]
+    spin, up, down = (awards.of(GENERATOR, what) for what in (_spinning, _upward, _downward))
+    if spin is not None:
+        for number, (part, room) in enumerate(_online(model, case, members)):
+            held = output.sel(name=part) + spin.sel(name=part)
+            model.add_constraints(held - room <= 0, name=f"Reserve-up-{number}")
+    if up is not None:
+        held = output.sel(name=members) + up
+        model.add_constraints(held <= grid(case.availability[members]), name="Reserve-up")
+    if down is not None:
+        for number, (part, room) in enumerate(_online(model, case, members, _least(case))):
+            left = output.sel(name=part) - down.sel(name=part)
+            model.add_constraints(left - room >= 0, name=f"Reserve-down-{number}")
+
+
+def _least(case: Case) -> pd.DataFrame:
+    """Least output as a share of what is on, or of what is available, [snapshot x generator]."""
+    table, available = case.generators, case.availability
+    share = (case.must_run / available.where(available > 0)).fillna(0.0)
+    fleet, unit = fleets(case).index, units(case).index
+    share[fleet] = np.tile(table.loc[fleet, "min_stable_pu"].to_numpy(), (len(share), 1))
+    if len(unit):
+        minimum = case.dense("Generator", "p_min_pu")[unit]
+        most = case.dense("Generator", "p_max_pu")[unit]
+        share[unit] = (minimum / most.where(most > 0)).fillna(0.0)
+    return share
+
+
+def _hold_storage(model: linopy.Model, case: Case, awards: _Awards) -> None:
+    members = awards.members[STORAGE]
+    if members.empty:
+        return
+    n = case._n
+    nominal = n.storage_units.loc[members, "p_nom"]
+    top, bottom = (
+        grid(case.dense("StorageUnit", f"p_{end}_pu")[members] * nominal) for end in ("max", "min")
+    )
+    level = model.variables["StorageUnit-state_of_charge"].sel(name=members)
+    net = model.variables["StorageUnit-p_dispatch"].sel(name=members)
+    net = net - model.variables["StorageUnit-p_store"].sel(name=members)
+    up, down = (awards.of(STORAGE, what) for what in (_upward, _downward))
+    if up is not None:
+        model.add_constraints(net + up <= top, name="Reserve-storage-up")
+    if down is not None:
+        model.add_constraints(net - down >= bottom, name="Reserve-storage-down")
+
+    def sustained(product: Product) -> float:
+        return product.sustain_hours
+
+    lasting = awards.of(STORAGE, _upward, sustained)
+    if lasting is not None:
+        share = grid(case.dense("StorageUnit", "efficiency_dispatch")[members])
+        model.add_constraints(lasting - level * share <= 0, name="Reserve-storage-energy")
+    lasting = awards.of(STORAGE, _downward, sustained)
+    if lasting is not None:
+        share = grid(case.dense("StorageUnit", "efficiency_store")[members])
+        full = by_name(nominal * n.storage_units.loc[members, "max_hours"])
+        model.add_constraints(lasting * share + level <= full, name="Reserve-storage-room")
+
+
+def ramp_rates(case: Case, direction: str) -> pd.DataFrame:
+    """Share of capacity by which output changes in a minute, [snapshot x generator] in 1/min.
+
+    Column `generators.ramp_rate`, else PyPSA's ramp limit over the minutes of a snapshot; NaN
+    where there is neither: no limit.
+    """
+    n = case._n
+    minutes = 60.0 * n.snapshot_weightings["stores"]
+    given = case.dense("Generator", f"ramp_limit_{direction}")
+    rate = given.div(minutes, axis="index")
+    if "ramp_rate" in n.generators:
+        own = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
+        known = own.index[own.notna()]
+        rate[known] = np.tile(own[known].to_numpy(float), (len(rate), 1))
+    return rate
+
+
+def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
+    """Awards that are due within T minutes are reached together, for each T."""
+    for direction, within in (("up", _upward), ("down", _downward)):
+        rate = ramp_rates(case, direction)
+        known = awards.members[GENERATOR]
+        known = known[rate[known].notna().any().to_numpy()]
+        if known.empty:
+            continue
+        rate = rate.fillna(1e3)  # in some hours only: no limit in the others
+        for time in awards.minutes(GENERATOR, direction):
+
+            def due(lot: Lot, product: Product, end: float = time, within=within) -> bool:  # type: ignore[no-untyped-def]
+                early = product.ramp_minutes is not None and product.ramp_minutes <= end
+                return within(lot, product) and early
+
+            total = awards.of(GENERATOR, due)
+            on = awards.of(GENERATOR, lambda lot, product: due(lot, product) and product.online)
+            name = f"Reserve-ramp-{direction}-{time:g}"
+            if on is not None:
+                for number, (part, room) in enumerate(_online(model, case, known, rate * time)):
+                    held = on.sel(name=part)
+                    model.add_constraints(held - room <= 0, name=f"{name}-{number}")
+            if total is not None:
+                most = grid((rate * time * case._n.generators["p_nom"])[known])
+                model.add_constraints(total.sel(name=known) <= most, name=name)
+
+
+def _hold_shapes(model: linopy.Model, case: Case, awards: _Awards) -> None:
+    """Keep awards inside the enablement trapeziums of their providers."""
+    products = case.market.services.products
+    for lot in awards.book.lots:
+        shapes = products[lot.quality].shapes
+        for name in lot.providers if lot.component == GENERATOR else ():
+            if name in shapes and shapes[name].max > 0:
+                _hold_shape(model, case, awards, lot, str(name), shapes[name])
+
+
+def _hold_shape(
+    model: linopy.Model, case: Case, awards: _Awards, lot: Lot, name: str, shape: Shape
+) -> None:
+    """Add the rows of one trapezium."""
+    product = case.market.services.products[lot.quality]
+    regulates = product.kind.startswith("regulation")
+    award, output = awards.one(lot, name), model.variables["Generator-p"].sel(name=name)
+    available = by_snapshot(case.availability[name])
+    label = f"Reserve-shape-{lot.product}-by-{lot.quality}-{name}"
+    least, most = shape.enablement_min, shape.enablement_max
+    inside = least <= 0 and (most is None or bool((available <= most).all()))
+    snapshots = pd.Index(case.snapshots, name="snapshot")
+    enabled: linopy.Variable | float = 1.0
+    if not inside:
+        enabled = model.add_variables(binary=True, coords=[snapshots], name=f"{label}-enabled")
+        model.add_constraints(award - shape.max * enabled <= 0, name=f"{label}-max")
+
+    def beside(direction: str) -> linopy.LinearExpression | None:
+        def counted(other: Lot, kind: Product) -> bool:
+            return kind.kind == f"regulation_{direction}" and name in other.providers
+
+        found = None if regulates else awards.of(GENERATOR, counted)
+        return None if found is None else found.sel(name=name)
+
+    if most is not None and shape.high_break is not None:
+        total = output + (most - shape.high_break) / shape.max * award
+        other = beside("up")
+        total = total if other is None else total + other
+        if inside:
+            model.add_constraints(total <= most, name=f"{label}-upper")
+        else:
+            beyond = (available - most).clip(min=0.0)
+            model.add_constraints(total + beyond * enabled <= most + beyond, name=f"{label}-upper")
+    low = least if shape.low_break is None else shape.low_break
+    if low > 0:
+        total = output - (low - least) / shape.max * award
+        other = beside("down")
+        total = total if other is None else total - other
+        model.add_constraints(total - least * enabled >= 0, name=f"{label}-lower")

@@ -1,0 +1,240 @@
+"""How reserve products are procured, paid and charged: co-optimised, or held by administration."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import linopy
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.ledger import Ledger
+from powermkt.outcome import Outcome
+from powermkt.products import book_of, offers
+from powermkt.programme import Adders
+from powermkt.reserves import add_reserves
+from powermkt.rules.base import Cleared, Role, Rule
+from powermkt.rules.charging import charged
+
+# The account into which a service is charged and from which it is paid.
+ANCILLARY = "ancillary services"
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What a service pays its providers.
+
+    Attributes
+    ----------
+    service : str
+        Key under which `services.charges` says who pays it.
+    title : str
+        Its name in the ledger; the charge is "TITLE charge".
+    quantity : DataFrame [snapshot x provider]
+        What is paid for, MW for reserves.
+    amount : DataFrame [snapshot x provider]
+        Money of the horizon.
+    """
+
+    service: str
+    title: str
+    quantity: pd.DataFrame
+    amount: pd.DataFrame
+
+
+class AncillaryRule(Rule):
+    """A rule of an ancillary service: who is paid what, and that somebody is charged for it.
+
+    What is paid is charged to those that `services.charges` names, to the last digit, through the
+    account "ancillary services".
+    """
+
+    role: ClassVar[Role] = "ancillary"
+
+    @abstractmethod
+    def payments(self, cleared: Cleared) -> list[Payment]:
+        """Return what providers are paid."""
+
+    def charges(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
+        """Return, by title, what everybody is charged, [snapshot x party] in money."""
+        services = cleared.case.market.services
+        found = {}
+        for item in self.payments(cleared):
+            cost = item.amount.sum(axis=1)
+            if (item.amount != 0).any(axis=None):
+                found[item.title] = charged(cleared, cost, services.charge(item.service))
+        return found
+
+    def user_charge(self, cleared: Cleared) -> pd.DataFrame:
+        """Charges of loads over what they are served, [snapshot x load] in money/MWh."""
+        case = cleared.case
+        total = pd.DataFrame(0.0, case.snapshots, case.loads.index)
+        for amounts in self.charges(cleared).values():
+            total = total + amounts.reindex(columns=total.columns, fill_value=0.0)
+        served = cleared.outcome.served(case).mul(case.weights, axis="index")
+        return (total / served.where(served > 1e-9)).fillna(0.0)
+
+    def settle(self, ledger: Ledger, cleared: Cleared) -> None:
+        """Pay providers out of the account, and charge it to those who bear it."""
+        for item in self.payments(cleared):
+            names = pd.Series(item.amount.columns, item.amount.columns)
+            ledger.enter(item.title, ANCILLARY, names, item.amount, item.quantity)
+        for title, amounts in self.charges(cleared).items():
+            names = pd.Series(amounts.columns, amounts.columns)
+            ledger.enter(f"{title} charge", names, ANCILLARY, amounts)
+
+
+class Procurement(AncillaryRule):
+    """A rule that says how the products of `services.products` are procured; one in a regime."""
+
+    structural: ClassVar[bool] = True
+
+    def constrain(self, model: linopy.Model, case: Case) -> None:
+        """Add awards and requirements."""
+        add_reserves(model, case)
+
+    def margin(self, cleared: Cleared) -> pd.DataFrame:
+        """Return what providers earn beyond their offers, [snapshot x provider] in money/h."""
+        return pd.DataFrame(index=cleared.case.snapshots)
+
+    def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
+        """What awards in a zone are paid, [snapshot x (product, zone)] in money/(MW h)."""
+        book, own = book_of(cleared.case), cleared.outcome.reserve_price
+        total = own.copy()
+        asked = [zone for zone in book.zones if zone.key in own] if book is not None else []
+        for zone in asked:
+            around = [other.key for other in asked if other.surrounds(zone)]
+            total[zone.key] = own[around].sum(axis=1)
+        return total
+
+
+class Administered(Procurement):
+    """Reserves are held by order of the dispatcher, and paid `regulated_price` of the product.
+
+    Nobody offers: what it costs to hold them is in the cost of dispatch, and where the regulated
+    price is 0 nobody is paid for it.
+    """
+
+    def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
+        """Return regulated prices: the marginal values are those of an order, not of a market."""
+        products = cleared.case.market.services.products
+        prices = cleared.outcome.reserve_price * 0.0
+        if not prices.shape[1]:
+            return prices
+        rates = [products[name].regulated_price for name in prices.columns.get_level_values(0)]
+        return prices + pd.Series(rates, prices.columns, dtype=float)
+
+    def payments(self, cleared: Cleared) -> list[Payment]:
+        """Return regulated price times award."""
+        found = []
+        for product, awards in awards_by_product(cleared.outcome).items():
+            price = cleared.case.market.services.products[product].regulated_price
+            found.append(_payment(cleared.case, product, "", awards, price * awards))
+        return found
+
+
+class CoOptimised(Procurement):
+    """Energy and reserves are cleared at once; awards are paid the marginal value of the product.
+
+    The price of a provider is the sum of the duals of all requirements that its awards count for:
+    it holds what the marginal provider forgoes in energy, and in a shortage the shortage price, as
+    does the price of energy then. Where a day is settled twice, awards of the day ahead are paid
+    its prices and deviations those of real time.
+    """
+
+    def offer(self, case: Case) -> Adders:
+        """Add the offers of products."""
+        return reserve_offers(case)
+
+    def payments(self, cleared: Cleared) -> list[Payment]:
+        """Return price times award."""
+        case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
+        if ahead is None:
+            return _priced(case, outcome.reserve, outcome, "")
+        change = outcome.reserve.sub(ahead.reserve, fill_value=0.0)
+        planned = _priced(case.forecasted(), ahead.reserve, ahead, "day-ahead ")
+        return [*planned, *_priced(case, change, outcome, "real-time ")]
+
+    def margin(self, cleared: Cleared) -> pd.DataFrame:
+        """Return payments less offers of awards."""
+        case, reserve = cleared.case, cleared.outcome.reserve
+        if not reserve.shape[1]:
+            return super().margin(cleared)
+        paid = [item.amount for item in self.payments(cleared)]
+        hours = case.weights
+        total = pd.concat(paid, axis=1).T.groupby(level=0).sum().T.div(hours, axis="index")
+        offered = reserve * offers_of_awards(case, reserve.columns)
+        return total.sub(offered.T.groupby(level="provider").sum().T, fill_value=0.0)
+
+
+def reserve_offers(case: Case) -> dict[str, pd.Series]:
+    """Offers of awards, by variable [money/(MW h)]."""
+    book = book_of(case)
+    found = {}
+    for lot in book.live().lots if book is not None else ():
+        own = offers_of_awards(
+            case, pd.MultiIndex.from_product([[lot.product], [lot.quality], lot.providers])
+        )
+        found[lot.variable] = own.droplevel([0, 1])
+    return found
+
+
+def offers_of_awards(case: Case, columns: pd.Index) -> pd.Series:
+    """Offer of each (product, quality, provider) [money/(MW h)]: that of the quality."""
+    tables = pd.concat([case.generators[["carrier"]], case.storage_units[["carrier"]]])
+    products = case.market.services.products
+    by_quality = {name: offers(product, tables) for name, product in products.items()}
+    values = [by_quality[quality][provider] for _, quality, provider in columns]
+    return pd.Series(values, columns, dtype=float)
+
+
+def provider_prices(case: Case, outcome: Outcome) -> dict[str, pd.DataFrame]:
+    """Price of each product by provider, [snapshot x provider] in money/(MW h).
+
+    The sum of the duals of the requirements that an award of the provider counts for.
+    """
+    book = book_of(case)
+    found: dict[str, pd.DataFrame] = {}
+    for zone in book.zones if book is not None else ():
+        if zone.key in outcome.reserve_price:
+            price = outcome.reserve_price[zone.key]
+            part = pd.DataFrame(dict.fromkeys(zone.members, price), index=price.index)
+            before = found.get(zone.product)
+            found[zone.product] = part if before is None else before.add(part, fill_value=0.0)
+    return found
+
+
+def awards_by_product(outcome: Outcome) -> dict[str, pd.DataFrame]:
+    """Awards of each product, all qualities, [snapshot x provider] in MW."""
+    return _by_product(outcome.reserve)
+
+
+def _by_product(reserve: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    if not reserve.shape[1]:
+        return {}
+    return {
+        str(product): part.T.groupby(level="provider", sort=False).sum().T
+        for product, part in reserve.T.groupby(level="product", sort=False)
+        for part in [part.T]
+    }
+
+
+def _priced(case: Case, reserve: pd.DataFrame, outcome: Outcome, stage: str) -> list[Payment]:
+    """Payments for awards at the prices of an outcome."""
+    prices = provider_prices(case, outcome)
+    found = []
+    for product, awards in _by_product(reserve).items():
+        if product in prices:
+            price = prices[product].reindex(columns=awards.columns, fill_value=0.0)
+            found.append(_payment(case, product, stage, awards, awards * price))
+    return found
+
+
+def _payment(
+    case: Case, product: str, stage: str, awards: pd.DataFrame, rate: pd.DataFrame
+) -> Payment:
+    """Payment of a rate [money/h], quantities in MW h."""
+    hours, title = case.weights, f"{stage}reserve {product}"
+    return Payment(product, title, awards.mul(hours, axis="index"), rate.mul(hours, axis="index"))

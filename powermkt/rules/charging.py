@@ -1,0 +1,83 @@
+"""Who pays a service: its cost shared by a measure times a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.outcome import Outcome
+from powermkt.rules.base import Cleared
+from powermkt.servicecheck import party_weights
+from powermkt.services import Charge
+
+
+def charged(cleared: Cleared, cost: pd.Series, charges: Sequence[Charge]) -> pd.DataFrame:
+    """Return what everybody pays of a cost; the sum is the cost.
+
+    Parameters
+    ----------
+    cleared : Cleared
+    cost : Series [snapshot]
+        Money of the horizon.
+    charges : sequence of Charge
+        Each takes its share of the sum of their shares. Where nobody has anything to be measured
+        by in a period, its cost is shared over the horizon; where nobody has then either, by load.
+
+    Returns
+    -------
+    DataFrame [snapshot x party]
+        Money of the horizon.
+    """
+    total = sum(charge.share for charge in charges)
+    parts = [_by(cleared, cost * (charge.share / total), charge) for charge in charges]
+    both = pd.concat(parts, axis=1)
+    return both.T.groupby(level=0, sort=False).sum().T
+
+
+def _by(cleared: Cleared, cost: pd.Series, charge: Charge) -> pd.DataFrame:
+    case = cleared.case
+    weights = party_weights(case._n, charge)
+    energy = _measure(cleared, charge)[weights.index].mul(case.weights, axis="index")
+    basis = energy.mul(weights, axis="columns")
+    if basis.to_numpy().sum() <= 0:
+        if charge.by == "load" and not charge.weights and not charge.exempt:
+            raise ValueError("a service has a cost and nobody can pay it: there is no load")
+        return _by(cleared, cost, Charge())
+    period = _periods(case, charge)
+    whole = basis.sum(axis=1).groupby(period).transform("sum")
+    alone = (cost * (whole <= 0)).sum()  # costs of periods in which nobody can pay
+    shared = cost.groupby(period).transform("sum").where(whole > 0, 0.0)
+    shares = basis.div(whole.where(whole > 0), axis="index").fillna(0.0)
+    return shares.mul(shared, axis="index") + basis * (alone / basis.to_numpy().sum())
+
+
+def _periods(case: Case, charge: Charge) -> pd.Series:
+    """Period within which costs are shared, by snapshot."""
+    index = case.snapshots
+    if charge.period == "horizon":
+        return pd.Series("", index=index)
+    if charge.period == "day" and isinstance(index, pd.DatetimeIndex):
+        return pd.Series(index.strftime("%Y-%m-%d"), index=index)
+    return pd.Series(range(len(index)), index=index)
+
+
+def _measure(cleared: Cleared, charge: Charge) -> pd.DataFrame:
+    """What parties are measured by, [snapshot x party] in MW; never negative."""
+    case, outcome = cleared.case, cleared.outcome
+    if charge.by == "load":
+        return outcome.served(case).clip(lower=0.0)
+    if charge.by == "energy":
+        return _supply(case, outcome).clip(lower=0.0)
+    if outcome.day_ahead is None:  # nothing was planned: nobody deviates
+        everybody = [_supply(case, outcome), outcome.served(case)]
+        return pd.concat(everybody, axis=1) * 0.0
+    before, planned = outcome.day_ahead, case.forecasted()
+    supply = _supply(case, outcome) - _supply(case, before)
+    load = outcome.served(case) - before.served(planned)
+    return pd.concat([supply, load], axis=1).abs()
+
+
+def _supply(case: Case, outcome: Outcome) -> pd.DataFrame:
+    return pd.concat([outcome.dispatch, outcome.storage[case.storage_units.index]], axis=1)

@@ -1,0 +1,151 @@
+"""What is wrong with ancillary services, given the network they are meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+import pypsa
+
+from powermkt.check import USER_CLASSES, provinces_of
+from powermkt.errors import Fault, name_list, nearest
+from powermkt.market import Market
+from powermkt.services import Charge, Services
+
+WHERE = "market.yaml: services"
+
+
+def zone_buses(n: pypsa.Network, services: Services, zone: str) -> pd.Index:
+    """Buses of a zone: a declared one, a province, a pricing zone, a bus, or `all`.
+
+    Raises
+    ------
+    KeyError
+        If the name is none of these.
+    """
+    if zone == "all" and zone not in services.zones:
+        return n.buses.index
+    members = services.zones.get(zone, [zone])
+    parts = [_members(n, member) for member in members]
+    return n.buses.index[n.buses.index.isin(np.concatenate(parts))]
+
+
+def _members(n: pypsa.Network, name: str) -> pd.Index:
+    provinces = provinces_of(n)
+    if (provinces == name).any():
+        return n.buses.index[provinces == name]
+    if "zone" in n.buses and (n.buses["zone"] == name).any():
+        return n.buses.index[n.buses["zone"] == name]
+    if name in n.buses.index:
+        return pd.Index([name])
+    raise KeyError(name)
+
+
+def service_faults(n: pypsa.Network, market: Market) -> list[Fault]:
+    """Return every name in `services` that means nothing in a network, and what contradicts."""
+    services = market.services
+    return [
+        *_zones(n, services),
+        *_products(n, services),
+        *_charges(n, services),
+        *_providers_apart(n, services),
+    ]
+
+
+def _providers_apart(n: pypsa.Network, services: Services) -> Iterator[Fault]:
+    both = n.generators.index.intersection(n.storage_units.index)
+    if services.products and len(both):
+        what = f"generators and storage units of one name: {name_list(both)}"
+        yield Fault(WHERE, what, "rename one of them: awards are listed by name")
+
+
+def _zones(n: pypsa.Network, services: Services) -> Iterator[Fault]:
+    places = {*provinces_of(n), *n.buses.get("zone", pd.Series(dtype=str)), *n.buses.index} - {""}
+    for zone, members in services.zones.items():
+        for member in members:
+            if member not in places:
+                what = f"unknown province, pricing zone or bus {member!r}"
+                yield Fault(f"{WHERE}.zones.{zone}", what, nearest(member, places))
+        if not members:
+            yield Fault(f"{WHERE}.zones.{zone}", "has no members", "name provinces or buses")
+    known = {*services.zones, *places, "all"}
+    for name, product in services.products.items():
+        for i, requirement in enumerate(product.requirements):
+            if requirement.zone not in known:
+                where = f"{WHERE}.products.{name}.requirements.{i}.zone"
+                what = f"unknown zone {requirement.zone!r}"
+                yield Fault(where, what, nearest(requirement.zone, known))
+
+
+def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
+    names = {*n.generators.index, *n.storage_units.index}
+    carriers = {*n.generators["carrier"], *n.storage_units["carrier"]} - {""}
+    for name, product in services.products.items():
+        where = f"{WHERE}.products.{name}"
+        offers = product.offer if isinstance(product.offer, dict) else {}
+        for key, given, known in (
+            ("carriers", product.carriers or [], carriers),
+            ("providers", product.providers or [], names),
+            ("offer", offers, carriers | names),
+            ("shapes", product.shapes, names),
+        ):
+            yield from _unknown(f"{where}.{key}", given, known)
+        yield from _unknown(f"{where}.substitutes", product.substitutes, {*services.products})
+        for better in product.substitutes:
+            other = services.products.get(better)
+            if other is not None and (better == name or other.direction != product.direction):
+                what = f"{better!r} cannot serve {name!r}: {other.kind} for {product.kind}"
+                yield Fault(f"{where}.substitutes", what, "name products of the same direction")
+    if "ramp_rate" in n.generators:
+        rate = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
+        wrong = n.generators.index[(rate < 0) | np.isinf(rate)]
+        if len(wrong):
+            yield Fault("generators.ramp_rate", f"no rate >= 0: {name_list(wrong)}", "correct it")
+
+
+def _charges(n: pypsa.Network, services: Services) -> Iterator[Fault]:
+    parties = {*n.generators.index, *n.storage_units.index, *n.stores.index, *n.loads.index}
+    kinds = {*n.generators["carrier"], *n.storage_units["carrier"], *USER_CLASSES} - {""}
+    known = parties | kinds | {*provinces_of(n)}
+    for service, charges in services.charges.items():
+        for i, charge in enumerate(charges):
+            where = f"{WHERE}.charges.{service}.{i}"
+            yield from _unknown(f"{where}.weights", charge.weights, known)
+            yield from _unknown(f"{where}.exempt", charge.exempt, known)
+            if not _some_weight(n, charge):
+                what = "weights and exemptions leave nobody who pays"
+                yield Fault(where, what, "give somebody a weight above 0")
+        if not charges:
+            yield Fault(f"{WHERE}.charges.{service}", "is empty", "state who pays, or leave it out")
+
+
+def party_weights(n: pypsa.Network, charge: Charge) -> pd.Series:
+    """Weight of everybody whom a charge may meet, by name [1]."""
+    provinces = provinces_of(n)
+    tables = {
+        "load": [n.loads],
+        "energy": [n.generators, n.storage_units],
+        "deviation": [n.generators, n.storage_units, n.loads],
+    }[charge.by]
+    found = {}
+    for table in tables:
+        kind = table.get("carrier", pd.Series("", table.index)).astype(object)
+        if table is n.loads:
+            given = table.get("user_class", pd.Series("", table.index)).fillna("")
+            kind = given.replace("", USER_CLASSES[0])
+        for name, group, bus in zip(table.index, kind, table["bus"], strict=True):
+            keys = (name, group, provinces[bus])
+            weight = next((charge.weights[key] for key in keys if key in charge.weights), 1.0)
+            found[name] = 0.0 if any(key in charge.exempt for key in keys) else weight
+    return pd.Series(found, dtype=float)
+
+
+def _some_weight(n: pypsa.Network, charge: Charge) -> bool:
+    return bool((party_weights(n, charge) > 0).any())
+
+
+def _unknown(where: str, given: Iterable[str], known: set[str]) -> Iterator[Fault]:
+    for name in given:
+        if name not in known:
+            yield Fault(where, f"unknown name {name!r}", nearest(name, known))

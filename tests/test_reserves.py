@@ -1,0 +1,124 @@
+"""Reserve products: cases that clear by hand, the arithmetic beside them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pypsa
+import pytest
+
+import powermkt as pm
+from powermkt.ledger import balances
+from powermkt.market import Market
+
+
+def toy(load: float = 150.0, hours: int = 1) -> pypsa.Network:
+    """Coal 100 MW at 20 and gas 100 MW at 50 money/MWh on one bus."""
+    n = pypsa.Network()
+    n.set_snapshots(range(hours))
+    n.add("Bus", "A")
+    n.add("Carrier", ["coal", "gas", "battery", "wind"])
+    n.add("Load", "load", bus="A", p_set=load)
+    n.add("Generator", "coal", bus="A", carrier="coal", p_nom=100, marginal_cost=20)
+    n.add("Generator", "gas", bus="A", carrier="gas", p_nom=100, marginal_cost=50)
+    return n
+
+
+def case_with(n: pypsa.Network, products: dict[str, object], **more: object) -> pm.Case:
+    market = {"value_of_lost_load": 5000, "services": {"products": products, **more}}
+    return pm.Case(n, Market.model_validate(market))
+
+
+def spinning(mw: float, **more: object) -> dict[str, object]:
+    return {"kind": "spinning", "requirements": [{"mw": mw}], **more}
+
+
+def awards_of(run: pm.Run) -> dict[tuple[str, str], float]:
+    table = run.reserves
+    return {(p, i): mw for p, i, mw in table[["product", "provider", "reserve_mw"]].to_numpy()}
+
+
+def price_of(run: pm.Run, product: str, zone: str = "all") -> float:
+    table = run.reserve_prices
+    chosen = table[(table["product"] == product) & (table["zone"] == zone)]
+    return float(chosen["price"].iloc[0])
+
+
+def test_lost_opportunity_cost_is_in_the_price_of_the_reserve() -> None:
+    # Only coal may hold 30 MW: it gives 70, gas 80. One more MW of reserve moves a MWh from coal
+    # to gas: 50 - 20 = 30. Energy stays at gas: 50.
+    run = pm.clear(case_with(toy(), {"spin": spinning(30, carriers=["coal"])}), "full_market")
+    assert run.dispatch.loc[0].to_dict() == pytest.approx({"coal": 70, "gas": 80})
+    assert awards_of(run) == {("spin", "coal"): pytest.approx(30)}
+    assert price_of(run, "spin") == pytest.approx(30)
+    assert run.prices.loc[0, "A"] == pytest.approx(50)
+    assert run.objective == pytest.approx(70 * 20 + 80 * 50)
+    # Paid 30 x 30 = 900, and charged to the load.
+    assert run.summary()["reserve_cost"] == pytest.approx(900)
+    assert balances(run.ledger)["load"] == pytest.approx(-(150 * 50 + 900))
+    assert balances(run.ledger).sum() == pytest.approx(0)
+    assert run.announced.retail.loc[0, "load"] == pytest.approx(50 + 900 / 150)
+
+
+def test_a_shortage_is_in_the_price_of_energy() -> None:
+    # 200 MW for 190 MW of load and 30 MW of reserve: 20 are short. One more MWh of load takes one
+    # more MW from the reserve: 50 + 300.
+    run = pm.clear(case_with(toy(190), {"spin": spinning(30, shortage=300)}), "full_market")
+    assert run.prices.loc[0, "A"] == pytest.approx(350)
+    assert price_of(run, "spin") == pytest.approx(300)
+    assert run.reserve_prices["short_mw"].tolist() == pytest.approx([20])
+    assert run.objective == pytest.approx(100 * 20 + 90 * 50 + 20 * 300)
+    assert run.summary()["reserve_short_mwh"] == pytest.approx(20)
+
+
+def test_a_ladder_of_shortages_is_climbed_step_by_step() -> None:
+    steps = [{"mw": 5, "price": 100}, {"mw": 5, "price": 200}, {"price": 900}]
+    run = pm.clear(case_with(toy(182), {"spin": spinning(25, shortage=steps)}), "full_market")
+    assert price_of(run, "spin") == pytest.approx(200)  # 7 MW short: in the second step
+    assert run.objective == pytest.approx(100 * 20 + 82 * 50 + 5 * 100 + 2 * 200)
+
+
+def test_nested_zones_add_their_duals() -> None:
+    # A: coal, B: gas, linked without limit; 10 MW in A within 40 MW in all. Gas asks 4, coal 9 for
+    # a MW. Coal has nothing to spare unless it leaves 30 money/MWh (gas is marginal).
+    n = toy()
+    n.add("Bus", "B")
+    n.generators.loc["gas", "bus"] = "B"
+    n.add("Link", "tie", bus0="A", bus1="B", p_nom=500, p_min_pu=-1)
+    product = {
+        "kind": "spinning",
+        "requirements": [{"zone": "A", "mw": 10}, {"mw": 40}],
+        "offer": {"coal": 9, "gas": 4},
+    }
+    run = pm.clear(case_with(n, {"spin": product}), "full_market")
+    # Coal holds 10 and gives 90, gas gives 60 and holds 30: all 40 for 4; one more in A instead of
+    # in B costs 9 + 30 - 4 = 35 more.
+    assert awards_of(run) == {
+        ("spin", "coal"): pytest.approx(10),
+        ("spin", "gas"): pytest.approx(30),
+    }
+    assert price_of(run, "spin", "all") == pytest.approx(4)
+    assert price_of(run, "spin", "A") == pytest.approx(4 + 35)
+    paid = run.ledger[run.ledger["product"] == "reserve spin"].set_index("payee")["amount"]
+    assert paid.to_dict() == pytest.approx({"coal": 390, "gas": 120})
+
+
+def test_storage_gives_what_it_can_sustain() -> None:
+    n = toy(100)
+    n.add("StorageUnit", "battery", bus="A", carrier="battery", p_nom=50, max_hours=1,
+          state_of_charge_initial=20, efficiency_dispatch=0.9)  # fmt: skip
+    # 20 MWh give 18 MWh, for half an hour 36 MW; the battery stands still as coal is on the margin
+    # at 20 and holds nothing: gas is not needed, and 4 MW are short.
+    products = {"spin": spinning(40, carriers=["battery"], sustain_hours=0.5, shortage=10)}
+    run = pm.clear(case_with(n, products), "full_market")
+    assert awards_of(run) == {("spin", "battery"): pytest.approx(36)}
+    assert run.reserve_prices["short_mw"].iloc[0] == pytest.approx(4)
+    assert run.storage.loc[0, "battery"] == pytest.approx(0)
+
+
+def test_a_requirement_of_zero_is_no_product() -> None:
+    without = pm.clear(pm.Case(toy()), "full_market")
+    run = pm.clear(case_with(toy(), {"spin": spinning(0)}), "full_market")
+    assert run.reserves.empty and run.reserve_prices.empty
+    pd.testing.assert_frame_equal(run.dispatch, without.dispatch, check_exact=True)
+    pd.testing.assert_frame_equal(run.prices, without.prices, check_exact=True)
+    assert run.objective == without.objective
