@@ -21,7 +21,7 @@ from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("carbon", "settlement")  # at most one each
-_ANY = (*_MANY, "ancillary")
+_ANY = ("carbon", "ancillary", "settlement")
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
