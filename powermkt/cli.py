@@ -59,6 +59,11 @@ OffersOption = Annotated[
     typer.Option(help="CSV or Parquet; default offers.csv or .parquet beside the network",
                  show_default=False),
 ]  # fmt: skip
+ServicesOption = Annotated[
+    Path | None,
+    typer.Option(help="YAML of ancillary services, in place of the market file's",
+                 show_default=False),
+]  # fmt: skip
 WeeksOption = Annotated[
     int | None, typer.Option(min=1, help="clear this many representative weeks")
 ]
@@ -113,6 +118,7 @@ def compare(
         list[float] | None, typer.Option(help="money/t; repeat for more")
     ] = None,
     offers: OffersOption = None,
+    services: ServicesOption = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
     start: StartOption = None,
@@ -133,7 +139,7 @@ def compare(
     plan = _collect(faults, lambda: _study(study)) or Study()
     horizon = plan.horizon(Horizon(weeks, year, look_ahead, start, days))
     regimes = _collect(faults, lambda: _regimes(regime, plan, study)) or []
-    case = _collect(faults, lambda: read(network, offers))
+    case = _collect(faults, lambda: read(network, offers, services))
     target = out or Path("results") / (case.name if case else network.stem)
     _collect(faults, lambda: check_target(target))
     prices = carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES
@@ -167,6 +173,7 @@ def clear(
     regime: Annotated[str, typer.Option(help="preset or YAML file")],
     carbon_price: Annotated[float, typer.Option(help="money/t")] = 0.0,
     offers: OffersOption = None,
+    services: ServicesOption = None,
     weeks: WeeksOption = None,
     year: YearOption = False,
     start: StartOption = None,
@@ -181,7 +188,7 @@ def clear(
 ) -> None:
     """Clear one regime at one carbon price."""
     faults: list[Fault] = []
-    case = _collect(faults, lambda: read(network, offers))
+    case = _collect(faults, lambda: read(network, offers, services))
     chosen = _collect(faults, lambda: as_regime(regime).at(carbon_price))
     if out is not None:
         _collect(faults, lambda: check_target(out))
@@ -204,9 +211,9 @@ def clear(
 
 
 @app.command()
-def check(network: NetworkArgument) -> None:
+def check(network: NetworkArgument, services: ServicesOption = None) -> None:
     """Say everything that is wrong with a network; nothing is solved."""
-    case = read(network)
+    case = read(network, services=services)
     typer.echo(repr(cut(case, Horizon())))
     for name in presets():
         lacking = as_regime(name).faults(case)

@@ -32,6 +32,8 @@ from powermkt.run import Run, clear_all, opened
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
 _RECORD = "record.json"
+# Tables with a row for every snapshot are written as Parquet alone.
+_LONG = ("prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,18 @@ class Comparison:
     def generation(self) -> pd.DataFrame:
         """Energy, emissions and utilisation per regime, carbon price, province and carrier."""
         return self._stacked("generation")
+
+    @cached_property
+    def revenue(self) -> pd.DataFrame:
+        """What plant earns from energy and services, per regime and carbon price."""
+        return self._stacked("revenue")
+
+    @cached_property
+    def services(self) -> dict[str, pd.DataFrame]:
+        """Reserve awards, prices and the value of flexibility, where there are services."""
+        names = ("reserves", "reserve_prices", "flexibility_value")
+        asked = self.case.market.services.products
+        return {name: self._stacked(name) for name in names} if asked else {}
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -133,6 +147,8 @@ class Comparison:
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,
+            "revenue": self.revenue,
+            **self.services,
             "prices": self.prices,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
@@ -205,7 +221,7 @@ class Comparison:
 def _write(folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, object]) -> None:
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
-        if name not in ("prices", "ledger", "mitigated", "market_power"):
+        if name not in _LONG:
             table.to_csv(folder / f"{name}.csv", index=False)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (folder / _RECORD).write_text(text + "\n", encoding="utf-8")

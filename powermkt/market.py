@@ -199,6 +199,14 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_services(path: Path) -> Services:
+    """Read a YAML file of ancillary services, as they stand under `services` in a market file."""
+    try:
+        return Services.model_validate(load_yaml(path))
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, str(path), Services)) from None
+
+
 def read_market(path: Path) -> Market:
     """Read a `market.yaml`."""
     try:

@@ -52,13 +52,14 @@ class Zone:
     ----------
     product, label : str
         The label is the zone, with a number where a zone has several requirements.
-    members : Index
-        Providers in it.
+    buses, members : Index
+        Buses of the zone, and providers at them.
     mw : Series [snapshot]
     """
 
     product: str
     label: str
+    buses: pd.Index
     members: pd.Index
     mw: pd.Series
 
@@ -68,8 +69,8 @@ class Zone:
         return self.product, self.label
 
     def surrounds(self, other: Zone) -> bool:
-        """Whether every award that counts for another requirement counts for this one."""
-        return self.product == other.product and bool(other.members.isin(self.members).all())
+        """Whether an award that counts for another requirement always counts for this one."""
+        return self.product == other.product and bool(other.buses.isin(self.buses).all())
 
     @property
     def row(self) -> str:
@@ -147,7 +148,7 @@ def _zones(case: Case) -> list[Zone]:
             number = seen[requirement.zone] = seen.get(requirement.zone, 0) + 1
             label = requirement.zone + (f" ({number})" if number > 1 else "")
             mw = _required(case, requirement, inside, product.direction)
-            found.append(Zone(name, label, buses.index[buses.isin(inside)], mw))
+            found.append(Zone(name, label, inside, buses.index[buses.isin(inside)], mw))
     return found
 
 

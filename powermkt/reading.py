@@ -12,11 +12,13 @@ import pypsa
 from powermkt import rts_gmlc
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.market import Market, read_market
+from powermkt.market import Market, read_market, read_services
 from powermkt.offers import find_file
 
 
-def read(path: str | Path, offers: str | Path | None = None) -> Case:
+def read(
+    path: str | Path, offers: str | Path | None = None, services: str | Path | None = None
+) -> Case:
     """Read a case.
 
     Parameters
@@ -28,6 +30,8 @@ def read(path: str | Path, offers: str | Path | None = None) -> Case:
         offers, `offers.csv` or `offers.parquet`.
     offers : str or Path, optional
         Another file of offers, which takes the place of what lies beside the network.
+    services : str or Path, optional
+        A YAML file of ancillary services, which takes the place of `services` in `market.yaml`.
 
     Returns
     -------
@@ -55,6 +59,11 @@ def read(path: str | Path, offers: str | Path | None = None) -> Case:
             faults += error.faults
             if not _networks(path):  # it may have named one
                 raise
+    if services is not None:
+        try:
+            market = market.model_copy(update={"services": read_services(Path(services))})
+        except InputError as error:
+            faults += error.faults
     try:
         book = find_file(folder) if offers is None else Path(offers)
     except InputError as error:

@@ -241,8 +241,8 @@ def _hold_storage(model: linopy.Model, case: Case, awards: _Awards) -> None:
 def ramp_rates(case: Case, direction: str) -> pd.DataFrame:
     """Share of capacity by which output changes in a minute, [snapshot x generator] in 1/min.
 
-    Column `generators.ramp_rate`, else PyPSA's ramp limit over the minutes of a snapshot; NaN
-    where there is neither: no limit.
+    Column `generators.ramp_rate`, else PyPSA's ramp limit over the minutes of a snapshot, else
+    `services.ramp_rates`; NaN where there is none of them: no limit.
     """
     n = case._n
     minutes = 60.0 * n.snapshot_weightings["stores"]
@@ -252,7 +252,10 @@ def ramp_rates(case: Case, direction: str) -> pd.DataFrame:
         own = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
         known = own.index[own.notna()]
         rate[known] = np.tile(own[known].to_numpy(float), (len(rate), 1))
-    return rate
+    declared = case.market.services.ramp_rates
+    carrier = n.generators["carrier"].map(declared)
+    said = pd.Series(n.generators.index.map(declared), n.generators.index, dtype=float)
+    return rate.fillna(said.fillna(carrier.astype(float)))
 
 
 def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:

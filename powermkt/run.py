@@ -23,6 +23,7 @@ from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
 from powermkt.reserving import awards, zone_table
+from powermkt.revenue import flexibility_value, revenue
 from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
 from powermkt.rules.locational import ports
 
@@ -132,6 +133,16 @@ class Run:
     def reserve_prices(self) -> pd.DataFrame:
         """What awards in each zone are paid, required and short, as `reserving.prices`."""
         return zone_table(self.regime.procurement, self._cleared)
+
+    @cached_property
+    def revenue(self) -> pd.DataFrame:
+        """What plant earns from energy and from each service, as `revenue.revenue`."""
+        return revenue(self.case, self.ledger)
+
+    @cached_property
+    def flexibility_value(self) -> pd.DataFrame:
+        """What one more MW up or down earns a year, as `revenue.flexibility_value`."""
+        return flexibility_value(self.regime.procurement, self._cleared)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:

@@ -97,6 +97,7 @@ def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
             if other is not None and (better == name or other.direction != product.direction):
                 what = f"{better!r} cannot serve {name!r}: {other.kind} for {product.kind}"
                 yield Fault(f"{where}.substitutes", what, "name products of the same direction")
+    yield from _unknown(f"{WHERE}.ramp_rates", services.ramp_rates, carriers | names)
     if "ramp_rate" in n.generators:
         rate = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
         wrong = n.generators.index[(rate < 0) | np.isinf(rate)]

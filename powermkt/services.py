@@ -164,6 +164,13 @@ class Services(_Strict):
         default_factory=dict, description="zones by provinces, pricing zones or buses"
     )
     products: dict[str, Product] = pydantic.Field(default_factory=dict)
+    ramp_rates: dict[str, Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]] = (
+        pydantic.Field(
+            default_factory=dict,
+            description="share of capacity a minute, by carrier or generator, where the network "
+            "states none (`generators.ramp_rate`, else its ramp limits) [1/min]",
+        )
+    )
     charges: dict[str, list[Charge]] = pydantic.Field(
         default_factory=dict,
         description="who pays, by service; `default` for the others; absent: load",

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from powermkt.compare import Comparison
 from powermkt.passthrough import NATION
+from powermkt.revenue import by_carrier
 
 
 def report(result: Comparison) -> Iterator[Table | str]:
@@ -40,10 +41,29 @@ def report(result: Comparison) -> Iterator[Table | str]:
         amount = float(result.table[column].max())
         if amount > 1:
             yield f"{what}: up to {amount:,.0f} MWh in a run"
+    if result.services:
+        yield from _service_tables(result)
     if len(result.pass_through):
         yield _pass_through_table(result.pass_through)
     if result.calibration is not None:
         yield from _calibration_tables(result)
+
+
+def _service_tables(result: Comparison) -> Iterator[Table]:
+    """What carriers earn from energy and services, for each regime at its lowest carbon price."""
+    case = result.case
+    lowest = result.revenue["carbon_price"].min()
+    table = by_carrier(result.revenue, float(case.weights.sum()))
+    table = table[table["carbon_price"] == lowest]
+    for regime, part in table.groupby("regime", sort=False):
+        wide = part.pivot(index="carrier", columns="service", values="per_mw_year").fillna(0.0)
+        most = wide.abs().max().sort_values(ascending=False).index[:6]
+        wide = wide[most].loc[(wide.abs() > 0.5).any(axis=1)]
+        title = f"{regime}: revenue in {case.market.currency} per kW and year, tau {lowest:g}"
+        shown = _table(title, ["carrier", *(str(name).replace(" ", "\n", 2) for name in most)])
+        for carrier, row in wide.iterrows():
+            shown.add_row(str(carrier), *(f"{value / 1000:,.1f}" for value in row))
+        yield shown
 
 
 def _table(title: str, heads: list[str]) -> Table:

@@ -99,6 +99,10 @@ class Procurement(AncillaryRule):
         """Return what providers earn beyond their offers, [snapshot x provider] in money/h."""
         return pd.DataFrame(index=cleared.case.snapshots)
 
+    def bus_prices(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
+        """What awards are paid, by product, [snapshot x bus] in money/(MW h)."""
+        return bus_prices(cleared.case, cleared.outcome)
+
     def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
         """What awards in a zone are paid, [snapshot x (product, zone)] in money/(MW h)."""
         book, own = book_of(cleared.case), cleared.outcome.reserve_price
@@ -116,6 +120,14 @@ class Administered(Procurement):
     Nobody offers: what it costs to hold them is in the cost of dispatch, and where the regulated
     price is 0 nobody is paid for it.
     """
+
+    def bus_prices(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
+        """Return regulated prices wherever something is required."""
+        products = cleared.case.market.services.products
+        return {
+            name: frame * 0.0 + products[name].regulated_price
+            for name, frame in super().bus_prices(cleared).items()
+        }
 
     def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Return regulated prices: the marginal values are those of an order, not of a market."""
@@ -190,17 +202,17 @@ def offers_of_awards(case: Case, columns: pd.Index) -> pd.Series:
     return pd.Series(values, columns, dtype=float)
 
 
-def provider_prices(case: Case, outcome: Outcome) -> dict[str, pd.DataFrame]:
-    """Price of each product by provider, [snapshot x provider] in money/(MW h).
+def bus_prices(case: Case, outcome: Outcome) -> dict[str, pd.DataFrame]:
+    """Price of each product, [snapshot x bus] in money/(MW h), at buses of its zones.
 
-    The sum of the duals of the requirements that an award of the provider counts for.
+    The sum of the duals of the requirements that an award at the bus counts for.
     """
     book = book_of(case)
     found: dict[str, pd.DataFrame] = {}
     for zone in book.zones if book is not None else ():
         if zone.key in outcome.reserve_price:
             price = outcome.reserve_price[zone.key]
-            part = pd.DataFrame(dict.fromkeys(zone.members, price), index=price.index)
+            part = pd.DataFrame(dict.fromkeys(zone.buses, price), index=price.index)
             before = found.get(zone.product)
             found[zone.product] = part if before is None else before.add(part, fill_value=0.0)
     return found
@@ -223,11 +235,14 @@ def _by_product(reserve: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _priced(case: Case, reserve: pd.DataFrame, outcome: Outcome, stage: str) -> list[Payment]:
     """Payments for awards at the prices of an outcome."""
-    prices = provider_prices(case, outcome)
+    prices = bus_prices(case, outcome)
+    bus = pd.concat([case.generators["bus"], case.storage_units["bus"]])
     found = []
     for product, awards in _by_product(reserve).items():
         if product in prices:
-            price = prices[product].reindex(columns=awards.columns, fill_value=0.0)
+            at = bus[awards.columns]
+            price = prices[product].reindex(columns=at, fill_value=0.0)
+            price = price.set_axis(awards.columns, axis="columns")
             found.append(_payment(case, product, stage, awards, awards * price))
     return found
 
