@@ -120,6 +120,11 @@ class _Awards:
                 parts.append(self._variables[lot.variable].sel(name=counted).sum("name"))
         return sum(parts[1:], start=parts[0]) if parts else None
 
+    def idle(self, component: str) -> bool:
+        """Whether some awards may be given by providers that are off."""
+        mine = [lot for lot in self.book.lots if lot.component == component]
+        return not all(self._products[lot.quality].online for lot in mine)
+
     def minutes(self, component: str, direction: str) -> list[float]:
         """Times within which awards are due, rising."""
         due = {
@@ -184,7 +189,7 @@ def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
         for number, (part, room) in enumerate(_online(model, case, members)):
             held = output.sel(name=part) + spin.sel(name=part)
             model.add_constraints(held - room <= 0, name=f"Reserve-up-{number}")
-    if up is not None:
+    if up is not None and awards.idle(GENERATOR):
         held = output.sel(name=members) + up
         model.add_constraints(held <= grid(case.availability[members]), name="Reserve-up")
     if down is not None:
@@ -280,7 +285,7 @@ def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
                 for number, (part, room) in enumerate(_online(model, case, known, rate * time)):
                     held = on.sel(name=part)
                     model.add_constraints(held - room <= 0, name=f"{name}-{number}")
-            if total is not None:
+            if total is not None and awards.idle(GENERATOR):
                 most = grid((rate * time * case._n.generators["p_nom"])[known])
                 model.add_constraints(total.sel(name=known) <= most, name=name)
 
