@@ -14,6 +14,7 @@ The dual of a requirement is its price: the highest accepted offer with its lost
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import linopy
@@ -170,7 +171,7 @@ class Auction:
         on = self._on(provisional)
         low = np.maximum((on * least_share(case)[members]).to_numpy(), lower[at])
         high = np.maximum(np.minimum(on.to_numpy(), upper[at]), low)
-        output = provisional.dispatch[members].to_numpy().clip(low, high)
+        output = np.clip(provisional.dispatch[members].to_numpy(), low, high)
         own = members.get_indexer(pd.Index(self._owner))
         offer, used, room = (
             values[:, own] for values in (offered[at] / hours, output - low, high - output)
@@ -235,12 +236,10 @@ def _providers(lots: list[Lot], component: str, index: pd.Index) -> pd.Index:
 
 def _pieces(energy: Programme, members: pd.Index) -> tuple[pd.Series, pd.Series]:
     """Owner of each piece of the offers of providers, and its step; "" where offers are flat."""
-    steps, owners = pd.Index([], dtype=object), pd.Index([], dtype=object)
-    if STEP in energy.variables:
-        steps = energy.variables[STEP].columns
-        owners = steps.str.replace(r" step \d+$", "", regex=True)
-        steps, owners = steps[owners.isin(members)], owners[owners.isin(members)]
-    flat = members[~members.isin(owners)]
-    index = pd.Index([str(i) for i in range(len(owners) + len(flat))])
-    step = pd.Series([*steps, *[""] * len(flat)], index, dtype=object)
-    return pd.Series([*owners, *flat], index, dtype=object), step
+    steps = list(energy.variables[STEP].columns) if STEP in energy.variables else []
+    owners = [re.sub(r" step \d+$", "", step) for step in steps]
+    pairs = [pair for pair in zip(owners, steps, strict=True) if pair[0] in members]
+    pairs += [(name, "") for name in members if name not in owners]
+    index = pd.Index([str(i) for i in range(len(pairs))])
+    owner, step = (pd.Series([pair[i] for pair in pairs], index, dtype=object) for i in (0, 1))
+    return owner, step
