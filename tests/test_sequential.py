@@ -330,6 +330,7 @@ def full_cost(run: pm.Run, offers: dict[str, float]) -> float:
     return run.objective + sum(mw * offers.get(name, 0.0) for (_, name), mw in held)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_at_once_never_costs_more(seed: int) -> None:
     products = {
@@ -341,7 +342,7 @@ def test_at_once_never_costs_more(seed: int) -> None:
             "shortage": 400,
         },
     }
-    n = toys.random_network(seed, hours=2, provinces=2)
+    n = toys.random_network(seed, hours=4)
     n.generators["ramp_limit_up"] = n.generators["ramp_limit_down"] = 0.5
     after, once = both(n, products)
     assert once.objective <= after.objective * (1 + 1e-9)
