@@ -23,7 +23,7 @@ from powermkt.results import by_bus, prices_of, read_outcome, reserve_prices_of,
 from powermkt.slack import EXCESS, SHED, add_slack
 from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
-from powermkt.units import SHUT, START, STATUS, Commitment, count_starts, reachable_ramps, units
+from powermkt.units import SHUT, START, STATUS, count_starts, reachable_ramps, units
 
 _SLACK_TOLERANCE_MW = 1e-3
 
@@ -63,7 +63,8 @@ class Numbers:
     units : UnitCommitment
         How units are committed.
     price_run : callable, optional
-        From what units do, what a run for prices changes; None: prices are those of the dispatch.
+        From what was decided, what a run for prices changes; None: prices are those of the
+        dispatch.
     canonical : bool, default False
         Find the optimum that does not depend on what was solved before (`Programme.solve`).
     ranges : bool, default False
@@ -75,7 +76,7 @@ class Numbers:
     limits: Sequence[Limits]
     exposure: pd.Series
     units: UnitCommitment
-    price_run: Callable[[Commitment], PriceRun | None] | None = None
+    price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
     ranges: bool = False
 
@@ -157,7 +158,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     emission = case.generators["emission_rate"]
     ladder = case.market.penalties
     dearer = penalties(case, programme.variables, ladder.dispatch)
-    offered = programme.cost + _sum(programme, [*numbers.offers, dearer], weights)
+    offered = offered_costs(case, programme, numbers)
     objectives = {
         "offer": offered,
         "cost": programme.cost,
@@ -180,7 +181,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
             if curves:
                 notes.append("units were committed with quadratic costs in equal steps")
             added, low, high = curves.evenly(lower, upper)
-            lower, upper, search = _commit(programme, ranked + added, low, high, how, label)
+            lower, upper, search = commit(programme, ranked + added, low, high, how, label)
         point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
@@ -196,7 +197,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
     if numbers.ranges:
         outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
-    pricing = None if numbers.price_run is None else numbers.price_run(outcome.commitment)
+    pricing = None if numbers.price_run is None else numbers.price_run(outcome)
     if pricing is not None or ladder.pricing is not None:
         pricing = pricing or PriceRun({}, {})
         violated = penalties(case, programme.variables, ladder.pricing or ladder.dispatch)
@@ -228,6 +229,12 @@ def _exceeded(overload: pd.DataFrame) -> list[str]:
     ]
 
 
+def offered_costs(case: Case, programme: Programme, numbers: Numbers) -> np.ndarray:
+    """Return what everything costs at offers, [column] in money of the horizon."""
+    dearer = penalties(case, programme.variables, case.market.penalties.dispatch)
+    return programme.cost + _sum(programme, [*numbers.offers, dearer], case.weights)
+
+
 def _sum(programme: Programme, adders: Sequence[Adders], weights: pd.Series) -> np.ndarray:
     total = np.zeros(len(programme.cost))
     for part in adders:
@@ -241,7 +248,7 @@ def _no_search() -> pd.DataFrame:
     return pd.DataFrame(columns=columns, index=pd.Index([], dtype=str, name="window"), dtype=float)
 
 
-def _commit(
+def commit(
     programme: Programme, cost: np.ndarray, lower: np.ndarray, upper: np.ndarray,
     options: UnitCommitment, label: str,
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:  # fmt: skip

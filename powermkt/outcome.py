@@ -40,6 +40,9 @@ class Outcome:
         Marginal value of each requirement at offers [money/(MW h)].
     reserve_short : DataFrame [snapshot x (product, zone)], MW
         What lacks of each requirement.
+    provisional_price : DataFrame [snapshot x bus]
+        LMP of the clearing of energy before reserves were bought, where they are bought after
+        energy [money/MWh]; no columns elsewhere.
     offer_price : DataFrame [snapshot x bus]
         Marginal value at offers, the LMP of a market [money/MWh].
     cost_price : DataFrame [snapshot x bus]
@@ -97,6 +100,7 @@ class Outcome:
     search: pd.DataFrame = field(default_factory=pd.DataFrame)
     curtailment_range: pd.DataFrame | None = None
     day_ahead: Outcome | None = None
+    provisional_price: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

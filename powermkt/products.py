@@ -104,6 +104,12 @@ def book_of(case: Case) -> Book | None:
     return _FOUND[case]
 
 
+def procures(case: Case) -> bool:
+    """Whether something of some product is required anywhere."""
+    book = book_of(case)
+    return book is not None and bool(book.procured())
+
+
 def _lots(case: Case) -> list[Lot]:
     products = case.market.services.products
     tables = {GENERATOR: case.generators, STORAGE: case.storage_units}

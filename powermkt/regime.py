@@ -15,6 +15,7 @@ from powermkt.case import Case
 from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
+from powermkt.products import procures
 from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.dispatch import MITIGATED
@@ -158,7 +159,27 @@ class Regime:
 
     def faults(self, case: Case) -> list[Fault]:
         """Return everything that a case lacks for the rules of this regime."""
-        return [fault for rule in self.rules for fault in rule.faults(case)]
+        found = [fault for rule in self.rules for fault in rule.faults(case)]
+        if not self.buys_after_energy(case):
+            return found
+        where = f"regime {self.name!r}: ancillary"
+        if self.two_settlement is not None:
+            what = "Sequential with TwoSettlement: reserves are bought after energy only once"
+            found.append(Fault(where, what, "procure by CoOptimised, or settle once"))
+        if not self.pricing.locational:
+            what = f"Sequential with {type(self.pricing).__name__}, which pays no price of energy"
+            found.append(Fault(where, what, "price by LocationalPrice, or procure otherwise"))
+        return found
+
+    def buys_after_energy(self, case: Case) -> bool:
+        """Whether reserves are required and bought once energy is cleared."""
+        rule = self.procurement
+        return rule is not None and rule.after_energy and procures(case)
+
+    @property
+    def energy_alone(self) -> Regime:
+        """The regime without the rule that procures reserves."""
+        return replace(self, rules=tuple(r for r in self.rules if r is not self.procurement))
 
     def mitigated(self, case: Case) -> pd.DataFrame:
         """Return the offers that the dispatch rule replaced, as `DispatchRule.mitigated`."""

@@ -193,12 +193,12 @@ def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
         held = output.sel(name=members) + up
         model.add_constraints(held <= grid(case.availability[members]), name="Reserve-up")
     if down is not None:
-        for number, (part, room) in enumerate(_online(model, case, members, _least(case))):
+        for number, (part, room) in enumerate(_online(model, case, members, least_share(case))):
             left = output.sel(name=part) - down.sel(name=part)
             model.add_constraints(left - room >= 0, name=f"Reserve-down-{number}")
 
 
-def _least(case: Case) -> pd.DataFrame:
+def least_share(case: Case) -> pd.DataFrame:
     """Least output as a share of what is on, or of what is available, [snapshot x generator]."""
     table, available = case.generators, case.availability
     share = (case.must_run / available.where(available > 0)).fillna(0.0)

@@ -32,10 +32,13 @@ def tie_costs(case: Case, programme: Programme, canonical: bool) -> np.ndarray:
         Whether one optimum must be told from all others, by a cost of its own for each variable.
     """
     tie = programme.spread(declared_order(case, programme), case.weights)
-    if canonical:
-        rng = np.random.default_rng(_SEED)
-        tie += rng.uniform(0.0, _GENERIC * float(case.weights.mean()), len(tie))
-    return tie
+    return tie + generic_costs(case, len(tie)) if canonical else tie
+
+
+def generic_costs(case: Case, columns: int) -> np.ndarray:
+    """Return a tiny cost of its own for each column, in money of the horizon."""
+    rng = np.random.default_rng(_SEED)
+    return rng.uniform(0.0, _GENERIC * float(case.weights.mean()), columns)
 
 
 def declared_order(case: Case, programme: Programme) -> Adders:

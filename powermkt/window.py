@@ -9,10 +9,11 @@ from itertools import groupby
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, Numbers, clear
+from powermkt.clearing import Builder, Constrain, Numbers, clear
 from powermkt.outcome import Outcome
 from powermkt.programme import Limits
 from powermkt.regime import Regime
+from powermkt.sequential import ThreeSteps
 from powermkt.units import STATUS
 
 
@@ -44,9 +45,27 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
         builder = Builder(case)
         for _, alike in groupby(regimes, key=lambda item: item.structure):
             group = list(alike)
-            programme = builder.programme([rule.constrain for rule in group[0].rules])
+            if group[0].buys_after_energy(case):
+                found += _clear_in_steps(case, builder, group, ranges)
+                continue
+            programme = builder.programme(_rows(group[0]))
             found += [clear(case, programme, numbers_of(case, item, ranges)) for item in group]
     return found
+
+
+def _clear_in_steps(
+    case: Case, builder: Builder, regimes: Sequence[Regime], ranges: bool
+) -> list[Outcome]:
+    """Clear regimes of one structure that buy reserves after energy."""
+    steps = ThreeSteps(case, builder, _rows(regimes[0].energy_alone), _rows(regimes[0]))
+    return [
+        steps.clear(numbers_of(case, item.energy_alone, False), numbers_of(case, item, ranges))
+        for item in regimes
+    ]
+
+
+def _rows(item: Regime) -> list[Constrain]:
+    return [rule.constrain for rule in item.rules]
 
 
 def numbers_of(case: Case, item: Regime, ranges: bool) -> Numbers:
@@ -57,7 +76,7 @@ def numbers_of(case: Case, item: Regime, ranges: bool) -> Numbers:
         limits=[*(rule.limit(case) for rule in item.rules), _still_on(case)],
         exposure=item.exposure(case),
         units=item.units,
-        price_run=lambda done: item.pricing.price_run(case, done),
+        price_run=lambda found: item.pricing.price_run(case, found.commitment),
         canonical=item.canonical,
         ranges=ranges,
     )

@@ -1,6 +1,12 @@
 """Rules of market regimes, named after institutions; one class each."""
 
-from powermkt.rules.ancillary import Administered, AncillaryRule, CoOptimised, Procurement
+from powermkt.rules.ancillary import (
+    Administered,
+    AncillaryRule,
+    CoOptimised,
+    Procurement,
+    Sequential,
+)
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
@@ -27,6 +33,7 @@ RULES: dict[str, type[Rule]] = {
         CarbonPrice,
         TwoSettlement,
         CoOptimised,
+        Sequential,
         Administered,
     )
 }
@@ -56,5 +63,6 @@ __all__ = [
     "Role",
     "Rule",
     "Scheduled",
+    "Sequential",
     "TwoSettlement",
 ]

@@ -1,4 +1,4 @@
-"""How reserve products are procured, paid and charged: co-optimised, or held by administration."""
+"""How reserve products are procured, paid and charged: at once, after energy, or by order."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import linopy
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.curves import quadratic_costs
+from powermkt.errors import Fault, name_list
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
-from powermkt.products import book_of, offers
+from powermkt.products import book_of, offers, procures
 from powermkt.programme import Adders
 from powermkt.reserves import add_reserves
 from powermkt.rules.base import Cleared, Role, Rule
@@ -90,6 +92,7 @@ class Procurement(AncillaryRule):
     """A rule that says how the products of `services.products` are procured; one in a regime."""
 
     structural: ClassVar[bool] = True
+    after_energy: ClassVar[bool] = False  # whether reserves are bought once energy is cleared
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add awards and requirements."""
@@ -147,13 +150,10 @@ class Administered(Procurement):
         return found
 
 
-class CoOptimised(Procurement):
-    """Energy and reserves are cleared at once; awards are paid the marginal value of the product.
+class ReserveMarket(Procurement):
+    """Providers offer reserves, and all awards of a product are paid its marginal value.
 
-    The price of a provider is the sum of the duals of all requirements that its awards count for:
-    it holds what the marginal provider forgoes in energy, and in a shortage the shortage price, as
-    does the price of energy then. Where a day is settled twice, awards of the day ahead are paid
-    its prices and deviations those of real time.
+    The price of a provider is the sum of the duals of all requirements that its awards count for.
     """
 
     def offer(self, case: Case) -> Adders:
@@ -179,6 +179,41 @@ class CoOptimised(Procurement):
         total = pd.concat(paid, axis=1).T.groupby(level=0).sum().T.div(hours, axis="index")
         offered = reserve * offers_of_awards(case, reserve.columns)
         return total.sub(offered.T.groupby(level="provider").sum().T, fill_value=0.0)
+
+
+class CoOptimised(ReserveMarket):
+    """Energy and reserves are cleared at once; awards are paid the marginal value of the product.
+
+    It holds what the marginal provider forgoes in energy, and in a shortage the shortage price, as
+    does the price of energy then. Where a day is settled twice, awards of the day ahead are paid
+    its prices and deviations those of real time.
+    """
+
+
+class Sequential(ReserveMarket):
+    """Reserves are bought after energy, at offers and lost opportunity cost.
+
+    A provisional clearing of energy alone gives prices. At these each provider may sell the room
+    that it has left at its offer, and be moved away from its output at its offer and what it loses
+    in energy by that; the highest accepted sum is the price. Then energy is cleared again with
+    awards withheld (`powermkt.sequential`), and that is what is dispatched and paid for energy.
+
+    The price of a reserve holds the lost opportunity at provisional prices, and the price of energy
+    the dearer units that replace what is withheld, but no shortage price: how scarce reserves are
+    is not seen in energy. Nor does the purchase of reserves see that withholding moves the price of
+    energy, so that it may choose providers who cost more than they seem to.
+    """
+
+    after_energy: ClassVar[bool] = True
+
+    def faults(self, case: Case) -> list[Fault]:
+        """Name generators with quadratic costs, which have no offer that stays as they move."""
+        curved = quadratic_costs(case._n).columns
+        if curved.empty or not procures(case):
+            return []
+        what = f"quadratic costs: {name_list(curved)}"
+        remedy = "give them a piecewise marginal_cost, or procure by CoOptimised"
+        return [Fault("Sequential: generators.marginal_cost_quadratic", what, remedy)]
 
 
 def reserve_offers(case: Case) -> dict[str, pd.Series]:
