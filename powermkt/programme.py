@@ -95,8 +95,9 @@ class Programme:
             if len(columns):
                 rigid[self.variables[name][columns]] = True
         self._search = Search(
-            self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid
-        )
+            self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid,
+            any(name.startswith("Reserve-") for name in self.variables),
+        )  # fmt: skip
 
     def _fold(
         self, matrix: sparse.csr_array, low: np.ndarray, high: np.ndarray, lower: np.ndarray,

@@ -39,6 +39,9 @@ class Search:
         Levels that may be held.
     rigid : ndarray of bool [column]
         Columns that are not widened: on or off, or narrow.
+    awards : bool, default False
+        Whether many columns cost nothing, as reserves do that are free: then so many optima tie
+        that the way from any of them to the one that is meant takes longer than a fresh start.
     """
 
     def __init__(
@@ -48,8 +51,9 @@ class Search:
         row_upper: np.ndarray,
         levels: Levels,
         rigid: np.ndarray,
+        awards: bool = False,
     ) -> None:
-        self._rigid = rigid
+        self._rigid, self._awards = rigid, awards
         self._matrix, self._rows, self._levels = matrix, (row_lower, row_upper), levels
         self._shifts, self._caps = find_pairs(matrix, row_lower, row_upper)
         self._released = np.zeros(levels.level.shape[1], dtype=bool)
@@ -126,10 +130,11 @@ class Search:
         wide: _Limits,
         canonical: bool,
     ) -> None:
-        """Solve from scratch, first without tie-break: many ties at once make it slow."""
+        """Solve from scratch, mostly without tie-break first: many ties at once make it slow."""
         self._lean = self._last = None
         lean = self._reduced(lower, upper)
-        self.live.load(lean.matrix, lean.cost(cost), *lean.limits(*wide))
+        first = total if self._awards else cost
+        self.live.load(lean.matrix, lean.cost(first), *lean.limits(*wide))
         try:
             self.live.cold()
             if not np.array_equal(total, cost):

@@ -8,11 +8,11 @@ import pandas as pd
 import pypsa
 import pytest
 from hypothesis import strategies as st
+from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
 from powermkt.ledger import balances
 from powermkt.market import Market
-from tests.test_reserves import awards_of, case_with, price_of, spinning, toy
 
 
 def test_awards_due_within_minutes_share_the_ramp_rate() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pypsa
 import pytest
+from reserve_toys import awards_of, case_with, price_of
 
 import powermkt as pm
 from powermkt.market import Market
-from tests.test_reserves import awards_of, case_with, price_of
 
 TRAPEZIUM = {"enablement_min": 50, "low_break": 65, "high_break": 95, "enablement_max": 110}
 

@@ -8,7 +8,7 @@ import pytest
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
-from test_reserves import awards_of, case_with, price_of, spinning, toy
+from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
 from powermkt.ledger import balances
