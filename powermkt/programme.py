@@ -9,7 +9,7 @@ by variable, values and duals go out by variable and by constraint.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import linopy
 import numpy as np
@@ -54,6 +54,15 @@ class Point:
     _objectives: Mapping[str, np.ndarray]
     _bounds: tuple[np.ndarray, np.ndarray]
     _lean: Lean
+    _known: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def all_duals(self, objective: str) -> np.ndarray:
+        """Duals of all rows, those that the small programme left out too [row]."""
+        if objective not in self._known:
+            self._known[objective] = self._lean.all_duals(
+                self._objectives[objective], self.row_duals[objective], self.columns, *self._bounds
+            )
+        return self._known[objective]
 
 
 class Programme:
@@ -200,10 +209,7 @@ class Programme:
         """
         frame = self.constraints[name]
         rows = frame.to_numpy()
-        cost = point._objectives[objective]
-        duals = point._lean.all_duals(
-            cost, point.row_duals[objective], point.columns, *point._bounds
-        )
+        cost, duals = point._objectives[objective], point.all_duals(objective)
         found = self._row_values(rows, duals)
         if (self._row_position[rows] < 0).any():
             bearing = self._bearing(cost - self.matrix.T @ duals, *point._bounds)

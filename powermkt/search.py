@@ -136,7 +136,7 @@ class Search:
         first = total if self._awards else cost
         self.live.load(lean.matrix, lean.cost(first), *lean.limits(*wide))
         try:
-            self.live.cold()
+            self.live.cold(generic=canonical and self._awards)
             if not np.array_equal(total, cost):
                 self.live.put_cost(lean.cost(total))
                 self.live.warm(primal=True, tight=canonical)

@@ -135,9 +135,9 @@ class Live:
 
     # ---- solving -----------------------------------------------------------------------------
 
-    def cold(self) -> None:
-        """Solve from scratch."""
-        self._set(_COLD)
+    def cold(self, generic: bool = False) -> None:
+        """Solve from scratch; `generic` costs, no two alike, need no perturbation."""
+        self._set({**_COLD, "dual_simplex_cost_perturbation_multiplier": 0.0 if generic else 1.0})
         self._live.clearSolver()
         before = self.seconds
         self._run(_COLD_SECONDS)
