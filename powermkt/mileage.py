@@ -67,7 +67,7 @@ def servers(case: Case) -> pd.DataFrame:
     for name, carrier in table["carrier"].items():
         figures, quality = performance(data, str(name), carrier)
         bid = data.bids.get(str(name), data.bids.get(carrier, data.cap))
-        k = score(*(figures[item] for item in _FIGURES), weights=data.weights)
+        k = score(data.weights, **{item: figures[item] for item in _FIGURES})
         rows.append({**figures, "k": k, "bid": bid, "quality": quality})
     columns = [*_FIGURES, "capability", "k", "bid", "quality"]
     return pd.concat([table, pd.DataFrame(rows, table.index, columns)], axis=1)

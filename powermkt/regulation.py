@@ -109,8 +109,14 @@ TYPICAL: dict[str, tuple[Performance, Quality]] = {
 _SPEED, _RESPONSE_S, _ERROR, _SPEED_MOST = 1.0, 60.0, 2.0, 3.0
 
 
-def score(speed: float, standard: float, response: float, error: float,
-          weights: tuple[float, float, float]) -> float:  # fmt: skip
+def score(
+    weights: tuple[float, float, float],
+    *,
+    speed: float,
+    standard: float,
+    response: float,
+    error: float,
+) -> float:
     """Performance K of AGC: ``w1 K1 + w2 K2 + w3 K3``.
 
     ``K1 = V / V_std``, at most 3, ``K2 = 1 - T / 60 s``, ``K3 = 1 - E / 2 %``, both at least 0
@@ -118,14 +124,14 @@ def score(speed: float, standard: float, response: float, error: float,
 
     Parameters
     ----------
+    weights : tuple of float
+        0.4, 0.3, 0.3 in Hunan.
     speed, standard : float
         V and V_std [%/min].
     response : float
         T [s].
     error : float
         E [% of rated capacity].
-    weights : tuple of float
-        0.4, 0.3, 0.3 in Hunan.
     """
     parts = (
         min(speed / standard, _SPEED_MOST),

@@ -212,10 +212,8 @@ def _needs(n: pypsa.Network, services: Services, data: Mileage) -> Iterator[Faul
         taken |= dict.fromkeys(inside, need.zone)
 
 
-def party_weights(
-    n: pypsa.Network, charge: Charge, province: str | None = None
-) -> pd.Series:  # fmt: skip
-    """Weight of everybody whom a charge may meet, by name [1]; with a province, in it alone."""
+def party_weights(n: pypsa.Network, charge: Charge) -> pd.Series:
+    """Weight of everybody whom a charge may meet, by name [1]."""
     provinces = provinces_of(n)
     tables = {
         "load": [n.loads],
@@ -229,8 +227,6 @@ def party_weights(
             given = table.get("user_class", pd.Series("", table.index)).fillna("")
             kind = given.replace("", USER_CLASSES[0])
         for name, group, bus in zip(table.index, kind, table["bus"], strict=True):
-            if province is not None and provinces[bus] != province:
-                continue
             if charge.carriers is not None and (table is n.loads or group not in charge.carriers):
                 continue
             keys = (name, group, provinces[bus])

@@ -195,7 +195,8 @@ class Services(_Strict):
     mileage: Mileage | None = None
     charges: dict[str, list[Charge]] = pydantic.Field(
         default_factory=dict,
-        description="who pays, by service; `default` for the others; absent: load",
+        description="who pays, by service (products, deep_peak, mileage, capacity, deviation); "
+        "`default` for the others; absent: load, and for deep_peak other plant by energy",
     )
 
     def charge(self, service: str, usual: list[Charge] | None = None) -> list[Charge]:

@@ -33,11 +33,12 @@ def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) 
         Money of the horizon.
     """
     total = sum(charge.share for charge in charges)
-    parts = [
-        _by(cleared, cost * (charge.share / total), charge, province)
-        for charge in charges
-        for province, cost in _costs(cleared.case, amounts, charge)
-    ]
+    parts = []
+    for charge in charges:
+        basis = _basis(cleared, charge)
+        for province, cost in _costs(cleared.case, amounts, charge):
+            part = cost * (charge.share / total)
+            parts.append(_shared(cleared, part, charge, basis, province))
     both = pd.concat(parts, axis=1)
     return both.T.groupby(level=0, sort=False).sum().T
 
@@ -53,16 +54,28 @@ def _costs(
     return [(str(name), cost) for name, cost in parts.items() if (cost != 0).any()]
 
 
-def _by(cleared: Cleared, cost: pd.Series, charge: Charge, province: str | None) -> pd.DataFrame:
+def _basis(cleared: Cleared, charge: Charge) -> pd.DataFrame:
+    """What costs are shared by, [snapshot x party] in MWh times weights."""
+    weights = party_weights(cleared.case._n, charge)
+    energy = _measure(cleared, charge)[weights.index].mul(cleared.case.weights, axis="index")
+    return energy.mul(weights, axis="columns")
+
+
+def _shared(
+    cleared: Cleared, cost: pd.Series, charge: Charge, basis: pd.DataFrame, province: str | None
+) -> pd.DataFrame:  # fmt: skip
+    """Share a cost by a basis, within a province or among all."""
     case = cleared.case
-    weights = party_weights(case._n, charge, province)
-    energy = _measure(cleared, charge)[weights.index].mul(case.weights, axis="index")
-    basis = energy.mul(weights, axis="columns")
+    if province is not None:
+        tables = (case.generators, case.storage_units, case.loads)
+        home = pd.concat([table["province"] for table in tables])
+        basis = basis.loc[:, basis.columns.isin(home.index[home == province])]
     if basis.to_numpy().sum() <= 0:
         plain = charge.by == "load" and not charge.weights and not charge.exempt
         if plain and province is None:
             raise ValueError("a service has a cost and nobody can pay it: there is no load")
-        return _by(cleared, cost, Charge(), None if plain else province)
+        by_load, wider = Charge(), None if plain else province
+        return _shared(cleared, cost, by_load, _basis(cleared, by_load), wider)
     period = _periods(case, charge)
     whole = basis.sum(axis=1).groupby(period).transform("sum")
     alone = (cost * (whole <= 0)).sum()  # costs of periods in which nobody can pay
