@@ -5,7 +5,9 @@ output g and depths d_k obey
 
     g + d_1 + d_2 + ... >= b y,    0 <= d_k <= (e_(k-1) - e_k) y.
 
-Offers rise from tier to tier, so that a shallower tier is used before a deeper one.
+Offers rise from tier to tier, so that a shallower tier is used before a deeper one. Plant that is
+neither a fleet nor a unit counts here as on with all that is available; where depth is measured
+after the clearing, it is off while it gives nothing.
 """
 
 from __future__ import annotations

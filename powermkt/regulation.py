@@ -28,7 +28,7 @@ class DeepPeak(_Strict):
     """Output below the base load rate, which plant must reach unpaid.
 
     A load rate is output as a share of the capacity that is on. Below the lower edge of the last
-    tier nothing is offered or paid.
+    tier nothing is paid, and where tiers are offered in the joint clearing output stays above it.
     """
 
     base: float = pydantic.Field(

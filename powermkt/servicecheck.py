@@ -58,7 +58,7 @@ def service_faults(n: pypsa.Network, market: Market) -> list[Fault]:
 
 def _providers_apart(n: pypsa.Network, services: Services) -> Iterator[Fault]:
     both = n.generators.index.intersection(n.storage_units.index)
-    if services.products and len(both):
+    if (services.products or services.mileage) and len(both):
         what = f"generators and storage units of one name: {name_list(both)}"
         yield Fault(WHERE, what, "rename one of them: awards are listed by name")
 

@@ -180,6 +180,51 @@ def test_each_province_has_its_own_prices_and_payers() -> None:
     assert charged == pytest.approx({"wind A": 1000, "wind B": 2000})
     charged = booked(found["all"], "deep peak regulation charge", "payer")
     assert charged == pytest.approx({"wind A": 3000, "wind B": 1000})
+    # 7 MW of mileage in each: coal B may not serve, and nobody else is there.
+    needs = [{"zone": "A", "mw": 7}, {"zone": "B", "mw": 7}]
+    case = case_of(n, {"mileage": {"needs": needs, "providers": ["coal A"], "cap": 9}})
+    run = pm.Run(case, found["all"].regime, 0.0, found["all"].outcome)
+    table = run.mileage_prices.set_index("zone")
+    assert table["short_mw"].to_dict() == pytest.approx({"A": 0, "B": 7})
+    assert run.mileage["provider"].tolist() == ["coal A"]
+
+
+def test_all_services_at_once_pay_what_they_charge() -> None:
+    """A ring of provinces, all fleets on, 2.5 h a snapshot: every account ends at zero."""
+    n = toys.random_network(3, hours=4)
+    n.generators.loc[n.generators["carrier"] == "onshore wind", "p_nom"] = 900.0
+    toys.weigh(n, 2.5)
+    need = [{"zone": f"P{i}", "load_share": 0.05} for i in range(3)]
+    services = {
+        "deep_peak": {**LADDER, "base": 0.6},
+        "mileage": {"needs": need, "carriers": ["coal"], "cap": 15, "award_cap": 0.1},
+        "products": {"up": {"kind": "spinning", "requirements": [{"load_share": 0.03}],
+                            "regulated_price": 10}},
+        "charges": {"mileage": [{"by": "energy", "area": "province"}, {"share": 0.5}]},
+    }  # fmt: skip
+    listed = ["Administered", "DeepPeakMarket", "MileageMarket"]
+    rules: list[dict[str, object]] = [{"rule": name} for name in listed]
+    rules.append({"rule": "CapacityPayment", "rate": {"coal": 330}, "share": {"P1": 0.5}})
+    regime = pm.regime({"name": "all", "extends": "priority_dispatch", "ancillary": rules,
+                        "dispatch": {"rule": "PriorityOrder", "commitment": "all"}})  # fmt: skip
+    run = pm.clear(case_of(n, services), regime)
+    net, ledger = balances(run.ledger), run.ledger
+    assert net["ancillary services"] == pytest.approx(0, abs=1e-6)
+    assert net["capacity payments"] == pytest.approx(0, abs=1e-6)
+    titles = ["deep peak regulation", "AGC mileage", "reserve up", "capacity payment"]
+    for title in titles:
+        paid, charged = (
+            ledger.loc[ledger["product"] == name, "amount"].sum()
+            for name in (title, f"{title} charge")
+        )
+        assert paid > 0 and charged == pytest.approx(paid, rel=1e-12), title
+    (rule,) = (item for item in regime.rules if isinstance(item, pm.rules.DeepPeakMarket))
+    (charge,) = rule.charges(run._cleared).values()
+    for snapshot, provider in run.deep_peak[["snapshot", "provider"]].to_numpy():
+        assert charge.loc[snapshot].get(provider, 0.0) == 0
+    on = run.outcome.capacity_on(run.case)
+    for snapshot, provider in run.mileage[["snapshot", "provider"]].to_numpy():
+        assert on.loc[snapshot, provider] > 0
 
 
 # ---- in the joint clearing -------------------------------------------------------------------
