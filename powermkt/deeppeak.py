@@ -110,13 +110,13 @@ def depths(case: Case, outcome: Outcome) -> list[pd.DataFrame]:
     data, members = case.market.services.deep_peak, regulators(case)
     if data is None:
         return []
-    on = outcome.capacity_on(case)[members]
-    below = data.base * on - outcome.dispatch[members].clip(lower=0.0)
+    on = outcome.capacity_on(case)[members].to_numpy()
+    below = data.base * on - outcome.dispatch[members].to_numpy().clip(min=0.0)
     found = []
     for width in data.widths:
-        part = below.clip(lower=0.0)
-        part = part.where(part < width * on, width * on)
-        found.append(part.where(part > _NOTHING_MW, 0.0))
+        part = np.clip(below, 0.0, width * on)
+        part = np.where(part > _NOTHING_MW, part, 0.0)
+        found.append(pd.DataFrame(part, outcome.dispatch.index, members))
         below = below - width * on
     return found
 

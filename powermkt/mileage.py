@@ -105,9 +105,9 @@ def call(case: Case, outcome: Outcome) -> list[Called]:
     table = servers(case)
     capacity, count = _on(case, outcome, table)
     by_speed = table["speed"] / 100.0 * 60.0
-    most = capacity * by_speed
-    stated = table["capability"].dropna().index
-    most[stated] = (capacity[stated] > _NOTHING_MW) * table.loc[stated, "capability"]
+    stated = table["capability"].notna().to_numpy()
+    by_figure = (capacity > _NOTHING_MW) * table["capability"].fillna(0.0)
+    most = (capacity * by_speed).mask(np.tile(stated, (len(capacity), 1)), by_figure)
     buses = [zone_buses(case._n, case.market.services, need.zone) for need in data.needs]
     found = []
     for need, inside in zip(data.needs, buses, strict=True):
@@ -124,8 +124,9 @@ def call(case: Case, outcome: Outcome) -> list[Called]:
 def _on(case: Case, outcome: Outcome, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Capacity that is on [MW] and how many units it is [1], [snapshot x provider]."""
     plants = table.index[table.index.isin(case.generators.index)]
-    capacity = pd.DataFrame(0.0, case.snapshots, table.index) + table["p_nom"]
-    capacity[plants] = outcome.capacity_on(case)[plants]
+    storage = table["p_nom"].drop(plants)
+    always = pd.DataFrame(0.0, case.snapshots, storage.index) + storage
+    capacity = pd.concat([outcome.capacity_on(case)[plants], always], axis=1)[table.index]
     count = (capacity > _NOTHING_MW).astype(float)
     fleet = outcome.online.columns.intersection(plants)
     count[fleet] = capacity[fleet] / table.loc[fleet, "p_nom"] * table.loc[fleet, "units"]
@@ -149,21 +150,27 @@ def _called(zone: str, need: pd.Series, room: pd.DataFrame, table: pd.DataFrame)
 
     In each snapshot rank prices are ``bid / K`` times the same K_max: the order is that of bid / K.
     """
-    able = (room > _NOTHING_MW) & (table["k"] > 0)
-    room = room.where(able, 0.0)
-    best = able.mul(table["k"], axis="columns").max(axis=1) if len(table) else 0.0 * need
-    ratio = (table["bid"] / table["k"].where(table["k"] > 0)).fillna(np.inf)
-    rank = pd.DataFrame(
-        np.outer(best, ratio.where(np.isfinite(ratio), 0.0)), need.index, ratio.index
-    )
-    mileage, price, left = 0.0 * room, 0.0 * need, need.copy()
-    for value in np.unique(np.round(ratio, 9)):  # equal ranks share
-        alike = ratio.index[np.round(ratio, 9) == value]
-        given = room[alike].sum(axis=1)
-        served = left.where(left < given, given)
-        share = (served / given.where(given > 0)).fillna(0.0)
-        mileage[alike] = room[alike].mul(share, axis="index")
-        price = price.where(served <= _NOTHING_MW, rank[alike].max(axis=1))
+    k, bid = table["k"].to_numpy(float), table["bid"].to_numpy(float)
+    able = (room.to_numpy() > _NOTHING_MW) & (k > 0)
+    most = np.where(able, room.to_numpy(), 0.0)
+    best = np.where(able, k, 0.0).max(axis=1, initial=0.0)
+    ratio = np.round(np.divide(bid, k, out=np.full(len(k), np.inf), where=k > 0), 9)
+    mileage, price, left = np.zeros(most.shape), np.zeros(len(need)), need.to_numpy(float).copy()
+    for value in np.unique(ratio[np.isfinite(ratio)]):  # equal ranks share
+        alike = ratio == value
+        given = most[:, alike].sum(axis=1)
+        served = np.minimum(left, given)
+        share = np.divide(served, given, out=np.zeros(len(given)), where=given > 0)
+        mileage[:, alike] = most[:, alike] * share[:, None]
+        price = np.where(served > _NOTHING_MW, best * value, price)
         left = left - served
-    short = left.where(left > _NOTHING_MW, 0.0)
-    return Called(zone, need, short, price, mileage, rank.where(able))
+    index = need.index
+    rank = np.outer(best, np.where(np.isfinite(ratio), ratio, 0.0))
+    return Called(
+        zone,
+        need,
+        pd.Series(np.where(left > _NOTHING_MW, left, 0.0), index),
+        pd.Series(price, index),
+        pd.DataFrame(mileage, index, room.columns),
+        pd.DataFrame(np.where(able, rank, np.nan), index, room.columns),
+    )

@@ -118,13 +118,14 @@ class Outcome:
         Of fleets and units what is committed and available; of others, and where all of a fleet
         is committed by rule, what is available while they give output.
         """
-        available = case.availability
-        on = available.where(self.dispatch > 1e-6, 0.0)
-        if len(fleets := self.online.columns):
-            on[fleets] = np.minimum(self.online, available[fleets])
-        if len(units := self.status.columns):
-            on[units] = self.status * available[units]
-        return on
+        available, fleets, units = case.availability, self.online.columns, self.status.columns
+        rest = available.columns.difference([*fleets, *units], sort=False)
+        parts = [
+            available[rest].where(self.dispatch[rest] > 1e-6, 0.0),
+            np.minimum(self.online, available[fleets]),
+            self.status * available[units],
+        ]
+        return pd.concat(parts, axis=1)[available.columns]
 
     def served(self, case: Case) -> pd.DataFrame:
         """Load served, [snapshot x load] in MW; what is shed at a bus is shared pro rata."""

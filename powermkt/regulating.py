@@ -66,13 +66,14 @@ def mileage(regime: Regime, cleared: Cleared) -> pd.DataFrame:
     """
     case, table = cleared.case, servers(cleared.case)
     parts = []
-    for part in _calls(regime, cleared):
+    calls = _calls(regime, cleared)
+    for part, money in zip(calls, paid(case, calls), strict=True):
         columns = part.mileage.columns
         frames = {
             "mileage_mw": part.mileage,
             "rank_price": part.rank_price,
             "price": pd.DataFrame(dict.fromkeys(columns, part.price), index=part.price.index),
-            "amount": paid(case, part).mul(case.weights, axis="index"),
+            "amount": money.mul(case.weights, axis="index"),
         }
         if len(columns):
             long = _long(frames)

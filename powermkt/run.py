@@ -174,6 +174,8 @@ class Run:
     def _cleared(self) -> Cleared:
         cleared = Cleared(self.case, self.outcome, self.regime.carbon_adder(self.case))
         margin = pd.DataFrame(index=self.case.snapshots)
+        if not isinstance(self.regime.pricing, LocationalPrice):
+            return cleared  # nobody is made whole
         for rule in self.regime.rules:
             if isinstance(rule, AncillaryRule):
                 margin = margin.add(rule.margin(cleared), fill_value=0.0)

@@ -27,7 +27,7 @@ class MileageMarket(AncillaryRule):
         if not parts:
             return []
         mileage = _together([part.mileage for part in parts])
-        amount = _together([paid(case, part) for part in parts])
+        amount = _together(paid(case, parts))
         hours = case.weights
         quantity = mileage.mul(hours, axis="index")
         return [Payment(SERVICE, "AGC mileage", quantity, amount.mul(hours, axis="index"))]
@@ -41,12 +41,13 @@ class MileageMarket(AncillaryRule):
         return self.hourly(cleared) - _together([part.mileage for part in parts]) * bid
 
 
-def paid(case: Case, part: Called) -> pd.DataFrame:
-    """What mileage in a zone is paid, [snapshot x provider] in money/h."""
+def paid(case: Case, parts: list[Called]) -> list[pd.DataFrame]:
+    """What mileage in each zone is paid, [snapshot x provider] in money/h."""
     data = case.market.services.mileage
-    assert data is not None
-    k = servers(case)["k"].clip(upper=data.paid_k_cap)[part.mileage.columns]
-    return part.mileage.mul(part.price, axis="index").mul(k, axis="columns")
+    if data is None:
+        return []
+    k = servers(case)["k"].clip(upper=data.paid_k_cap)
+    return [part.mileage.mul(part.price, axis="index") * k[part.mileage.columns] for part in parts]
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
