@@ -12,6 +12,7 @@ import pandas as pd
 from powermkt import fleet
 from powermkt.case import Case
 from powermkt.curves import drop_quadratic
+from powermkt.deeppeak import DEPTH
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
@@ -271,7 +272,8 @@ def _offered_cost(
     names = units(case).index
     total = pd.DataFrame(0.0, index=case.snapshots, columns=names)
     paid = offered * point.columns
-    for variable in ("Generator-p", STATUS, START, SHUT):
+    below = [name for name in programme.variables if name.startswith(DEPTH)]
+    for variable in ("Generator-p", STATUS, START, SHUT, *below):
         if variable in programme.variables:
             at = programme.variables[variable].reindex(columns=names)
             total += np.where(at.notna() & (at >= 0), paid[at.fillna(-1).astype(int)], 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+import numpy as np
 import pandas as pd
 
 from powermkt import fleet
@@ -110,6 +111,21 @@ class Outcome:
     def emissions(self, case: Case) -> pd.DataFrame:
         """Emission rate of each generator in time, [snapshot x generator] in t/h."""
         return self.dispatch.mul(case.generators["emission_rate"], axis="columns")
+
+    def capacity_on(self, case: Case) -> pd.DataFrame:
+        """Capacity that is on, [snapshot x generator] in MW.
+
+        Of fleets and units what is committed and available; of others, and where all of a fleet
+        is committed by rule, what is available while they give output.
+        """
+        available, fleets, units = case.availability, self.online.columns, self.status.columns
+        rest = available.columns.difference([*fleets, *units], sort=False)
+        parts = [
+            available[rest].where(self.dispatch[rest] > 1e-6, 0.0),
+            np.minimum(self.online, available[fleets]),
+            self.status * available[units],
+        ]
+        return pd.concat(parts, axis=1)[available.columns]
 
     def served(self, case: Case) -> pd.DataFrame:
         """Load served, [snapshot x load] in MW; what is shed at a bus is shared pro rata."""

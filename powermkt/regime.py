@@ -18,6 +18,7 @@ from powermkt.mip import UnitCommitment
 from powermkt.products import procures
 from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
 from powermkt.rules.ancillary import Procurement
+from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
@@ -67,11 +68,29 @@ class Regime:
         if len(ways) > 1:
             what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"
             faults.append(Fault(f"regime {self.name!r}: ancillary", what, "state one of them"))
+        faults += self._clashes()
         if not faults and self.two_settlement is not None and not self.pricing.locational:
             what = f"TwoSettlement with {type(self.pricing).__name__}"
             faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
         if faults:
             raise InputError(faults)
+
+    def _clashes(self) -> list[Fault]:
+        """Return ancillary rules that stand twice, or pay for the same or contradict each other."""
+        where = f"regime {self.name!r}: ancillary"
+        kinds = [type(rule) for rule in self.rules if rule.role == "ancillary"]
+        twice = sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
+        found = [Fault(where, f"{name} stands twice", "state it once") for name in twice]
+        for other, what in (
+            (DeepPeakMarket, "depth would be paid for twice"),
+            (ObligatoryMinimum, "nothing is left to be offered"),
+        ):
+            if any(issubclass(kind, other) for kind in kinds) and any(
+                issubclass(kind, DeepPeakOffers) for kind in kinds
+            ):
+                said = f"DeepPeakOffers with {other.__name__}: {what}"
+                found.append(Fault(where, said, "state one of them"))
+        return found
 
     @property
     def carbon_price(self) -> float:
@@ -121,13 +140,15 @@ class Regime:
     def clearing_key(self) -> str:
         """Key of what is cleared: regimes with the same key have the same outcome.
 
-        The name is not in it. Neither is a carbon price that generators may not put into their
-        offers: it is paid after the clearing and changes nothing in it, so that a fixed tariff
-        is cleared once for all carbon prices. A class derived from `CarbonPrice` may do more
-        with its price, and keeps it.
+        The name is not in it. Neither are ancillary rules that only pay, nor a carbon price that
+        generators may not put into their offers: both are paid after the clearing and change
+        nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
+        derived from `CarbonPrice` may do more with its price, and keeps it.
         """
         parts = []
         for rule in self.rules:
+            if rule.role == "ancillary" and rule.only_settles():
+                continue
             content = rule.model_dump()
             if type(rule) is CarbonPrice and not rule.offered:
                 del content["price"]

@@ -37,7 +37,7 @@ from powermkt.case import Case
 from powermkt.fleet import fleets
 from powermkt.products import GENERATOR, STORAGE, Book, Lot, Zone, book_of, shortage_steps
 from powermkt.services import Product, Shape
-from powermkt.units import STATUS, units
+from powermkt.units import online_capacity, units
 
 
 def add_reserves(model: linopy.Model, case: Case) -> None:
@@ -151,34 +151,6 @@ def _downward(_: Lot, product: Product) -> bool:
     return product.direction == "down"
 
 
-def _online(
-    model: linopy.Model, case: Case, members: pd.Index, share: pd.DataFrame | float = 1.0
-) -> list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]]:
-    """Output that providers can reach as they are on, times a share, by kind of provider.
-
-    Parameters
-    ----------
-    share : DataFrame [snapshot x generator] or 1
-    """
-    fleet = members[members.isin(fleets(case).index)]
-    unit = members[members.isin(units(case).index)]
-    other = members[~members.isin(fleet) & ~members.isin(unit)]
-    available = case.availability
-    factor = available * 0.0 + share
-    found: list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]] = []
-    if len(fleet) and "Fleet-online" in model.variables:
-        level = model.variables["Fleet-online"].sel(name=fleet)
-        found.append((fleet, level * grid(factor[fleet])))
-    else:
-        other = other.append(fleet)
-    if len(unit):
-        status = model.variables[STATUS].sel(name=unit)
-        found.append((unit, status * grid((available * factor)[unit])))
-    if len(other):
-        found.append((other, grid((available * factor)[other])))
-    return found
-
-
 def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
     members = awards.members[GENERATOR]
     if members.empty:
@@ -186,14 +158,16 @@ def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
     output = model.variables["Generator-p"]
     spin, up, down = (awards.of(GENERATOR, what) for what in (_spinning, _upward, _downward))
     if spin is not None:
-        for number, (part, room) in enumerate(_online(model, case, members)):
+        for number, (part, room) in enumerate(online_capacity(model, case, members)):
             held = output.sel(name=part) + spin.sel(name=part)
             model.add_constraints(held - room <= 0, name=f"Reserve-up-{number}")
     if up is not None and awards.idle(GENERATOR):
         held = output.sel(name=members) + up
         model.add_constraints(held <= grid(case.availability[members]), name="Reserve-up")
     if down is not None:
-        for number, (part, room) in enumerate(_online(model, case, members, least_share(case))):
+        for number, (part, room) in enumerate(
+            online_capacity(model, case, members, least_share(case))
+        ):
             left = output.sel(name=part) - down.sel(name=part)
             model.add_constraints(left - room >= 0, name=f"Reserve-down-{number}")
 
@@ -282,7 +256,9 @@ def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
             on = awards.of(GENERATOR, lambda lot, product: due(lot, product) and product.online)
             name = f"Reserve-ramp-{direction}-{time:g}"
             if on is not None:
-                for number, (part, room) in enumerate(_online(model, case, known, rate * time)):
+                for number, (part, room) in enumerate(
+                    online_capacity(model, case, known, rate * time)
+                ):
                     held = on.sel(name=part)
                     model.add_constraints(held - room <= 0, name=f"{name}-{number}")
             if total is not None and awards.idle(GENERATOR):

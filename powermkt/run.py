@@ -22,6 +22,7 @@ from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime, regime
+from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
 from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
@@ -145,6 +146,21 @@ class Run:
         return flexibility_value(self.regime.procurement, self._cleared)
 
     @cached_property
+    def deep_peak(self) -> pd.DataFrame:
+        """Output below the base load rate by tier, and its price, as `regulating.deep_peak`."""
+        return deep_peak(self.regime, self._cleared)
+
+    @cached_property
+    def mileage(self) -> pd.DataFrame:
+        """Mileage awards, as `regulating.mileage`."""
+        return mileage(self.regime, self._cleared)
+
+    @cached_property
+    def mileage_prices(self) -> pd.DataFrame:
+        """Mileage needed, short, and its price, as `regulating.mileage_prices`."""
+        return mileage_prices(self.regime, self._cleared)
+
+    @cached_property
     def curtailment(self) -> pd.DataFrame:
         """Curtailment by province and carrier, as `metrics.curtailment`."""
         return metrics.curtailment(self.case, self.outcome)
@@ -157,10 +173,13 @@ class Run:
     @cached_property
     def _cleared(self) -> Cleared:
         cleared = Cleared(self.case, self.outcome, self.regime.carbon_adder(self.case))
-        procurement = self.regime.procurement
-        if procurement is None:
-            return cleared
-        return replace(cleared, margin=procurement.margin(cleared))
+        margin = pd.DataFrame(index=self.case.snapshots)
+        if not isinstance(self.regime.pricing, LocationalPrice):
+            return cleared  # nobody is made whole
+        for rule in self.regime.rules:
+            if isinstance(rule, AncillaryRule):
+                margin = margin.add(rule.margin(cleared), fill_value=0.0)
+        return replace(cleared, margin=margin)
 
     @cached_property
     def announced(self) -> Prices:

@@ -11,7 +11,8 @@ import pypsa
 from powermkt.check import USER_CLASSES, provinces_of
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
-from powermkt.services import Charge, Services
+from powermkt.regulation import TYPICAL, Mileage
+from powermkt.services import OTHERS, Charge, Services
 
 WHERE = "market.yaml: services"
 
@@ -49,13 +50,15 @@ def service_faults(n: pypsa.Network, market: Market) -> list[Fault]:
         *_zones(n, services),
         *_products(n, services),
         *_charges(n, services),
+        *_deep_peak(n, market),
+        *_mileage(n, services),
         *_providers_apart(n, services),
     ]
 
 
 def _providers_apart(n: pypsa.Network, services: Services) -> Iterator[Fault]:
     both = n.generators.index.intersection(n.storage_units.index)
-    if services.products and len(both):
+    if (services.products or services.mileage) and len(both):
         what = f"generators and storage units of one name: {name_list(both)}"
         yield Fault(WHERE, what, "rename one of them: awards are listed by name")
 
@@ -107,18 +110,106 @@ def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
 
 def _charges(n: pypsa.Network, services: Services) -> Iterator[Fault]:
     parties = {*n.generators.index, *n.storage_units.index, *n.stores.index, *n.loads.index}
-    kinds = {*n.generators["carrier"], *n.storage_units["carrier"], *USER_CLASSES} - {""}
-    known = parties | kinds | {*provinces_of(n)}
+    carriers = {*n.generators["carrier"], *n.storage_units["carrier"]} - {""}
+    known = parties | carriers | {*USER_CLASSES} | {*provinces_of(n)}
+    kinds = {*services.products, *OTHERS, "default"}
+    yield from _unknown(f"{WHERE}.charges", services.charges, kinds)
+    for name in services.products:
+        if name in (*OTHERS, "default"):
+            what = f"{name!r} is the name of another service"
+            yield Fault(f"{WHERE}.products.{name}", what, "name the product otherwise")
     for service, charges in services.charges.items():
         for i, charge in enumerate(charges):
             where = f"{WHERE}.charges.{service}.{i}"
             yield from _unknown(f"{where}.weights", charge.weights, known)
             yield from _unknown(f"{where}.exempt", charge.exempt, known)
+            yield from _unknown(f"{where}.carriers", charge.carriers or [], carriers)
+            if charge.above_base and services.deep_peak is None:
+                what = "above_base needs a base load rate"
+                yield Fault(f"{where}.above_base", what, "state services.deep_peak, or drop it")
             if not _some_weight(n, charge):
                 what = "weights and exemptions leave nobody who pays"
                 yield Fault(where, what, "give somebody a weight above 0")
         if not charges:
             yield Fault(f"{WHERE}.charges.{service}", "is empty", "state who pays, or leave it out")
+
+
+def _deep_peak(n: pypsa.Network, market: Market) -> Iterator[Fault]:
+    data, where = market.services.deep_peak, f"{WHERE}.deep_peak"
+    if data is None:
+        return
+    present = {*n.generators["carrier"]} - {""}
+    yield from _unknown(f"{where}.carriers", data.carriers or [], present)
+    carriers = market.carriers.resolved(sorted(present)).quota
+    carriers = carriers if data.carriers is None else data.carriers
+    members = n.generators.index[n.generators["carrier"].isin(carriers or [])]
+    if members.empty and data.carriers is None:
+        what = "there is no quota carrier: nobody regulates"
+        yield Fault(where, what, "name who does: deep_peak.carriers")
+    yield from _unknown(f"{where}.offers", data.offers, {*members, *(carriers or [])})
+
+
+def _mileage(n: pypsa.Network, services: Services) -> Iterator[Fault]:
+    data, where = services.mileage, f"{WHERE}.mileage"
+    if data is None:
+        return
+    table = pd.concat([n.generators["carrier"], n.storage_units["carrier"]])
+    carriers, names = {*table} - {""}, {*table.index}
+    for key, given, known in (
+        ("carriers", data.carriers or [], carriers),
+        ("providers", data.providers or [], names),
+        ("bids", data.bids, carriers | names),
+        ("performance", data.performance, carriers | names),
+    ):
+        yield from _unknown(f"{where}.{key}", given, known)
+    serving = table[table.isin(data.carriers or []) | table.index.isin(data.providers or [])]
+    for carrier, members in serving.groupby(serving):
+        lacking = [name for name in members.index if not _known_performance(data, name, carrier)]
+        if lacking:
+            what = f"nothing is known of {carrier!r}: {name_list(lacking)}"
+            remedy = "give speed, standard, response and error"
+            yield Fault(f"{where}.performance", what, remedy)
+    yield from _needs(n, services, data)
+
+
+def _known_performance(data: Mileage, name: str, carrier: str) -> bool:
+    if any(part in carrier.lower() for part in TYPICAL):
+        return True
+    stated = [data.performance[key] for key in (name, carrier) if key in data.performance]
+    figures = ("speed", "standard", "response", "error")
+    return all(any(getattr(item, key) is not None for item in stated) for key in figures)
+
+
+def _needs(n: pypsa.Network, services: Services, data: Mileage) -> Iterator[Fault]:
+    places = {*provinces_of(n), *n.buses.get("zone", pd.Series(dtype=str)), *n.buses.index} - {""}
+    known = {*services.zones, *places, "all"}
+    regulated = {
+        requirement.zone
+        for product in services.products.values()
+        if product.kind.startswith("regulation")
+        for requirement in product.requirements
+    }
+    taken: dict[str, str] = {}  # buses and the zone that they are in
+    for i, need in enumerate(data.needs):
+        where = f"{WHERE}.mileage.needs.{i}"
+        if need.zone not in known:
+            what = f"unknown zone {need.zone!r}"
+            yield Fault(f"{where}.zone", what, nearest(need.zone, known))
+            continue
+        if need.per_regulation and need.zone not in regulated:
+            what = f"no regulation product requires anything in {need.zone!r}"
+            yield Fault(f"{where}.per_regulation", what, "add it to the product, or state mw")
+        try:
+            inside = zone_buses(n, services, need.zone)
+        except KeyError:
+            continue  # a zone with an unknown member is named already
+        both = [bus for bus in inside if bus in taken]
+        if both:
+            what = f"{need.zone!r} and {taken[both[0]]!r} share {name_list(both)}"
+            yield Fault(
+                f"{where}.zone", what, "give zones that do not overlap: nobody serves twice"
+            )
+        taken |= dict.fromkeys(inside, need.zone)
 
 
 def party_weights(n: pypsa.Network, charge: Charge) -> pd.Series:
@@ -136,6 +227,8 @@ def party_weights(n: pypsa.Network, charge: Charge) -> pd.Series:
             given = table.get("user_class", pd.Series("", table.index)).fillna("")
             kind = given.replace("", USER_CLASSES[0])
         for name, group, bus in zip(table.index, kind, table["bus"], strict=True):
+            if charge.carriers is not None and (table is n.loads or group not in charge.carriers):
+                continue
             keys = (name, group, provinces[bus])
             weight = next((charge.weights[key] for key in keys if key in charge.weights), 1.0)
             found[name] = 0.0 if any(key in charge.exempt for key in keys) else weight

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from powermkt.regulation import Area, DeepPeak, Mileage
+
 # kind -> direction, whether providers must be on
 KINDS: dict[str, tuple[str, bool]] = {
     "spinning": ("up", True),
@@ -20,6 +22,8 @@ Kind = Literal[
     "spinning", "spinning_down", "non_spinning", "regulation_up", "regulation_down", "ramp_up",
     "ramp_down",
 ]  # fmt: skip
+# Services beside the products, as `charges` names them.
+OTHERS = ("deep_peak", "mileage", "capacity", "deviation")
 _Share = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
@@ -149,12 +153,28 @@ class Charge(_Strict):
         description="load served; energy of generators and storage; deviation of real time from "
         "the day ahead, of generators, storage and loads",
     )
+    carriers: list[str] | None = pydantic.Field(
+        default=None, description="generators and storage that pay; absent: all"
+    )
+    above_base: bool = pydantic.Field(
+        default=False,
+        description="plant that gives deep peak regulation in a snapshot pays nothing in it",
+    )
+    area: Area = pydantic.Field(
+        default="all", description="`province`: who pays is in the province of who is paid"
+    )
     share: float = pydantic.Field(default=1.0, gt=0, allow_inf_nan=False)
     weights: dict[str, _Share] = pydantic.Field(default_factory=dict)
     exempt: list[str] = pydantic.Field(default_factory=list)
     period: Literal["snapshot", "day", "horizon"] = pydantic.Field(
         default="snapshot", description="within which a cost is shared"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _measured(self) -> Charge:
+        if self.by == "load" and (self.carriers is not None or self.above_base):
+            raise ValueError("carriers and above_base are of plant: charge by energy or deviation")
+        return self
 
 
 class Services(_Strict):
@@ -171,11 +191,14 @@ class Services(_Strict):
             "states none (`generators.ramp_rate`, else its ramp limits) [1/min]",
         )
     )
+    deep_peak: DeepPeak | None = None
+    mileage: Mileage | None = None
     charges: dict[str, list[Charge]] = pydantic.Field(
         default_factory=dict,
-        description="who pays, by service; `default` for the others; absent: load",
+        description="who pays, by service (products, deep_peak, mileage, capacity, deviation); "
+        "`default` for the others; absent: load, and for deep_peak other plant by energy",
     )
 
-    def charge(self, service: str) -> list[Charge]:
-        """Return who pays a service."""
-        return self.charges.get(service) or self.charges.get("default") or [Charge()]
+    def charge(self, service: str, usual: list[Charge] | None = None) -> list[Charge]:
+        """Return who pays a service: as stated for it, by `default`, as usual, by load."""
+        return self.charges.get(service) or self.charges.get("default") or usual or [Charge()]

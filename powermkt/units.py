@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import linopy
 import numpy as np
 import pandas as pd
 import pypsa
+import xarray as xr
 
+from powermkt.arrays import grid
 from powermkt.case import Case
-from powermkt.fleet import starts_per_event
+from powermkt.fleet import fleets, starts_per_event
 
 STATUS, START, SHUT = "Generator-status", "Generator-start_up", "Generator-shut_down"
 
@@ -38,6 +41,39 @@ def units(case: Case) -> pd.DataFrame:
     """Rows of the network's generators that are committed one by one, as PyPSA has them."""
     g = case._n.generators
     return g[g["committable"].astype(bool)]
+
+
+def online_capacity(
+    model: linopy.Model, case: Case, members: pd.Index, share: pd.DataFrame | float = 1.0
+) -> list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]]:
+    """Output that generators can reach as they are on, times a share, by kind of generator.
+
+    Who is neither a fleet nor a unit is on with all that is available.
+
+    Parameters
+    ----------
+    model : linopy.Model
+    case : Case
+    members : Index
+    share : DataFrame [snapshot x generator] or 1
+    """
+    fleet = members[members.isin(fleets(case).index)]
+    unit = members[members.isin(units(case).index)]
+    other = members[~members.isin(fleet) & ~members.isin(unit)]
+    available = case.availability
+    factor = available * 0.0 + share
+    found: list[tuple[pd.Index, linopy.LinearExpression | xr.DataArray]] = []
+    if len(fleet) and "Fleet-online" in model.variables:
+        level = model.variables["Fleet-online"].sel(name=fleet)
+        found.append((fleet, level * grid(factor[fleet])))
+    else:
+        other = other.append(fleet)
+    if len(unit):
+        status = model.variables[STATUS].sel(name=unit)
+        found.append((unit, status * grid((available * factor)[unit])))
+    if len(other):
+        found.append((other, grid((available * factor)[other])))
+    return found
 
 
 def fast_units(case: Case, hours: float) -> pd.Index:

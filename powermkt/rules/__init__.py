@@ -8,10 +8,14 @@ from powermkt.rules.ancillary import (
     Sequential,
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice
+from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
+from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
+from powermkt.rules.mileage import MileageMarket
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
@@ -35,6 +39,12 @@ RULES: dict[str, type[Rule]] = {
         CoOptimised,
         Sequential,
         Administered,
+        DeepPeakMarket,
+        DeepPeakOffers,
+        ObligatoryMinimum,
+        MileageMarket,
+        CapacityPayment,
+        DeviationPenalty,
     )
 }
 
@@ -43,10 +53,14 @@ __all__ = [
     "Administered",
     "AncillaryRule",
     "BenchmarkTariff",
+    "CapacityPayment",
     "CarbonPrice",
     "Cleared",
     "CoOptimised",
     "Coupled",
+    "DeepPeakMarket",
+    "DeepPeakOffers",
+    "DeviationPenalty",
     "DispatchRule",
     "EqualShares",
     "ExtendedLocationalPrice",
@@ -54,7 +68,9 @@ __all__ = [
     "GuaranteedPurchase",
     "LocationalPrice",
     "MeritOrder",
+    "MileageMarket",
     "Mitigation",
+    "ObligatoryMinimum",
     "Prices",
     "PricingRule",
     "PriorityOrder",

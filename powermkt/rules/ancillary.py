@@ -19,6 +19,7 @@ from powermkt.programme import Adders
 from powermkt.reserves import add_reserves
 from powermkt.rules.base import Cleared, Role, Rule
 from powermkt.rules.charging import charged
+from powermkt.services import Charge
 
 # The account into which a service is charged and from which it is paid.
 ANCILLARY = "ancillary services"
@@ -49,11 +50,12 @@ class Payment:
 class AncillaryRule(Rule):
     """A rule of an ancillary service: who is paid what, and that somebody is charged for it.
 
-    What is paid is charged to those that `services.charges` names, to the last digit, through the
-    account "ancillary services".
+    What is paid is charged to those that `services.charges` names, to the last digit, through an
+    account of the rule.
     """
 
     role: ClassVar[Role] = "ancillary"
+    account: ClassVar[str] = ANCILLARY
 
     @abstractmethod
     def payments(self, cleared: Cleared) -> list[Payment]:
@@ -61,13 +63,27 @@ class AncillaryRule(Rule):
 
     def charges(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
         """Return, by title, what everybody is charged, [snapshot x party] in money."""
-        services = cleared.case.market.services
-        found = {}
-        for item in self.payments(cleared):
-            cost = item.amount.sum(axis=1)
-            if (item.amount != 0).any(axis=None):
-                found[item.title] = charged(cleared, cost, services.charge(item.service))
-        return found
+        return {
+            item.title: charged(cleared, item.amount, self.payers(cleared, item.service))
+            for item in self.payments(cleared)
+            if (item.amount != 0).any(axis=None)
+        }
+
+    def payers(self, cleared: Cleared, service: str) -> list[Charge]:
+        """Return who pays a service."""
+        return cleared.case.market.services.charge(service)
+
+    def margin(self, cleared: Cleared) -> pd.DataFrame:
+        """Return what providers earn beyond their offers, [snapshot x provider] in money/h."""
+        return pd.DataFrame(index=cleared.case.snapshots)
+
+    def hourly(self, cleared: Cleared) -> pd.DataFrame:
+        """Return all payments, [snapshot x provider] in money/h."""
+        paid = [item.amount for item in self.payments(cleared)]
+        if not paid:
+            return pd.DataFrame(index=cleared.case.snapshots)
+        total = pd.concat(paid, axis=1).T.groupby(level=0).sum().T
+        return total.div(cleared.case.weights, axis="index")
 
     def user_charge(self, cleared: Cleared) -> pd.DataFrame:
         """Charges of loads over what they are served, [snapshot x load] in money/MWh."""
@@ -82,10 +98,10 @@ class AncillaryRule(Rule):
         """Pay providers out of the account, and charge it to those who bear it."""
         for item in self.payments(cleared):
             names = pd.Series(item.amount.columns, item.amount.columns)
-            ledger.enter(item.title, ANCILLARY, names, item.amount, item.quantity)
+            ledger.enter(item.title, self.account, names, item.amount, item.quantity)
         for title, amounts in self.charges(cleared).items():
             names = pd.Series(amounts.columns, amounts.columns)
-            ledger.enter(f"{title} charge", names, ANCILLARY, amounts)
+            ledger.enter(f"{title} charge", names, self.account, amounts)
 
 
 class Procurement(AncillaryRule):
@@ -97,10 +113,6 @@ class Procurement(AncillaryRule):
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add awards and requirements."""
         add_reserves(model, case)
-
-    def margin(self, cleared: Cleared) -> pd.DataFrame:
-        """Return what providers earn beyond their offers, [snapshot x provider] in money/h."""
-        return pd.DataFrame(index=cleared.case.snapshots)
 
     def bus_prices(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
         """What awards are paid, by product, [snapshot x bus] in money/(MW h)."""
@@ -174,9 +186,7 @@ class ReserveMarket(Procurement):
         case, reserve = cleared.case, cleared.outcome.reserve
         if not reserve.shape[1]:
             return super().margin(cleared)
-        paid = [item.amount for item in self.payments(cleared)]
-        hours = case.weights
-        total = pd.concat(paid, axis=1).T.groupby(level=0).sum().T.div(hours, axis="index")
+        total = self.hourly(cleared)
         offered = reserve * offers_of_awards(case, reserve.columns)
         return total.sub(offered.T.groupby(level="provider").sum().T, fill_value=0.0)
 

@@ -78,6 +78,12 @@ class Rule(pydantic.BaseModel):
     role: ClassVar[Role]
     structural: ClassVar[bool] = False  # whether `constrain` adds anything
 
+    @classmethod
+    def only_settles(cls) -> bool:
+        """Whether the rule leaves the programme alone."""
+        hooks = ("offer", "rank_by", "limit", "constrain")
+        return all(getattr(cls, hook) is getattr(Rule, hook) for hook in hooks)
+
     def faults(self, case: Case) -> list[Fault]:
         """Return what the case lacks for this rule."""
         return []

@@ -7,23 +7,25 @@ from collections.abc import Sequence
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.deeppeak import is_below_base
 from powermkt.outcome import Outcome
 from powermkt.rules.base import Cleared
 from powermkt.servicecheck import party_weights
 from powermkt.services import Charge
 
 
-def charged(cleared: Cleared, cost: pd.Series, charges: Sequence[Charge]) -> pd.DataFrame:
-    """Return what everybody pays of a cost; the sum is the cost.
+def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) -> pd.DataFrame:
+    """Return what everybody pays of a service; the sum is what providers are paid.
 
     Parameters
     ----------
     cleared : Cleared
-    cost : Series [snapshot]
-        Money of the horizon.
+    amounts : DataFrame [snapshot x provider]
+        What providers are paid, money of the horizon.
     charges : sequence of Charge
         Each takes its share of the sum of their shares. Where nobody has anything to be measured
-        by in a period, its cost is shared over the horizon; where nobody has then either, by load.
+        by in a period, its cost is shared over the horizon; where nobody has then either, by load,
+        and where an area has no load, by that of all.
 
     Returns
     -------
@@ -31,20 +33,49 @@ def charged(cleared: Cleared, cost: pd.Series, charges: Sequence[Charge]) -> pd.
         Money of the horizon.
     """
     total = sum(charge.share for charge in charges)
-    parts = [_by(cleared, cost * (charge.share / total), charge) for charge in charges]
+    parts = []
+    for charge in charges:
+        basis = _basis(cleared, charge)
+        for province, cost in _costs(cleared.case, amounts, charge):
+            part = cost * (charge.share / total)
+            parts.append(_shared(cleared, part, charge, basis, province))
     both = pd.concat(parts, axis=1)
     return both.T.groupby(level=0, sort=False).sum().T
 
 
-def _by(cleared: Cleared, cost: pd.Series, charge: Charge) -> pd.DataFrame:
+def _costs(
+    case: Case, amounts: pd.DataFrame, charge: Charge
+) -> list[tuple[str | None, pd.Series]]:  # fmt: skip
+    """Costs by the province in which they are shared, None for all."""
+    if charge.area == "all":
+        return [(None, amounts.sum(axis=1))]
+    provinces = pd.concat([case.generators["province"], case.storage_units["province"]])
+    parts = amounts.T.groupby(provinces.reindex(amounts.columns)).sum().T
+    return [(str(name), cost) for name, cost in parts.items() if (cost != 0).any()]
+
+
+def _basis(cleared: Cleared, charge: Charge) -> pd.DataFrame:
+    """What costs are shared by, [snapshot x party] in MWh times weights."""
+    weights = party_weights(cleared.case._n, charge)
+    energy = _measure(cleared, charge)[weights.index].mul(cleared.case.weights, axis="index")
+    return energy.mul(weights, axis="columns")
+
+
+def _shared(
+    cleared: Cleared, cost: pd.Series, charge: Charge, basis: pd.DataFrame, province: str | None
+) -> pd.DataFrame:  # fmt: skip
+    """Share a cost by a basis, within a province or among all."""
     case = cleared.case
-    weights = party_weights(case._n, charge)
-    energy = _measure(cleared, charge)[weights.index].mul(case.weights, axis="index")
-    basis = energy.mul(weights, axis="columns")
+    if province is not None:
+        tables = (case.generators, case.storage_units, case.loads)
+        home = pd.concat([table["province"] for table in tables])
+        basis = basis.loc[:, basis.columns.isin(home.index[home == province])]
     if basis.to_numpy().sum() <= 0:
-        if charge.by == "load" and not charge.weights and not charge.exempt:
+        plain = charge.by == "load" and not charge.weights and not charge.exempt
+        if plain and province is None:
             raise ValueError("a service has a cost and nobody can pay it: there is no load")
-        return _by(cleared, cost, Charge())
+        by_load, wider = Charge(), None if plain else province
+        return _shared(cleared, cost, by_load, _basis(cleared, by_load), wider)
     period = _periods(case, charge)
     whole = basis.sum(axis=1).groupby(period).transform("sum")
     alone = (cost * (whole <= 0)).sum()  # costs of periods in which nobody can pay
@@ -69,14 +100,25 @@ def _measure(cleared: Cleared, charge: Charge) -> pd.DataFrame:
     if charge.by == "load":
         return outcome.served(case).clip(lower=0.0)
     if charge.by == "energy":
-        return _supply(case, outcome).clip(lower=0.0)
+        return _counted(case, outcome, charge, _supply(case, outcome).clip(lower=0.0))
     if outcome.day_ahead is None:  # nothing was planned: nobody deviates
         everybody = [_supply(case, outcome), outcome.served(case)]
         return pd.concat(everybody, axis=1) * 0.0
     before, planned = outcome.day_ahead, case.forecasted()
     supply = _supply(case, outcome) - _supply(case, before)
+    supply = _counted(case, outcome, charge, supply)
     load = outcome.served(case) - before.served(planned)
     return pd.concat([supply, load], axis=1).abs()
+
+
+def _counted(
+    case: Case, outcome: Outcome, charge: Charge, supply: pd.DataFrame
+) -> pd.DataFrame:  # fmt: skip
+    """Leave out plant in snapshots in which it gives deep peak regulation."""
+    if not charge.above_base:
+        return supply
+    below = is_below_base(case, outcome)
+    return supply.mask(below.reindex(columns=supply.columns, fill_value=False), 0.0)
 
 
 def _supply(case: Case, outcome: Outcome) -> pd.DataFrame:
