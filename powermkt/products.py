@@ -6,16 +6,18 @@ under the rules of q: its quality.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.fleet import fleets
 from powermkt.servicecheck import zone_buses
 from powermkt.services import Product, Requirement
 from powermkt.slack import UNSERVED_COST
+from powermkt.units import units
 
 GENERATOR, STORAGE = "Generator", "StorageUnit"
 _FOUND: WeakKeyDictionary[Case, Book | None] = WeakKeyDictionary()
@@ -31,17 +33,24 @@ class Lot:
         What is served, and the product whose rules the award obeys.
     component : str
     providers : Index
+    group : Series [provider]
+        Label of those that are awarded together (`_grouped`); who is alone has its own name.
     """
 
     product: str
     quality: str
     component: str
     providers: pd.Index
+    group: pd.Series
 
     @property
     def variable(self) -> str:
-        """Name of its variable, [snapshot x provider] in MW."""
+        """Name of its variable, [snapshot x group] in MW."""
         return f"Reserve-{self.component}-{self.product}-by-{self.quality}"
+
+    def summed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Sum over the providers of each group, [snapshot x group]."""
+        return frame[self.providers].T.groupby(self.group, sort=False).sum().T
 
 
 @dataclass(frozen=True)
@@ -100,8 +109,51 @@ def book_of(case: Case) -> Book | None:
     """Return the reserve products of a case, None without any."""
     if case not in _FOUND:
         services = case.market.services
-        _FOUND[case] = Book(_lots(case), _zones(case)) if services.products else None
+        _FOUND[case] = _book(case) if services.products else None
     return _FOUND[case]
+
+
+def _book(case: Case) -> Book:
+    lots, zones = _lots(case), _zones(case)
+    group = _grouped(case, lots, zones)
+    return Book([replace(lot, group=group[lot.providers]) for lot in lots], zones)
+
+
+def _grouped(case: Case, lots: list[Lot], zones: list[Zone]) -> pd.Series:
+    """Label of the group in which each provider is awarded, [provider].
+
+    Generators that offer the same for the same products in the same zones, and that no ramp rate
+    and no trapezium binds, hold together what each of them has left: the sum of their awards is
+    limited by the sum of what they have left, which is exactly the set of sums that each can
+    give its part of. They share it in proportion to what each has left (`powermkt.results`).
+    Storage is limited by power and by energy at once and stands alone.
+    """
+    products, table = case.market.services.products, case.generators
+    rates = pd.concat([ramp_rates(case, way) for way in ("up", "down")]).notna().any()
+    own = pd.Series({name: name for lot in lots for name in lot.providers}, dtype=object)
+    sold: dict[str, list[object]] = {}
+    alone: set[str] = set()
+    kinds = {"fleet": fleets(case).index, "unit": units(case).index}
+    for lot in lots:
+        product = products[lot.quality]
+        offer = offers(product, table) if lot.component == GENERATOR else None
+        for name in lot.providers:
+            if offer is None or name in product.shapes or (product.ramp_minutes and rates[name]):
+                alone.add(name)
+            else:
+                sold.setdefault(name, []).append((lot.variable, float(offer[name])))
+    for zone in zones:
+        for name in zone.members.intersection(list(sold)):
+            sold[name].append(zone.row)
+    alike: dict[object, list[str]] = {}
+    for name in sold:
+        if name not in alone:
+            kind = next((kind for kind, index in kinds.items() if name in index), "")
+            alike.setdefault((kind, *sold[name]), []).append(name)
+    for members in alike.values():
+        if len(members) > 1:
+            own[members] = f"{members[0]} and {len(members) - 1} more"
+    return own
 
 
 def procures(case: Case) -> bool:
@@ -123,7 +175,7 @@ def _lots(case: Case) -> list[Lot]:
                     dearer = offers(products[quality], table) >= offers(product, table)
                     members = members[~(members.isin(own) & dearer[members].to_numpy())]
                 if len(members):
-                    found.append(Lot(name, quality, component, members))
+                    found.append(Lot(name, quality, component, members, pd.Series(dtype=object)))
     return found
 
 
@@ -219,3 +271,23 @@ def shortage_cost(case: Case, short: pd.DataFrame) -> pd.Series:
             total += price * (missing - below).clip(lower=0.0, upper=width)
             below += width
     return total
+
+
+def ramp_rates(case: Case, direction: str) -> pd.DataFrame:
+    """Share of capacity by which output changes in a minute, [snapshot x generator] in 1/min.
+
+    Column `generators.ramp_rate`, else PyPSA's ramp limit over the minutes of a snapshot, else
+    `services.ramp_rates`; NaN where there is none of them: no limit.
+    """
+    n = case._n
+    minutes = 60.0 * n.snapshot_weightings["stores"]
+    given = case.dense("Generator", f"ramp_limit_{direction}")
+    rate = given.div(minutes, axis="index")
+    if "ramp_rate" in n.generators:
+        own = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
+        known = own.index[own.notna()]
+        rate[known] = np.tile(own[known].to_numpy(float), (len(rate), 1))
+    declared = case.market.services.ramp_rates
+    carrier = n.generators["carrier"].map(declared)
+    said = pd.Series(n.generators.index.map(declared), n.generators.index, dtype=float)
+    return rate.fillna(said.fillna(carrier.astype(float)))

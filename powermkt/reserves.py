@@ -26,6 +26,7 @@ provider is enabled (x = 1, a whole number wherever 0 and all output are not bot
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import linopy
 import numpy as np
@@ -35,7 +36,16 @@ import xarray as xr
 from powermkt.arrays import by_name, by_snapshot, grid, names
 from powermkt.case import Case
 from powermkt.fleet import fleets
-from powermkt.products import GENERATOR, STORAGE, Book, Lot, Zone, book_of, shortage_steps
+from powermkt.products import (
+    GENERATOR,
+    STORAGE,
+    Book,
+    Lot,
+    Zone,
+    book_of,
+    ramp_rates,
+    shortage_steps,
+)
 from powermkt.services import Product, Shape
 from powermkt.units import online_capacity, units
 
@@ -72,7 +82,10 @@ def add_reserves(model: linopy.Model, case: Case) -> None:
 
 
 class _Awards:
-    """Variables of awards; those of one component share their coordinates, so that sums align."""
+    """Variables of awards, [snapshot x group]; those of a component align, so that sums do.
+
+    `members` holds the providers of each component, `group` the group of each provider.
+    """
 
     def __init__(self, model: linopy.Model, case: Case, book: Book) -> None:
         self.book = book
@@ -80,26 +93,31 @@ class _Awards:
         self._variables: dict[str, linopy.Variable] = {}
         snapshots = pd.Index(case.snapshots, name="snapshot")
         self.members: dict[str, pd.Index] = {}
+        self.group: dict[str, pd.Series] = {}
         for component, table in ((GENERATOR, case.generators), (STORAGE, case.storage_units)):
             lots = [lot for lot in book.lots if lot.component == component]
             chosen = table.index[table.index.isin([name for lot in lots for name in lot.providers])]
             self.members[component] = chosen
+            group = pd.concat([lot.group for lot in lots]) if lots else pd.Series(dtype=object)
+            self.group[component] = group[~group.index.duplicated()].reindex(chosen)
+            groups = pd.Index(self.group[component].unique())
             for lot in lots:
-                mask = xr.DataArray(chosen.isin(lot.providers), {"name": names(chosen)}, "name")
+                shown = groups.isin(lot.group)
+                mask = xr.DataArray(shown, {"name": names(groups)}, "name")
                 shapes = self._products[lot.quality].shapes
                 most = pd.Series(
-                    [shapes[name].max if name in shapes else np.inf for name in chosen], chosen
+                    [shapes[name].max if name in shapes else np.inf for name in groups], groups
                 )
                 self._variables[lot.variable] = model.add_variables(
-                    lower=0, upper=by_name(most), coords=[snapshots, names(chosen)],
-                    name=lot.variable, mask=mask.broadcast_like(_zeros(snapshots, chosen)),
+                    lower=0, upper=by_name(most), coords=[snapshots, names(groups)],
+                    name=lot.variable, mask=mask.broadcast_like(_zeros(snapshots, groups)),
                 )  # fmt: skip
 
     def of(
         self, component: str, chosen: Callable[[Lot, Product], bool],
         factor: Callable[[Product], float] = lambda _: 1.0,
     ) -> linopy.LinearExpression | None:  # fmt: skip
-        """Sum of the awards of each provider under some products, None without any."""
+        """Sum of the awards of each group under some products, None without any."""
         parts = [
             factor(self._products[lot.quality]) * self._variables[lot.variable]
             for lot in self.book.lots
@@ -107,8 +125,18 @@ class _Awards:
         ]
         return sum(parts[1:], start=parts[0]) if parts else None
 
+    def total(self, value: linopy.LinearExpression | xr.DataArray, part: pd.Index) -> Any:
+        """Sum over the members of each group, of what some generators have."""
+        group = self.group[GENERATOR][part]
+        if (group == part).all():
+            return value
+        of_group = xr.DataArray(group.to_numpy(), {"name": names(part)}, "name").rename("group")
+        summed = value.groupby(of_group).sum().rename({"group": "name"})
+        # linopy puts expressions of one size together by position: groups come sorted.
+        return summed.sel(name=names(pd.Index(group.unique())))
+
     def one(self, lot: Lot, name: str) -> linopy.Variable:
-        """Award of one provider."""
+        """Award of one provider that is alone in its group."""
         return self._variables[lot.variable].sel(name=name)
 
     def inside(self, zone: Zone) -> linopy.LinearExpression | None:
@@ -117,7 +145,8 @@ class _Awards:
         for lot in self.book.lots:
             counted = lot.providers[lot.providers.isin(zone.members)]
             if lot.product == zone.product and len(counted):
-                parts.append(self._variables[lot.variable].sel(name=counted).sum("name"))
+                groups = lot.group[counted].unique()
+                parts.append(self._variables[lot.variable].sel(name=groups).sum("name"))
         return sum(parts[1:], start=parts[0]) if parts else None
 
     def idle(self, component: str) -> bool:
@@ -159,17 +188,20 @@ def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
     spin, up, down = (awards.of(GENERATOR, what) for what in (_spinning, _upward, _downward))
     if spin is not None:
         for number, (part, room) in enumerate(online_capacity(model, case, members)):
-            held = output.sel(name=part) + spin.sel(name=part)
-            model.add_constraints(held - room <= 0, name=f"Reserve-up-{number}")
+            left = awards.total(1 * output.sel(name=part), part) - awards.total(room, part)
+            groups = awards.group[GENERATOR][part].unique()
+            model.add_constraints(left + spin.sel(name=groups) <= 0, name=f"Reserve-up-{number}")
     if up is not None and awards.idle(GENERATOR):
-        held = output.sel(name=members) + up
-        model.add_constraints(held <= grid(case.availability[members]), name="Reserve-up")
+        held = awards.total(1 * output.sel(name=members), members) + up
+        available = awards.total(grid(case.availability[members]), members)
+        model.add_constraints(held <= available, name="Reserve-up")
     if down is not None:
         for number, (part, room) in enumerate(
             online_capacity(model, case, members, least_share(case))
         ):
-            left = output.sel(name=part) - down.sel(name=part)
-            model.add_constraints(left - room >= 0, name=f"Reserve-down-{number}")
+            left = awards.total(1 * output.sel(name=part), part) - awards.total(room, part)
+            groups = awards.group[GENERATOR][part].unique()
+            model.add_constraints(left - down.sel(name=groups) >= 0, name=f"Reserve-down-{number}")
 
 
 def least_share(case: Case) -> pd.DataFrame:
@@ -217,32 +249,13 @@ def _hold_storage(model: linopy.Model, case: Case, awards: _Awards) -> None:
         model.add_constraints(lasting * share + level <= full, name="Reserve-storage-room")
 
 
-def ramp_rates(case: Case, direction: str) -> pd.DataFrame:
-    """Share of capacity by which output changes in a minute, [snapshot x generator] in 1/min.
-
-    Column `generators.ramp_rate`, else PyPSA's ramp limit over the minutes of a snapshot, else
-    `services.ramp_rates`; NaN where there is none of them: no limit.
-    """
-    n = case._n
-    minutes = 60.0 * n.snapshot_weightings["stores"]
-    given = case.dense("Generator", f"ramp_limit_{direction}")
-    rate = given.div(minutes, axis="index")
-    if "ramp_rate" in n.generators:
-        own = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
-        known = own.index[own.notna()]
-        rate[known] = np.tile(own[known].to_numpy(float), (len(rate), 1))
-    declared = case.market.services.ramp_rates
-    carrier = n.generators["carrier"].map(declared)
-    said = pd.Series(n.generators.index.map(declared), n.generators.index, dtype=float)
-    return rate.fillna(said.fillna(carrier.astype(float)))
-
-
 def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
     """Awards that are due within T minutes are reached together, for each T."""
     for direction, within in (("up", _upward), ("down", _downward)):
         rate = ramp_rates(case, direction)
         known = awards.members[GENERATOR]
-        known = known[rate[known].notna().any().to_numpy()]
+        alone = (awards.group[GENERATOR] == known).to_numpy()  # as is who has a ramp to keep
+        known = known[alone & rate[known].notna().any().to_numpy()]
         if known.empty:
             continue
         rate = rate.fillna(1e3)  # in some hours only: no limit in the others

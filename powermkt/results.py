@@ -11,8 +11,9 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, commitment_cost
-from powermkt.products import book_of
+from powermkt.products import GENERATOR, Lot, book_of
 from powermkt.programme import Point, Programme
+from powermkt.reserves import least_share
 from powermkt.slack import EXCESS
 from powermkt.soft import BRANCHES, overload
 from powermkt.units import SHUT, START, STATUS, Commitment
@@ -83,15 +84,59 @@ def read_outcome(
 
 
 def awards_of(case: Case, programme: Programme, point: Point) -> pd.DataFrame:
-    """Awards, [snapshot x (product, quality, provider)] in MW; no column where no rule procures."""
-    found = {}
+    """Awards, [snapshot x (product, quality, provider)] in MW; no column where no rule procures.
+
+    A group shares its award in proportion to what each member has left: up of what is on, or of
+    what is available where providers may be off, down to the least output.
+    """
     book = book_of(case)
-    for lot in book.lots if book is not None else ():
-        if lot.variable in programme.variables:
-            values = programme.values(lot.variable, point)
-            for name in lot.providers:
-                found[lot.product, lot.quality, name] = values[name]
-    return _labelled(case, found, ["product", "quality", "provider"])
+    lots = [] if book is None else [lot for lot in book.lots if lot.variable in programme.variables]
+    shared = {lot.variable: programme.values(lot.variable, point) for lot in lots}
+    room = _rooms(case, programme, point, lots)
+    products = case.market.services.products
+    found = {}
+    # Who may be off comes last: its room is what is left then.
+    for lot in sorted(lots, key=lambda lot: not products[lot.quality].online):
+        product = products[lot.quality]
+        value = shared[lot.variable][lot.group].set_axis(lot.providers, axis="columns")
+        if (lot.group != lot.providers).any():
+            left = room["up" if product.direction == "up" else "down", product.online]
+            left = left[lot.providers].clip(lower=0.0)
+            total = left.T.groupby(lot.group).transform("sum").T
+            count = lot.group.map(lot.group.value_counts()).astype(float)
+            value = value * (left / total.where(total > 0)).fillna(1.0 / count)
+            if product.online and product.direction == "up":
+                room["up", False][lot.providers] -= value
+        for name in lot.providers:
+            found[lot.product, lot.quality, name] = value[name]
+    order = [(lot.product, lot.quality, name) for lot in lots for name in lot.providers]
+    return _labelled(case, {key: found[key] for key in order}, ["product", "quality", "provider"])
+
+
+def _rooms(
+    case: Case, programme: Programme, point: Point, lots: list[Lot]
+) -> dict[tuple[str, bool], pd.DataFrame]:
+    """What generators have left, by direction and whether they must be on, in MW."""
+    if all((lot.group == lot.providers).all() for lot in lots):
+        return {}
+    able = {name for lot in lots if lot.component == GENERATOR for name in lot.providers}
+    members = case.generators.index[case.generators.index.isin(list(able))]
+    output = programme.values("Generator-p", point)[members]
+    available = case.availability[members]
+    on = available.copy()
+    for variable, scale in (("Fleet-online", 1.0), (STATUS, available)):
+        if variable in programme.variables:
+            level = programme.values(variable, point)
+            here = members[members.isin(level.columns)]
+            if not level.index.equals(case.snapshots):  # one level for the whole window
+                level = pd.concat([level] * len(on)).set_axis(on.index, axis="index")
+            on[here] = level[here] * (scale if isinstance(scale, float) else scale[here])
+    least = least_share(case)[members] * on
+    return {
+        ("up", True): on - output,
+        ("up", False): available - output,
+        ("down", True): output - least,
+    }
 
 
 def reserve_prices_of(case: Case, programme: Programme, point: Point) -> pd.DataFrame:

@@ -111,9 +111,9 @@ class ThreeSteps:
 
 
 def _by_variable(book: Book, awards: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Awards by the name of their variable, [snapshot x provider] in MW."""
+    """Awards by the name of their variable, [snapshot x group] in MW."""
     return {
-        lot.variable: awards[lot.product][lot.quality][lot.providers].clip(lower=0.0)
+        lot.variable: lot.summed(awards[lot.product][lot.quality].clip(lower=0.0))
         for lot in book.lots
     }
 

@@ -264,3 +264,45 @@ def test_two_ways_of_procuring_are_refused() -> None:
     both = [{"rule": "CoOptimised"}, {"rule": "Administered"}]
     with pytest.raises(pm.InputError, match="procured in 2 ways"):
         pm.regime({"extends": "full_market", "ancillary": both})
+
+
+@hypothesis.given(seed=st.integers(0, 10_000))
+def test_generators_that_are_alike_hold_together_what_each_could_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = toy(hours=3)
+    n.loads_t["p_set"] = pd.DataFrame({"load": rng.uniform(150, 240, 3)}, index=n.snapshots)
+    for k in range(4):
+        n.add("Generator", f"coal {k}", bus="A", carrier="coal", p_nom=rng.uniform(50, 90),
+              marginal_cost=rng.uniform(15, 45), min_stable_pu=rng.uniform(0.3, 0.6),
+              start_up_cost=rng.uniform(0, 2000))  # fmt: skip
+    products = {
+        "up": spinning(60, offer={"coal": 2, "gas": 5}),
+        "down": {"kind": "regulation_down", "requirements": [{"mw": 50}], "carriers": ["coal"]},
+        "idle": {"kind": "non_spinning", "requirements": [{"mw": 70}], "carriers": ["coal", "gas"]},
+    }
+    together = pm.clear(case_with(n, products), "full_market")
+    for product in products.values():
+        product["ramp_minutes"] = 1000  # type: ignore[index]
+    n.generators["ramp_rate"] = 1.0  # never binds, and lets everybody stand alone
+    alone = pm.clear(case_with(n, products), "full_market")
+    assert together.objective == pytest.approx(alone.objective, rel=1e-9)
+    pd.testing.assert_frame_equal(together.prices, alone.prices, atol=1e-6)
+    left, right = (
+        run.reserve_prices.set_index(["product", "snapshot"])["price"] for run in (together, alone)
+    )
+    pd.testing.assert_series_equal(left, right, atol=1e-6)
+    # Each holds no more than it has left, and all of them what is required.
+    on, output = together.outcome.online, together.dispatch
+    held = together.outcome.reserve.T.groupby(level=["product", "provider"]).sum().T
+    for name in on.columns:
+        assert (held["up"][name] <= on[name] - output[name] + 1e-5).all()
+        minimum = together.case.generators.loc[name, "min_stable_pu"] * on[name]
+        assert (held["down"][name] <= output[name] - minimum + 1e-5).all()
+        most = together.case.availability[name] - output[name]
+        assert (held["up"][name] + held["idle"][name] <= most + 1e-5).all()
+    for product, mw in (("up", 60), ("down", 50), ("idle", 70)):
+        assert held[product].sum(axis=1).to_numpy() == pytest.approx(mw, abs=1e-4)
+    fleets = [name for name in held["up"] if name.startswith("coal ")]
+    room = (on - output)[fleets]
+    share = held["up"][fleets].div(room.where(room > 1e-3))
+    assert ((share.max(axis=1) - share.min(axis=1)).dropna() < 1e-6).all()  # pro rata

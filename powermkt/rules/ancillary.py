@@ -234,7 +234,7 @@ def reserve_offers(case: Case) -> dict[str, pd.Series]:
         own = offers_of_awards(
             case, pd.MultiIndex.from_product([[lot.product], [lot.quality], lot.providers])
         )
-        found[lot.variable] = own.droplevel([0, 1])
+        found[lot.variable] = own.droplevel([0, 1]).groupby(lot.group).first()
     return found
 
 
