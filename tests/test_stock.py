@@ -12,7 +12,7 @@ import pypsa
 import pytest
 import xarray as xr
 from conftest import NETWORKS
-from toys import random_network
+from toys import add_rows, random_case
 
 import powermkt as pm
 from benchmarks.stock import SOLVER, model, offered, stock
@@ -37,26 +37,33 @@ def base(rng: np.random.Generator, hours: int = HOURS) -> pypsa.Network:
         n.snapshot_weightings[column] = 2.5
     n.add("Carrier", ["coal", "gas", "onshore wind", "AC"])
     n.add("Bus", list("ABC"), v_nom=220.0, carrier="AC")
+    loads: dict[str, dict[str, object]] = {}
+    plant: dict[str, dict[str, object]] = {}
     for bus, scale in zip("ABC", (1.0, 0.7, 1.6), strict=True):
-        n.add("Load", f"load {bus}", bus=bus, p_set=scale * rng.uniform(80, 240, hours))
-        n.add(
-            "Generator", f"coal {bus}", bus=bus, carrier="coal", p_nom=rng.uniform(90, 140),
-            marginal_cost=rng.uniform(200, 400, hours),
-        )  # fmt: skip
-        n.add(
-            "Generator", f"gas {bus}", bus=bus, carrier="gas", p_nom=500 + rng.uniform(0, 10),
-            marginal_cost=rng.uniform(500, 700, hours),
-        )  # fmt: skip
-        n.add(
-            "Generator", f"wind {bus}", bus=bus, carrier="onshore wind", p_nom=90,
-            marginal_cost=rng.uniform(0, 5, hours), p_max_pu=rng.uniform(0, 1, hours),
-        )  # fmt: skip
+        loads[f"load {bus}"] = {"bus": bus, "p_set": scale * rng.uniform(80, 240, hours)}
+        plant[f"coal {bus}"] = {
+            "bus": bus, "carrier": "coal", "p_nom": rng.uniform(90, 140),
+            "marginal_cost": rng.uniform(200, 400, hours),
+        }  # fmt: skip
+        plant[f"gas {bus}"] = {
+            "bus": bus, "carrier": "gas", "p_nom": 500 + rng.uniform(0, 10),
+            "marginal_cost": rng.uniform(500, 700, hours),
+        }  # fmt: skip
+        plant[f"wind {bus}"] = {
+            "bus": bus, "carrier": "onshore wind", "p_nom": 90,
+            "marginal_cost": rng.uniform(0, 5, hours), "p_max_pu": rng.uniform(0, 1, hours),
+        }  # fmt: skip
+    add_rows(n, "Load", loads)
+    add_rows(n, "Generator", plant)
     n.generators_t["p_max_pu"].iloc[3] = 0.0  # both bounds of wind meet
-    for a, b in ("AB", "BC", "CA"):
-        n.add(
-            "Link", f"{a}{b}", bus0=a, bus1=b, carrier="AC", p_nom=rng.uniform(20, 60),
-            efficiency=rng.uniform(0.93, 0.97), marginal_cost=rng.uniform(1, 3, hours),
-        )  # fmt: skip
+    links: dict[str, dict[str, object]] = {
+        f"{a}{b}": {
+            "bus0": a, "bus1": b, "carrier": "AC", "p_nom": rng.uniform(20, 60),
+            "efficiency": rng.uniform(0.93, 0.97), "marginal_cost": rng.uniform(1, 3, hours),
+        }
+        for a, b in ("AB", "BC", "CA")
+    }  # fmt: skip
+    add_rows(n, "Link", links)
     return n
 
 
@@ -288,7 +295,7 @@ def test_clearing_costs_what_stock_pypsa_finds(
     two_province: pm.Case, seed: int | None, preset: str, price: float
 ) -> None:
     """Resource cost, offers and rankings of what powermkt decides are PyPSA's least."""
-    case = two_province if seed is None else pm.Case(random_network(seed))
+    case = two_province if seed is None else random_case(seed)
     run = pm.clear(case, preset, price)
     assert offered(run) == pytest.approx(stock(case, run.regime).objective, rel=1e-6)
 

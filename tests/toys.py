@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+import powermkt as pm
+
 
 def weigh(n: pypsa.Network, weight: float) -> None:
     """Let every snapshot stand for `weight` hours of money and energy."""
@@ -125,3 +127,9 @@ def _random_network(seed: int, hours: int, provinces: int) -> pypsa.Network:
         {name: rng.uniform(0, 0.3) * p for name, p in n.links["p_nom"].items()}, index=n.snapshots
     )
     return n
+
+
+@cache
+def random_case(seed: int, hours: int = 12, provinces: int = 3) -> pm.Case:
+    """A random network as a case that tests share: a case is never changed."""
+    return pm.Case(_random_network(seed, hours, provinces))
