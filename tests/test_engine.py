@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from calls import die, die_once, double, fail
+from shell import inside
 from toys import one_bus, random_network
 
 import powermkt as pm
@@ -106,7 +107,7 @@ def test_a_lost_worker_costs_its_task(
 
 def test_no_scheduler_is_one_message_and_exit_2(tmp_path: Path) -> None:
     one_bus([50.0]).export_to_netcdf(str(tmp_path / "toy.nc"))
-    done = powermkt("compare", "toy.nc", "--cluster", "nonsense", cwd=tmp_path)
+    done = inside("compare", "toy.nc", "--cluster", "nonsense", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "cluster 'nonsense': no Dask scheduler answers" in done.stderr
     assert not list((tmp_path / "results").iterdir())
@@ -195,11 +196,6 @@ def test_what_clears_alike_is_cleared_once(case: pm.Case) -> None:
     assert result.runs[2].carbon_price == 120 and result.table["carbon_revenue"].nunique() == 3
 
 
-def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "powermkt.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
 def stopped(folder: Path, stop: signal.Signals, workers: int, *options: str) -> tuple[int, str]:
     """Start a study of four weeks and stop it when a few cells are finished."""
     load = np.random.default_rng(1).uniform(50, 220, 4 * 168)
@@ -230,7 +226,7 @@ def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float
     stopped(tmp_path, signal.SIGKILL, 1, *options)
     kept = cells(tmp_path)
     assert 3 <= len(kept) < 12
-    again = powermkt(*STUDY, *options, cwd=tmp_path)
+    again = inside(*STUDY, *options, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert len(cells(tmp_path)) == 12 and kept.items() <= cells(tmp_path).items()
     case = pm.read(tmp_path / "toy.nc")

@@ -23,6 +23,7 @@ from powermkt.regime import regime
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))
 SLOW = {"rts_gmlc": [pytest.mark.slow]}
+TWO_SEEDS = (0, pytest.param(1, marks=pytest.mark.slow))
 PRESETS = ("fixed_tariff", "priority_dispatch", "full_market")
 
 
@@ -269,7 +270,7 @@ def assert_same(m: linopy.Model, prices: float) -> tuple[Programme, Point]:
 # ---- tests -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", TWO_SEEDS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_quantities_and_all_duals_are_pypsas(
     kind: Callable[[np.random.Generator], pypsa.Network], seed: int
@@ -278,7 +279,7 @@ def test_quantities_and_all_duals_are_pypsas(
     assert_same(n.optimize.create_model(include_objective_constant=False), prices=1000.0)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", TWO_SEEDS)
 def test_relaxed_unit_commitment_is_pypsas(seed: int) -> None:
     """A unit at rest leaves duals of its commitment free: they must prove the optimum."""
     n = committed(np.random.default_rng(seed))

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from functools import cache
+import pickle
+from collections.abc import Callable
+from functools import cache, wraps
 
 import numpy as np
 import pandas as pd
 import pypsa
 
 import powermkt as pm
+
+
+def copied(build: Callable[..., pypsa.Network]) -> Callable[..., pypsa.Network]:
+    """Build a network once for each set of arguments; every call gives a copy of its own."""
+    made: dict[bytes, pypsa.Network] = {}
+
+    @wraps(build)
+    def call(*arguments: object, **more: object) -> pypsa.Network:
+        key = pickle.dumps((arguments, more))
+        if key not in made:
+            made[key] = build(*arguments, **more)
+        return made[key].copy()
+
+    return call
 
 
 def weigh(n: pypsa.Network, weight: float) -> None:
@@ -70,17 +86,13 @@ def one_bus(load: list[float], weight: float = 1.0) -> pypsa.Network:
     return n
 
 
+@copied
 def random_network(seed: int, hours: int = 12, provinces: int = 3) -> pypsa.Network:
     """A ring of provinces with coal, gas, wind, storage, lossy links; always feasible.
 
     Every province can serve its own peak, so that barriers never shed load; must-run is below
     the lowest load.
     """
-    return _random_network(seed, hours, provinces).copy()
-
-
-@cache
-def _random_network(seed: int, hours: int, provinces: int) -> pypsa.Network:
     rng = np.random.default_rng(seed)
     n = pypsa.Network()
     n.set_snapshots(pd.date_range("2022-01-03", periods=hours, freq="h"))
@@ -132,4 +144,4 @@ def _random_network(seed: int, hours: int, provinces: int) -> pypsa.Network:
 @cache
 def random_case(seed: int, hours: int = 12, provinces: int = 3) -> pm.Case:
     """A random network as a case that tests share: a case is never changed."""
-    return pm.Case(_random_network(seed, hours, provinces))
+    return pm.Case(random_network(seed, hours, provinces))
