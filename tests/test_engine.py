@@ -236,6 +236,7 @@ def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float
         assert path.read_bytes() == (tmp_path / "results" / "toy" / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_cells_and_says_how_to_go_on(tmp_path: Path) -> None:
     code, said = stopped(tmp_path, signal.SIGINT, workers=2)
     store = tmp_path / "results" / ".toy.cells"

@@ -32,8 +32,9 @@ def one_hour() -> pm.Case:
 
 
 @pytest.fixture(scope="module")
-def hour() -> pm.Case:
-    return one_hour()
+def hours() -> tuple[pm.Case, pm.Case]:
+    """The same twice, each with a programme of its own."""
+    return one_hour(), one_hour()
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +58,9 @@ class TestEveryRule:
             RULES[name](anything=1)  # type: ignore[call-arg]
 
     def test_clears_one_hour_deterministically_at_another_weight(
-        self, name: str, hour: pm.Case
+        self, name: str, hours: tuple[pm.Case, pm.Case]
     ) -> None:
-        """The same on a case that other rules were cleared on and on a new one."""
-        cases = (hour, one_hour())
-        first, second = (pm.clear(case, with_rule(RULES[name]()), 30.0) for case in cases)
+        first, second = (pm.clear(case, with_rule(RULES[name]()), 30.0) for case in hours)
         pd.testing.assert_frame_equal(first.dispatch, second.dispatch, check_exact=True)
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 

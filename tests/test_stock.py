@@ -289,7 +289,7 @@ def test_relaxed_unit_commitment_is_pypsas(seed: int) -> None:
     certify(rows, rows.ours(programme, point), point.columns)
 
 
-@pytest.mark.parametrize("price", [0.0, 60.0])
+@pytest.mark.parametrize("price", [pytest.param(0.0, marks=pytest.mark.slow), 60.0])
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("seed", [None, 1])
 def test_clearing_costs_what_stock_pypsa_finds(
