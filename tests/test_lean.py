@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pypsa
@@ -22,6 +24,7 @@ from powermkt.window import clear_window
 HOURS = 36
 
 
+@cache
 def days(seed: int, start_cost: float, floor: bool = False) -> pm.Case:
     """A random network with a daily wave of load, so that some fleets cycle and others do not."""
     n = random_network(seed, HOURS)
