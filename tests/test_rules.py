@@ -38,8 +38,8 @@ def hours() -> tuple[pm.Case, pm.Case]:
 
 
 @pytest.fixture(scope="module")
-def three_hours() -> pm.Case:
-    return expected(random_network(4, hours=3))
+def two_hours() -> pm.Case:
+    return expected(random_network(4, hours=2))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -64,8 +64,8 @@ class TestEveryRule:
         pd.testing.assert_frame_equal(first.dispatch, second.dispatch, check_exact=True)
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 
-    def test_ledger_parties_are_known(self, name: str, three_hours: pm.Case) -> None:
-        case = three_hours
+    def test_ledger_parties_are_known(self, name: str, two_hours: pm.Case) -> None:
+        case = two_hours
         ledger = pm.clear(case, with_rule(RULES[name]()), 30.0).ledger
         n = case.network()
         known = {"market operator", "transmission owner", "carbon fund"}

@@ -147,6 +147,7 @@ def test_what_still_couples_weeks_is_refused() -> None:
         with_horizon(pm.Case(n), Horizon(year=True))
 
 
+@pytest.mark.slow
 def test_weeks_on_an_exact_plan_are_the_optimum_of_the_whole() -> None:
     """Where data are constant within blocks, the coarse programme is the hourly one."""
     case = pm.Case(blocky(2, block=3))

@@ -369,7 +369,12 @@ def cut(folder: str, hours: int) -> pm.Case:
 
 
 @pytest.mark.parametrize(
-    "preset", [name for name in pm.presets() if pm.regime(name).two_settlement is None]
+    "preset",
+    [
+        pytest.param(name, marks=[] if name in PRESETS else [pytest.mark.slow])
+        for name in pm.presets()
+        if pm.regime(name).two_settlement is None
+    ],
 )
 @pytest.mark.parametrize(
     "folder", [pytest.param(name, marks=SLOW.get(name, [])) for name in FOLDERS]
