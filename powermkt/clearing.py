@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import linopy
 import numpy as np
@@ -29,6 +30,10 @@ from powermkt.units import SHUT, START, STATUS, count_starts, reachable_ramps, u
 _SLACK_TOLERANCE_MW = 1e-3
 
 Constrain = Callable[[linopy.Model, Case], None]
+
+# PyPSA's rows take longest to write: they stay as long as their case, for who clears it again.
+_KEPT: WeakKeyDictionary[Case, linopy.Model] = WeakKeyDictionary()
+_MOST_KEPT = 1_000_000  # columns; of more the memory is worth more
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,14 @@ class Builder:
     """
 
     def __init__(self, case: Case) -> None:
+        self._case = case
+        kept = _KEPT.pop(case, None)  # taken out: nobody else writes into it meanwhile
+        self._model: linopy.Model = self._written() if kept is None else kept
+        self._objective = self._model.objective.expression
+
+    def _written(self) -> linopy.Model:
+        """Return the model as PyPSA writes it, with slack and without what rules write."""
+        case = self._case
         n = case.network()
         add_slack(n, case)
         committed = fleets(case).index
@@ -108,17 +121,17 @@ class Builder:
         ladders = case.ladders["generator"].unique()
         n.generators.loc[ladders, "marginal_cost"] = 0.0  # their steps cost
         drop_quadratic(n, case.dense("Generator", "marginal_cost"))  # likewise (`quadratic`)
-        self._case = case
-        self._model: linopy.Model = n.optimize.create_model(
+        model: linopy.Model = n.optimize.create_model(
             consistency_check=False, include_objective_constant=False
         )
-        soften(self._model, case)
-        self._objective = self._model.objective.expression
+        soften(model, case)
+        return model
 
     def programme(self, constrain: Sequence[Constrain]) -> Programme:
         """Return the programme with the rows that `constrain` adds."""
         model = self._model
         variables, constraints = set(model.variables), set(model.constraints)
+        labels = model._xCounter, model._cCounter
         for rows in constrain:
             rows(model, self._case)
         programme = Programme(model, fleet.HELD, {STEP: quadratic_step_names(self._case)})
@@ -127,7 +140,13 @@ class Builder:
         model.remove_constraints([name for name in model.constraints if name not in constraints])
         for name in [name for name in model.variables if name not in variables]:
             model.remove_variables(name)
+        model._xCounter, model._cCounter = labels  # without end they would grow
         return programme
+
+    def close(self) -> None:
+        """Leave PyPSA's rows to who clears the same case next."""
+        if self._model.nvars <= _MOST_KEPT:
+            _KEPT[self._case] = self._model
 
 
 def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:

@@ -34,11 +34,12 @@ def clear_stages(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
     if not any(twice):
         return clear_window(case, regimes, ranges)
     found = []
+    expected = case.forecasted()  # once, so that carbon prices share PyPSA's rows
     for item, staged in zip(regimes, twice, strict=True):
         if not staged:
             found += clear_window(case, [item], ranges)
             continue
-        (ahead,) = clear_window(case.forecasted(), [item])
+        (ahead,) = clear_window(expected, [item])
         found.append(_real_time(case, item, ahead))
     return found
 

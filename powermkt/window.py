@@ -50,6 +50,7 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
                 continue
             programme = builder.programme(_rows(group[0]))
             found += [clear(case, programme, numbers_of(case, item, ranges)) for item in group]
+        builder.close()
     return found
 
 

@@ -15,6 +15,7 @@ from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.outcome import join
 
 
+@toys.copied
 def steps(count: int) -> pypsa.Network:
     """An empty bus over some steps of 12 h."""
     n = pypsa.Network()
@@ -25,6 +26,7 @@ def steps(count: int) -> pypsa.Network:
     return n
 
 
+@toys.copied
 def fleet(load: list[float], start_cost: float = 0.0, **columns: float) -> pypsa.Network:
     n = steps(len(load))
     n.add(
@@ -38,6 +40,7 @@ def fleet(load: list[float], start_cost: float = 0.0, **columns: float) -> pypsa
     return n
 
 
+@toys.copied
 def stored(load: list[float], **unit: float) -> pypsa.Network:
     """Coal 50 MW at 10, oil at 50, storage of 600 MWh and 25 MW without losses."""
     n = steps(len(load))

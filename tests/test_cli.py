@@ -1,27 +1,21 @@
-"""The command line as a user meets it: a process, its streams, its exit code, its files."""
+"""The command line as a user meets it: its streams, its exit code, its files."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import NETWORKS
+from shell import inside, process
 from toys import one_bus
 
 TWO = str(NETWORKS / "two_province")
 
 
-def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "powermkt.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
 def test_compare_writes_tables_and_record(tmp_path: Path) -> None:
-    done = powermkt("compare", TWO, cwd=tmp_path)
+    done = process("compare", TWO, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "priority_dispatch" in done.stdout and "13.9" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
@@ -35,7 +29,7 @@ def test_compare_writes_tables_and_record(tmp_path: Path) -> None:
     assert record["carbon_prices"] == [0, 60, 120] and "highspy" in record["versions"]
     beside = sorted(path.name for path in (tmp_path / "results").iterdir())
     assert beside == [".two_province.cells", "two_province"]
-    again = powermkt("compare", TWO, "--carbon-price", "0", "--quiet", cwd=tmp_path)
+    again = inside("compare", TWO, "--carbon-price", "0", "--quiet", cwd=tmp_path)
     assert again.returncode == 0 and again.stderr == ""
     assert len(pd.read_parquet(folder / "comparison.parquet")) == 3
 
@@ -45,7 +39,7 @@ def test_json_and_study(tmp_path: Path) -> None:
         "extends: full_market\ndispatch: {rule: MeritOrder, mark_up: 0.1}\n"
     )
     (tmp_path / "study.yaml").write_text("regimes: [full_market, mine.yaml]\ncarbon_prices: [0]\n")
-    done = powermkt("compare", TWO, "--study", "study.yaml", "--json", "--quiet", cwd=tmp_path)
+    done = inside("compare", TWO, "--study", "study.yaml", "--json", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["regime"] for row in rows] == ["full_market", "mine"]
@@ -57,7 +51,7 @@ def test_bad_input_is_told_at_once_without_traceback(tmp_path: Path) -> None:
     bad = one_bus([50.0])
     bad.generators.loc["coal", "p_nom"] = -1.0
     bad.export_to_netcdf(str(tmp_path / "bad.nc"))
-    done = powermkt(
+    done = process(
         "compare", "bad.nc", "--regime", "ful_market", "--study", "study.yaml", cwd=tmp_path
     )
     assert done.returncode == 2
@@ -69,7 +63,7 @@ def test_bad_input_is_told_at_once_without_traceback(tmp_path: Path) -> None:
 
 def test_unsolved_is_exit_1_and_leaves_nothing(tmp_path: Path) -> None:
     one_bus([50.0, 260.0]).export_to_netcdf(str(tmp_path / "short.nc"))
-    done = powermkt("compare", "short.nc", "--regime", "full_market", cwd=tmp_path)
+    done = inside("compare", "short.nc", "--regime", "full_market", cwd=tmp_path)
     assert done.returncode == 1
     assert "A: 2022-01-03 01:00:00" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
@@ -78,19 +72,19 @@ def test_unsolved_is_exit_1_and_leaves_nothing(tmp_path: Path) -> None:
 def test_out_that_holds_something_else_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
-    done = powermkt("compare", TWO, "--out", "mine", cwd=tmp_path)
+    done = inside("compare", TWO, "--out", "mine", cwd=tmp_path)
     assert done.returncode == 2 and "no results" in done.stderr
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
 def test_clear_check_and_plan(tmp_path: Path) -> None:
-    done = powermkt("clear", TWO, "--regime", "full_market", "--json", cwd=tmp_path)
+    done = inside("clear", TWO, "--regime", "full_market", "--json", cwd=tmp_path)
     assert done.returncode == 0
     assert json.loads(done.stdout)["emissions_t"] == pytest.approx(30_810)
-    done = powermkt("check", TWO, cwd=tmp_path)
+    done = inside("check", TWO, cwd=tmp_path)
     assert done.returncode == 0 and "fixed_tariff: ready" in done.stdout
-    done = powermkt("plan", TWO, "--out", "planned.nc", "--quiet", cwd=tmp_path)
+    done = inside("plan", TWO, "--out", "planned.nc", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    done = powermkt("clear", "planned.nc", "--regime", "priority_dispatch", cwd=tmp_path)
+    done = inside("clear", "planned.nc", "--regime", "priority_dispatch", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "emissions_t" in done.stdout

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from calls import die, die_once, double, fail
+from shell import inside
 from toys import one_bus, random_network
 
 import powermkt as pm
@@ -106,7 +107,7 @@ def test_a_lost_worker_costs_its_task(
 
 def test_no_scheduler_is_one_message_and_exit_2(tmp_path: Path) -> None:
     one_bus([50.0]).export_to_netcdf(str(tmp_path / "toy.nc"))
-    done = powermkt("compare", "toy.nc", "--cluster", "nonsense", cwd=tmp_path)
+    done = inside("compare", "toy.nc", "--cluster", "nonsense", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "cluster 'nonsense': no Dask scheduler answers" in done.stderr
     assert not list((tmp_path / "results").iterdir())
@@ -195,11 +196,6 @@ def test_what_clears_alike_is_cleared_once(case: pm.Case) -> None:
     assert result.runs[2].carbon_price == 120 and result.table["carbon_revenue"].nunique() == 3
 
 
-def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "powermkt.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
 def stopped(folder: Path, stop: signal.Signals, workers: int, *options: str) -> tuple[int, str]:
     """Start a study of four weeks and stop it when a few cells are finished."""
     load = np.random.default_rng(1).uniform(50, 220, 4 * 168)
@@ -224,13 +220,14 @@ def cells(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in store.glob("*.cell")}
 
 
-@pytest.mark.parametrize("look_ahead", [None, pytest.param(24.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("look_ahead", [None, 24.0])
 def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float | None) -> None:
     options = [] if look_ahead is None else ["--look-ahead", str(look_ahead)]
     stopped(tmp_path, signal.SIGKILL, 1, *options)
     kept = cells(tmp_path)
     assert 3 <= len(kept) < 12
-    again = powermkt(*STUDY, *options, cwd=tmp_path)
+    again = inside(*STUDY, *options, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert len(cells(tmp_path)) == 12 and kept.items() <= cells(tmp_path).items()
     case = pm.read(tmp_path / "toy.nc")
@@ -240,6 +237,7 @@ def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float
         assert path.read_bytes() == (tmp_path / "results" / "toy" / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_cells_and_says_how_to_go_on(tmp_path: Path) -> None:
     code, said = stopped(tmp_path, signal.SIGINT, workers=2)
     store = tmp_path / "results" / ".toy.cells"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pypsa
 import pytest
+from toys import copied
 
 import powermkt as pm
 
 
+@copied
 def fleet(load: list[float], **columns: object) -> pypsa.Network:
     n = pypsa.Network()
     n.set_snapshots(pd.date_range("2022-01-03", periods=len(load), freq="h"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pypsa
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_stock import Rows, certify
-from toys import one_bus, random_network
+from toys import one_bus, random_case, random_network
 
 import powermkt as pm
 from powermkt import clearing, solver
@@ -22,6 +24,7 @@ from powermkt.window import clear_window
 HOURS = 36
 
 
+@cache
 def days(seed: int, start_cost: float, floor: bool = False) -> pm.Case:
     """A random network with a daily wave of load, so that some fleets cycle and others do not."""
     n = random_network(seed, HOURS)
@@ -177,3 +180,21 @@ def test_ranges_tell_ties_from_small_differences(lost_load: float | None) -> Non
     found = run.curtailment.set_index("carrier")[["min", "max"]]
     assert found.loc["solar"].tolist() == pytest.approx([75, 75])
     assert found.loc["onshore wind"].tolist() == pytest.approx([15, 15])
+
+
+def test_a_case_cleared_again_goes_on_from_pypsas_rows_and_gives_the_same_bits() -> None:
+    """Other rules in between leave nothing in the model that is kept, nor labels."""
+    case = random_case(11)
+    first = pm.clear(case, "full_market", 60.0)
+    kept = clearing._KEPT[case]
+    size = kept.nvars, kept.ncons, kept._xCounter, kept._cCounter
+    pm.clear(case, "fixed_tariff")
+    again = pm.clear(case, "full_market", 60.0)
+    new = pm.clear(pm.Case(random_network(11)), "full_market", 60.0)
+    assert clearing._KEPT[case] is kept
+    assert (kept.nvars, kept.ncons, kept._xCounter, kept._cCounter) == size
+    for run in (again, new):
+        for name in ("dispatch", "offer_price", "cost_price", "marginal_emission", "storage"):
+            ours, theirs = getattr(run.outcome, name), getattr(first.outcome, name)
+            pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+        pd.testing.assert_frame_equal(run.ledger, first.ledger, check_exact=True)

@@ -6,13 +6,14 @@ import pandas as pd
 import pypsa
 import pytest
 from test_offers import book, market
-from toys import random_network
+from toys import copied, random_network
 
 import powermkt as pm
 from powermkt.marketpower import COLUMNS
 from powermkt.rules import MeritOrder, Mitigation
 
 
+@copied
 def two_provinces(hours: int = 1) -> pypsa.Network:
     """X owns 60 + 40 MW in A, Y 50; a link brings 50 MW from B, where b has 80; load 120 and 30."""
     n = pypsa.Network()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ import pypsa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shell import inside
 from toys import one_bus, random_network
 
 import powermkt as pm
@@ -307,11 +306,6 @@ def test_higher_offers_never_lower_the_price(seed: int) -> None:
 # ---- files -----------------------------------------------------------------------------------
 
 
-def powermkt(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "powermkt.cli", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
 @pytest.mark.slow
 def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
@@ -334,15 +328,13 @@ def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> No
         ([], 420.0),
         (["--offers", "other.parquet"], (300 * 120 + 420 * 130) / 250),
     ):
-        done = powermkt(*call, *more, cwd=tmp_path)
+        done = inside(*call, *more, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["wholesale_price"] == pytest.approx(price)
     TWO.to_parquet(folder / "offers.parquet")
     with pytest.raises(pm.InputError, match=r"holds offers\.csv and offers\.parquet"):
         pm.read(folder)
-    done = powermkt(
-        "compare", "toy", "--offers", "gone.csv", "--regime", "ful_market", cwd=tmp_path
-    )
+    done = inside("compare", "toy", "--offers", "gone.csv", "--regime", "ful_market", cwd=tmp_path)
     assert done.returncode == 2 and "gone.csv" in done.stderr and "'full_market'" in done.stderr
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import random_network, weigh
+from toys import random_case, random_network, weigh
 
 import powermkt as pm
 from powermkt.ledger import balances
@@ -28,7 +28,7 @@ REGIMES = ["fixed_tariff", "priority_dispatch", "full_market", "joint_dispatch"]
 
 @given(SEEDS, st.floats(1, 500))
 def test_fixed_tariff_does_not_see_a_carbon_price(seed: int, tau: float) -> None:
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     free, priced = (pm.clear(case, "fixed_tariff", price) for price in (0.0, tau))
     pd.testing.assert_frame_equal(free.dispatch, priced.dispatch, check_exact=True)
     pd.testing.assert_frame_equal(free.prices, priced.prices, check_exact=True)
@@ -43,7 +43,7 @@ def test_order_of_costs_where_feasible_sets_are_nested(seed: int) -> None:
 
     No wheeling fees and one commitment rule, so that all minimise the same cost.
     """
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     pricing = BenchmarkTariff()
     cost = [
         pm.clear(case, pm.Regime("r", rules)).objective
@@ -59,7 +59,7 @@ def test_order_of_costs_where_feasible_sets_are_nested(seed: int) -> None:
 
 @given(SEEDS, st.sampled_from(REGIMES))
 def test_energy_balances_at_every_bus_and_hour(seed: int, regime: str) -> None:
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     run = pm.clear(case, regime, 60.0)
     n = case.network()
     net = -run.outcome.served(case).T.groupby(n.loads["bus"]).sum().T
@@ -76,7 +76,7 @@ def test_energy_balances_at_every_bus_and_hour(seed: int, regime: str) -> None:
 def test_ledger_sums_to_zero_and_the_market_operator_keeps_nothing(
     seed: int, regime: str, tau: float
 ) -> None:
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     run = pm.clear(case, regime, tau)
     net = balances(run.ledger)
     turnover = run.ledger["amount"].abs().sum()
@@ -92,7 +92,7 @@ def test_ledger_sums_to_zero_and_the_market_operator_keeps_nothing(
 
 @given(SEEDS)
 def test_zero_carbon_price_is_no_carbon_rule(seed: int) -> None:
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     with_rule = pm.clear(case, "full_market", 0.0)
     without = pm.clear(case, pm.Regime("bare", (MeritOrder(), Coupled(), LocationalPrice())))
     pd.testing.assert_frame_equal(with_rule.dispatch, without.dispatch, check_exact=True)
@@ -103,7 +103,7 @@ def test_zero_carbon_price_is_no_carbon_rule(seed: int) -> None:
 @given(SEEDS, st.floats(5, 200))
 def test_envelope_and_monotony_of_a_carbon_price_in_offers(seed: int, tau: float) -> None:
     """Cost rises, emissions fall, and cost2 - cost1 lies between tau1 and tau2 x abatement."""
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     rules = (MeritOrder(), Coupled(), LocationalPrice(), CarbonPrice(allocation="auction"))
     low, high = (pm.clear(case, pm.Regime("a", rules), price) for price in (tau / 2, tau))
     abated = low.emissions - high.emissions
@@ -115,7 +115,7 @@ def test_envelope_and_monotony_of_a_carbon_price_in_offers(seed: int, tau: float
 
 @given(SEEDS, st.sampled_from(["auction", "lump_sum"]))
 def test_lump_sum_moves_profits_only(seed: int, allocation: str) -> None:
-    case = pm.Case(random_network(seed))
+    case = random_case(seed)
     runs = [
         pm.clear(
             case,

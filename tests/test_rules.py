@@ -6,8 +6,9 @@ import inspect
 
 import numpy as np
 import pandas as pd
+import pypsa
 import pytest
-from toys import one_bus, random_network, weigh
+from toys import one_bus, random_case, random_network, weigh
 
 import powermkt as pm
 from powermkt.rules import RULES, Rule
@@ -17,6 +18,28 @@ DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
 def with_rule(rule: Rule) -> pm.Regime:
     return pm.Regime("r", tuple({**DEFAULTS, rule.role: rule}.values()))
+
+
+def expected(n: pypsa.Network) -> pm.Case:
+    """A case with a forecast, so that no rule lacks anything."""
+    return pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
+
+
+def one_hour() -> pm.Case:
+    n = random_network(3, hours=1)
+    weigh(n, 7.0)
+    return expected(n)
+
+
+@pytest.fixture(scope="module")
+def hours() -> tuple[pm.Case, pm.Case]:
+    """The same twice, each with a programme of its own."""
+    return one_hour(), one_hour()
+
+
+@pytest.fixture(scope="module")
+def two_hours() -> pm.Case:
+    return expected(random_network(4, hours=2))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -34,17 +57,15 @@ class TestEveryRule:
         with pytest.raises(ValueError, match="Extra inputs"):
             RULES[name](anything=1)  # type: ignore[call-arg]
 
-    def test_clears_one_hour_deterministically_at_another_weight(self, name: str) -> None:
-        n = random_network(3, hours=1)
-        weigh(n, 7.0)
-        case = pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
-        first, second = (pm.clear(case, with_rule(RULES[name]()), 30.0) for _ in range(2))
+    def test_clears_one_hour_deterministically_at_another_weight(
+        self, name: str, hours: tuple[pm.Case, pm.Case]
+    ) -> None:
+        first, second = (pm.clear(case, with_rule(RULES[name]()), 30.0) for case in hours)
         pd.testing.assert_frame_equal(first.dispatch, second.dispatch, check_exact=True)
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 
-    def test_ledger_parties_are_known(self, name: str) -> None:
-        n = random_network(4, hours=3)
-        case = pm.Case(n, forecast={"loads_t.p_set": 1.02 * n.loads_t["p_set"]})
+    def test_ledger_parties_are_known(self, name: str, two_hours: pm.Case) -> None:
+        case = two_hours
         ledger = pm.clear(case, with_rule(RULES[name]()), 30.0).ledger
         n = case.network()
         known = {"market operator", "transmission owner", "carbon fund"}
@@ -213,7 +234,7 @@ def test_equal_shares_leave_heat_outside_the_quota() -> None:
 
 @pytest.mark.parametrize("scope", ["nodal", "provincial", "uniform"])
 def test_scope_of_prices(scope: str) -> None:
-    case = pm.Case(random_network(5))
+    case = random_case(5)
     run = pm.clear(case, with_rule(pm.rules.LocationalPrice(scope=scope)))
     prices = run.prices
     if scope == "uniform":

@@ -18,6 +18,7 @@ from powermkt.reach import reachable_plan, reaches
 from powermkt.run import clear_all
 
 
+@toys.copied
 def dry_and_wet(**dam: object) -> pypsa.Network:
     """Two weeks in steps of 12 h: load 50; coal at 10, then 30; inflow 10 in the first week."""
     n = pypsa.Network()
@@ -146,6 +147,7 @@ def test_what_still_couples_weeks_is_refused() -> None:
         with_horizon(pm.Case(n), Horizon(year=True))
 
 
+@pytest.mark.slow
 def test_weeks_on_an_exact_plan_are_the_optimum_of_the_whole() -> None:
     """Where data are constant within blocks, the coarse programme is the hourly one."""
     case = pm.Case(blocky(2, block=3))
@@ -166,17 +168,26 @@ def test_a_plan_restricts_and_keeps_the_water() -> None:
     assert np.allclose(4 * gained.sum(), 0, atol=1e-3)
 
 
-def unit(rng: np.random.Generator, hours: int) -> pypsa.Network:
+@toys.copied
+def flat_unit(hours: int) -> pypsa.Network:
     n = pypsa.Network()
     n.set_snapshots(range(hours))
-    n.snapshot_weightings["stores"] = rng.choice([1.0, 3.0])
     n.add("Bus", "A")
     n.add(
-        "StorageUnit", "dam", bus="A", p_nom=10, max_hours=rng.choice([2.0, 20.0]),
-        p_min_pu=rng.choice([-1.0, 0.0]), p_max_pu=rng.uniform(0, 1, hours),
-        inflow=rng.choice([0.0, 1.0]) * rng.uniform(0, 5, hours),
-        efficiency_store=0.9, efficiency_dispatch=0.8, standing_loss=rng.choice([0.0, 0.02, 1.0]),
+        "StorageUnit", "dam", bus="A", p_nom=10, p_max_pu=np.zeros(hours), inflow=np.zeros(hours),
+        efficiency_store=0.9, efficiency_dispatch=0.8,
     )  # fmt: skip
+    return n
+
+
+def unit(rng: np.random.Generator, hours: int) -> pypsa.Network:
+    n = flat_unit(hours)
+    n.snapshot_weightings["stores"] = rng.choice([1.0, 3.0])
+    n.storage_units["max_hours"] = rng.choice([2.0, 20.0])
+    n.storage_units["p_min_pu"] = rng.choice([-1.0, 0.0])
+    n.storage_units_t["p_max_pu"]["dam"] = rng.uniform(0, 1, hours)
+    n.storage_units_t["inflow"]["dam"] = rng.choice([0.0, 1.0]) * rng.uniform(0, 5, hours)
+    n.storage_units["standing_loss"] = rng.choice([0.0, 0.02, 1.0])
     return n
 
 

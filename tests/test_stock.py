@@ -12,7 +12,7 @@ import pypsa
 import pytest
 import xarray as xr
 from conftest import NETWORKS
-from toys import random_network
+from toys import add_rows, random_case
 
 import powermkt as pm
 from benchmarks.stock import SOLVER, model, offered, stock
@@ -23,6 +23,7 @@ from powermkt.regime import regime
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))
 SLOW = {"rts_gmlc": [pytest.mark.slow]}
+TWO_SEEDS = (0, pytest.param(1, marks=pytest.mark.slow))
 PRESETS = ("fixed_tariff", "priority_dispatch", "full_market")
 
 
@@ -37,26 +38,33 @@ def base(rng: np.random.Generator, hours: int = HOURS) -> pypsa.Network:
         n.snapshot_weightings[column] = 2.5
     n.add("Carrier", ["coal", "gas", "onshore wind", "AC"])
     n.add("Bus", list("ABC"), v_nom=220.0, carrier="AC")
+    loads: dict[str, dict[str, object]] = {}
+    plant: dict[str, dict[str, object]] = {}
     for bus, scale in zip("ABC", (1.0, 0.7, 1.6), strict=True):
-        n.add("Load", f"load {bus}", bus=bus, p_set=scale * rng.uniform(80, 240, hours))
-        n.add(
-            "Generator", f"coal {bus}", bus=bus, carrier="coal", p_nom=rng.uniform(90, 140),
-            marginal_cost=rng.uniform(200, 400, hours),
-        )  # fmt: skip
-        n.add(
-            "Generator", f"gas {bus}", bus=bus, carrier="gas", p_nom=500 + rng.uniform(0, 10),
-            marginal_cost=rng.uniform(500, 700, hours),
-        )  # fmt: skip
-        n.add(
-            "Generator", f"wind {bus}", bus=bus, carrier="onshore wind", p_nom=90,
-            marginal_cost=rng.uniform(0, 5, hours), p_max_pu=rng.uniform(0, 1, hours),
-        )  # fmt: skip
+        loads[f"load {bus}"] = {"bus": bus, "p_set": scale * rng.uniform(80, 240, hours)}
+        plant[f"coal {bus}"] = {
+            "bus": bus, "carrier": "coal", "p_nom": rng.uniform(90, 140),
+            "marginal_cost": rng.uniform(200, 400, hours),
+        }  # fmt: skip
+        plant[f"gas {bus}"] = {
+            "bus": bus, "carrier": "gas", "p_nom": 500 + rng.uniform(0, 10),
+            "marginal_cost": rng.uniform(500, 700, hours),
+        }  # fmt: skip
+        plant[f"wind {bus}"] = {
+            "bus": bus, "carrier": "onshore wind", "p_nom": 90,
+            "marginal_cost": rng.uniform(0, 5, hours), "p_max_pu": rng.uniform(0, 1, hours),
+        }  # fmt: skip
+    add_rows(n, "Load", loads)
+    add_rows(n, "Generator", plant)
     n.generators_t["p_max_pu"].iloc[3] = 0.0  # both bounds of wind meet
-    for a, b in ("AB", "BC", "CA"):
-        n.add(
-            "Link", f"{a}{b}", bus0=a, bus1=b, carrier="AC", p_nom=rng.uniform(20, 60),
-            efficiency=rng.uniform(0.93, 0.97), marginal_cost=rng.uniform(1, 3, hours),
-        )  # fmt: skip
+    links: dict[str, dict[str, object]] = {
+        f"{a}{b}": {
+            "bus0": a, "bus1": b, "carrier": "AC", "p_nom": rng.uniform(20, 60),
+            "efficiency": rng.uniform(0.93, 0.97), "marginal_cost": rng.uniform(1, 3, hours),
+        }
+        for a, b in ("AB", "BC", "CA")
+    }  # fmt: skip
+    add_rows(n, "Link", links)
     return n
 
 
@@ -262,7 +270,7 @@ def assert_same(m: linopy.Model, prices: float) -> tuple[Programme, Point]:
 # ---- tests -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", TWO_SEEDS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_quantities_and_all_duals_are_pypsas(
     kind: Callable[[np.random.Generator], pypsa.Network], seed: int
@@ -271,7 +279,7 @@ def test_quantities_and_all_duals_are_pypsas(
     assert_same(n.optimize.create_model(include_objective_constant=False), prices=1000.0)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", TWO_SEEDS)
 def test_relaxed_unit_commitment_is_pypsas(seed: int) -> None:
     """A unit at rest leaves duals of its commitment free: they must prove the optimum."""
     n = committed(np.random.default_rng(seed))
@@ -281,14 +289,14 @@ def test_relaxed_unit_commitment_is_pypsas(seed: int) -> None:
     certify(rows, rows.ours(programme, point), point.columns)
 
 
-@pytest.mark.parametrize("price", [0.0, 60.0])
+@pytest.mark.parametrize("price", [pytest.param(0.0, marks=pytest.mark.slow), 60.0])
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("seed", [None, 1])
 def test_clearing_costs_what_stock_pypsa_finds(
     two_province: pm.Case, seed: int | None, preset: str, price: float
 ) -> None:
     """Resource cost, offers and rankings of what powermkt decides are PyPSA's least."""
-    case = two_province if seed is None else pm.Case(random_network(seed))
+    case = two_province if seed is None else random_case(seed)
     run = pm.clear(case, preset, price)
     assert offered(run) == pytest.approx(stock(case, run.regime).objective, rel=1e-6)
 
@@ -361,7 +369,12 @@ def cut(folder: str, hours: int) -> pm.Case:
 
 
 @pytest.mark.parametrize(
-    "preset", [name for name in pm.presets() if pm.regime(name).two_settlement is None]
+    "preset",
+    [
+        pytest.param(name, marks=[] if name in PRESETS else [pytest.mark.slow])
+        for name in pm.presets()
+        if pm.regime(name).two_settlement is None
+    ],
 )
 @pytest.mark.parametrize(
     "folder", [pytest.param(name, marks=SLOW.get(name, [])) for name in FOLDERS]

@@ -23,10 +23,18 @@ EXTENDED = pm.regime(
 
 
 def coal_and_turbine(load: list[float], weight: float = 1.0) -> pypsa.Network:
-    """Coal 100 MW at 20, on; a turbine of 40 to 50 MW at 60, no load 40, start 100, off; oil 90."""
-    n = pypsa.Network()
+    """Plant with a load, each snapshot `weight` hours of money and energy."""
+    n = plant()
     n.set_snapshots(pd.date_range("2022-01-03", periods=len(load), freq="h"))
     toys.weigh(n, weight)
+    n.loads_t["p_set"]["load"] = np.array(load, dtype=float)
+    return n
+
+
+@toys.copied
+def plant() -> pypsa.Network:
+    """Coal 100 MW at 20, on; a turbine of 40 to 50 MW at 60, no load 40, start 100, off; oil 90."""
+    n = pypsa.Network()
     n.add("Carrier", ["coal", "gas"])
     n.add("Bus", "A")
     n.add(
@@ -39,7 +47,7 @@ def coal_and_turbine(load: list[float], weight: float = 1.0) -> pypsa.Network:
         up_time_before=0,
     )  # fmt: skip
     n.add("Generator", "oil", bus="A", carrier="gas", p_nom=100, marginal_cost=90)
-    n.add("Load", "load", bus="A", p_set=load)
+    n.add("Load", "load", bus="A", p_set=[0.0])
     return n
 
 
@@ -131,6 +139,7 @@ def test_a_relaxed_commitment_is_labelled() -> None:
     assert run.outcome.search.empty
 
 
+@toys.copied
 def many_units(hours: int = 24) -> pypsa.Network:
     """40 units that are nearly alike: no search proves an optimum in a moment."""
     rng = np.random.default_rng(3)
