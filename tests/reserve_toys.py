@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pypsa
+from toys import copied
 
 import powermkt as pm
 from powermkt.market import Market
 
 
+@copied
 def toy(load: float = 150.0, hours: int = 1) -> pypsa.Network:
     """Coal 100 MW at 20 and gas 100 MW at 50 money/MWh on one bus."""
     n = pypsa.Network()
