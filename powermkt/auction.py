@@ -119,7 +119,9 @@ class Auction:
             if len(index):
                 model.add_variables(coords=[snapshots, names(index)], name=name)
 
-    def clear(self, provisional: Outcome, alone: Numbers, numbers: Numbers) -> Sold:
+    def clear(
+        self, provisional: Outcome, alone: Numbers, numbers: Numbers, prices: pd.DataFrame
+    ) -> Sold:
         """Buy reserves after a provisional clearing.
 
         Parameters
@@ -129,6 +131,8 @@ class Auction:
             With which energy was cleared.
         numbers : Numbers
             With awards as well.
+        prices : DataFrame [snapshot x bus], money/MWh
+            What energy is paid at the provisional clearing.
 
         Raises
         ------
@@ -142,7 +146,7 @@ class Auction:
             cost += programme.spread(own, case.weights)
         bounds: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
         if len(self._members):
-            moves, bounds = self._moves(provisional, alone)
+            moves, bounds = self._moves(provisional, alone, prices)
             cost += programme.spread(moves, case.weights)
         lower, upper = programme.replaced(
             programme.lower, programme.upper, {**bounds, **self._as_it_was(provisional)}
@@ -160,7 +164,7 @@ class Auction:
         )
 
     def _moves(
-        self, provisional: Outcome, alone: Numbers
+        self, provisional: Outcome, alone: Numbers, prices: pd.DataFrame
     ) -> tuple[dict[str, pd.DataFrame], dict[str, tuple[pd.DataFrame, pd.DataFrame]]]:
         """What moving away from output costs [money/MWh], and how far it goes [MW]."""
         case, index, members = self._case, self._case.snapshots, self._members
@@ -185,7 +189,7 @@ class Auction:
             filled = (output[:, own[stepped]] - below).clip(lower=0.0, upper=width)
             used[:, stepped], room[:, stepped] = filled, width - filled
         bus = case.generators.loc[self._owner, "bus"]
-        gain = provisional.offer_price[bus].to_numpy() - offer
+        gain = prices[bus].to_numpy() - offer
 
         def frame(values: np.ndarray, columns: pd.Index) -> pd.DataFrame:
             return pd.DataFrame(values, index, columns)

@@ -13,7 +13,7 @@ import pypsa
 from powermkt.check import check, provinces_of, was_off
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.intake import forecast_faults, present_forecasts, take_schedule, working_copy
+from powermkt.intake import after, forecast_faults, present_forecasts, take_schedule, working_copy
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
@@ -52,6 +52,8 @@ class Case:
         What was online before the first snapshot; None: the windows repeat themselves.
     initial_output : Series [generator] or None, MW
         Output before the first snapshot, where it is known.
+    after : tuple of Series or None, MW
+        Load, and available output of generators, in the snapshot that follows the last one.
     still_on : dict of str to int
         Snapshots that units must stay on since they have not been on for long.
     ladders : DataFrame
@@ -103,6 +105,7 @@ class Case:
         self.initial_online: pd.Series | None = None
         self.initial_output: pd.Series | None = None
         self.still_on = _still_on(n)
+        self.after: tuple[pd.Series, pd.Series] | None = None
         self.look_ahead: float | None = None
 
     def __repr__(self) -> str:
@@ -295,6 +298,7 @@ class Case:
         n = self._n.copy()
         n.set_snapshots(snapshots)  # as n.copy(snapshots=...) does, which takes 200 times longer
         case = self._with(n, {label: snapshots}, self.seams)
+        case.after = after(self._n, snapshots) or self.after
         if self.offers is not None:
             here = self.offers["snapshot"].isna() | self.offers["snapshot"].isin(snapshots)
             case.offers = self.offers[here]
@@ -308,6 +312,7 @@ class Case:
         case.name, case.market, case._n, case.windows = self.name, self.market, n, windows
         case.folder, case.seams, case.initial_online = self.folder, seams, self.initial_online
         case.initial_output, case.still_on = self.initial_output, self.still_on
+        case.after = self.after
         case.look_ahead, case.ladders, case.offers = self.look_ahead, self.ladders, self.offers
         case.schedule = None if self.schedule is None else self.schedule.loc[n.snapshots]
         case.forecast = {name: frame.loc[n.snapshots] for name, frame in self.forecast.items()}
@@ -322,7 +327,7 @@ class Case:
             rest = series[attribute].drop(columns=frame.columns, errors="ignore")
             series[attribute] = pd.concat([rest, frame], axis=1)
         case = self._with(n, self.windows, self.seams)
-        case.forecast = {}
+        case.forecast, case.after = {}, None  # the day ahead looks no further than its last hour
         return case
 
     def with_seams(self, seams: Seams) -> Case:

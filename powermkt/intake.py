@@ -133,3 +133,20 @@ def present_forecasts(
         name: frame.loc[:, frame.columns.isin(getattr(n, name.split("_t.")[0]).index)].astype(float)
         for name, frame in forecast.items()
     }
+
+
+def after(n: pypsa.Network, snapshots: pd.Index) -> tuple[pd.Series, pd.Series] | None:
+    """Load, and available output, in the snapshot that follows some of a network [MW].
+
+    None where nothing follows, or only after a gap, as between representative weeks.
+    """
+    number = int(n.snapshots.get_indexer(snapshots[-1:])[0]) + 1
+    if number >= len(n.snapshots):
+        return None
+    if isinstance(snapshots, pd.DatetimeIndex):
+        hours = float(n.snapshot_weightings["stores"].iloc[number - 1])
+        if n.snapshots[number] - snapshots[-1] > pd.Timedelta(hours=hours) * 1.001:
+            return None
+    load = n.get_switchable_as_dense("Load", "p_set").iloc[number]
+    share = n.get_switchable_as_dense("Generator", "p_max_pu").iloc[number]
+    return load, share * n.generators["p_nom"]

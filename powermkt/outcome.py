@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -39,8 +40,8 @@ class Outcome:
         Awards; quality is the product whose rules they obey.
     reserve_price : DataFrame [snapshot x (product, zone)]
         Marginal value of each requirement at offers [money/(MW h)].
-    reserve_short : DataFrame [snapshot x (product, zone)], MW
-        What lacks of each requirement.
+    reserve_required, reserve_short : DataFrame [snapshot x (product, zone)], MW
+        What is required, and what lacks of it.
     provisional_price : DataFrame [snapshot x bus]
         LMP of the clearing of energy before reserves were bought, where they are bought after
         energy [money/MWh]; no columns elsewhere.
@@ -88,6 +89,7 @@ class Outcome:
     excess: pd.DataFrame
     reserve: pd.DataFrame
     reserve_price: pd.DataFrame
+    reserve_required: pd.DataFrame
     reserve_short: pd.DataFrame
     offer_price: pd.DataFrame
     cost_price: pd.DataFrame
@@ -155,12 +157,19 @@ def commitment_cost(
 
 def _stacked(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Put frames one below the other; what a window does not have, it has none of."""
-    columns = frames[0].columns
-    if all(frame.columns.equals(columns) for frame in frames):
-        return pd.concat(frames)
-    for frame in frames[1:]:
-        columns = columns.union(frame.columns, sort=False) if len(columns) else frame.columns
-    return pd.concat([frame.reindex(columns=columns, fill_value=0.0) for frame in frames])
+    return pd.concat(with_columns_of_all(frames))
+
+
+def with_columns_of_all(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Give frames the columns that any of them has, 0 where one had none."""
+    shown = [frame.columns for frame in frames if len(frame.columns)]
+    if not shown or all(frame.columns.equals(shown[0]) for frame in frames):
+        return list(frames)
+    columns = shown[0]
+    for other in shown[1:]:
+        if not other.equals(columns):
+            columns = columns.union(other, sort=False)
+    return [frame.reindex(columns=columns, fill_value=0.0) for frame in frames]
 
 
 def join(parts: list[Outcome]) -> Outcome:

@@ -46,7 +46,7 @@ class Lot:
     @property
     def variable(self) -> str:
         """Name of its variable, [snapshot x group] in MW."""
-        return f"Reserve-{self.component}-{self.product}-by-{self.quality}"
+        return f"Reserve {self.component} {self.product!r} by {self.quality!r}"
 
     def summed(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Sum over the providers of each group, [snapshot x group]."""
@@ -84,7 +84,7 @@ class Zone:
     @property
     def row(self) -> str:
         """Name of its row, and of the variable of what is short."""
-        return f"Reserve-{self.product}-in-{self.label}"
+        return f"Reserve {self.product!r} in {self.label!r}"
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _book(case: Case) -> Book:
 def _grouped(case: Case, lots: list[Lot], zones: list[Zone]) -> pd.Series:
     """Label of the group in which each provider is awarded, [provider].
 
-    Generators that offer the same for the same products in the same zones, and that no ramp rate
-    and no trapezium binds, hold together what each of them has left: the sum of their awards is
-    limited by the sum of what they have left, which is exactly the set of sums that each can
-    give its part of. They share it in proportion to what each has left (`powermkt.results`).
+    Generators that offer the same for the same products in the same zones, and that no ramp rate,
+    no trapezium and no two minima bind, hold together what each of them has left: the sum of their
+    awards is limited by the sum of what they have left, which is exactly the set of sums that each
+    can give its part of. They share it in proportion to what each has left (`powermkt.results`).
     Storage is limited by power and by energy at once and stands alone.
     """
     products, table = case.market.services.products, case.generators
@@ -134,11 +134,17 @@ def _grouped(case: Case, lots: list[Lot], zones: list[Zone]) -> pd.Series:
     sold: dict[str, list[object]] = {}
     alone: set[str] = set()
     kinds = {"fleet": fleets(case).index, "unit": units(case).index}
+    driven = must_run_fleets(case)
     for lot in lots:
         product = products[lot.quality]
         offer = offers(product, table) if lot.component == GENERATOR else None
+        if offer is None:
+            alone.update(lot.providers)
+            continue
         for name in lot.providers:
-            if offer is None or name in product.shapes or (product.ramp_minutes and rates[name]):
+            ramps = product.ramp_minutes is not None and rates[name]
+            falls = product.direction == "down" and name in driven
+            if name in product.shapes or ramps or falls:
                 alone.add(name)
             else:
                 sold.setdefault(name, []).append((lot.variable, float(offer[name])))
@@ -167,16 +173,34 @@ def _lots(case: Case) -> list[Lot]:
     tables = {GENERATOR: case.generators, STORAGE: case.storage_units}
     found = []
     for name, product in products.items():
-        for quality in dict.fromkeys([name, *product.substitutes]):
+        for quality in _qualities(products, name):
             for component, table in tables.items():
                 members = _eligible(products[quality], table)
-                if quality != name:  # who serves as well under the product's own rules does that
+                # Who serves as well under the product's own rules, no dearer, does that.
+                if quality != name and _as_strict(products[quality], product):
                     own = _eligible(product, table)
                     dearer = offers(products[quality], table) >= offers(product, table)
                     members = members[~(members.isin(own) & dearer[members].to_numpy())]
                 if len(members):
                     found.append(Lot(name, quality, component, members, pd.Series(dtype=object)))
     return found
+
+
+def _qualities(products: dict[str, Product], name: str) -> list[str]:
+    """A product and all that may stand in for it, through others as well."""
+    found = [name]
+    for quality in found:
+        found += [other for other in products[quality].substitutes if other not in found]
+    return found
+
+
+def _as_strict(better: Product, product: Product) -> bool:
+    """Whether the rules of a product allow all that those of a better one do."""
+    ramp = product.ramp_minutes is None or (
+        better.ramp_minutes is not None and better.ramp_minutes <= product.ramp_minutes
+    )
+    lasting = better.sustain_hours >= product.sustain_hours
+    return ramp and lasting and (better.online or not product.online) and not product.shapes
 
 
 def _eligible(product: Product, table: pd.DataFrame) -> pd.Index:
@@ -200,11 +224,15 @@ def _zones(case: Case) -> list[Zone]:
     buses = pd.concat([case.generators["bus"], case.storage_units["bus"]])
     found = []
     for name, product in services.products.items():
-        seen: dict[str, int] = {}
+        taken = {requirement.zone for requirement in product.requirements}
+        seen: set[str] = set()
         for requirement in product.requirements:
             inside = zone_buses(case._n, services, requirement.zone)
-            number = seen[requirement.zone] = seen.get(requirement.zone, 0) + 1
-            label = requirement.zone + (f" ({number})" if number > 1 else "")
+            label, number = requirement.zone, 1
+            while label in seen or (number > 1 and label in taken):
+                number += 1
+                label = f"{requirement.zone} ({number})"
+            seen.add(label)
             mw = _required(case, requirement, inside, product.direction)
             found.append(Zone(name, label, inside, buses.index[buses.isin(inside)], mw))
     return found
@@ -227,6 +255,11 @@ def _required(
         total = total + requirement.largest_infeed * _largest(case, inside)
     if requirement.net_load_ramp:
         change = (load - available).diff().shift(-1).fillna(0.0)
+        if case.after is not None:
+            later, then = case.after
+            inside_load = case.loads.index[case.loads["bus"].isin(inside)]
+            last = later[inside_load].sum() - then[green].sum()
+            change.iloc[-1] = last - (load - available).iloc[-1]
         sign = 1.0 if direction == "up" else -1.0
         total = total + requirement.net_load_ramp * (sign * change).clip(lower=0.0)
     return total.clip(lower=0.0)
@@ -250,10 +283,19 @@ def shortage_steps(case: Case, product: str) -> list[tuple[float, float]]:
     """Width [MW] and price [money/(MW h)] of each step of a shortage, the last one endless."""
     said = case.market.services.products[product].shortage
     if said is None:
-        said = (case.market.value_of_lost_load or UNSERVED_COST) / 2
+        # Reserves fail before load, also where a MW counts for several requirements at once.
+        said = (case.market.value_of_lost_load or UNSERVED_COST) / (2 * _nested(case, product))
     if isinstance(said, float):
         return [(np.inf, said)]
     return [(np.inf if step.mw is None else step.mw, step.price) for step in said]
+
+
+def _nested(case: Case, product: str) -> int:
+    """Requirements that one MW of a product can count for."""
+    book = book_of(case)
+    zones = [] if book is None else [zone for zone in book.zones if zone.product == product]
+    counts = pd.Series([bus for zone in zones for bus in zone.buses], dtype=object).value_counts()
+    return int(counts.max()) if len(counts) else 1
 
 
 def shortage_cost(case: Case, short: pd.DataFrame) -> pd.Series:
@@ -271,6 +313,12 @@ def shortage_cost(case: Case, short: pd.DataFrame) -> pd.Series:
             total += price * (missing - below).clip(lower=0.0, upper=width)
             below += width
     return total
+
+
+def must_run_fleets(case: Case) -> pd.Index:
+    """Fleets that must run beside the minimum of what is on."""
+    index = fleets(case).index
+    return index[(case.must_run[index] > 0).any().to_numpy()]
 
 
 def ramp_rates(case: Case, direction: str) -> pd.DataFrame:

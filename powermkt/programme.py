@@ -105,7 +105,7 @@ class Programme:
                 rigid[self.variables[name][columns]] = True
         self._search = Search(
             self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid,
-            any(name.startswith("Reserve-") for name in self.variables),
+            any(name.startswith("Reserve ") for name in self.variables),
         )  # fmt: skip
 
     def _fold(

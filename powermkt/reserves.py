@@ -5,10 +5,12 @@ An award r of a provider is a variable of its own for each product and quality
 energy, all up products that need providers on in r_up, those that do not in r_off, and all down
 products in r_dn:
 
-    fleets, units  g + r_up <= y,  g + r_up + r_off <= available,  g - r_dn >= minimum (y)
+    fleets, units  g + r_up <= y,  g + r_up + r_off <= available,
+                   g - r_dn >= minimum (y), and must run of fleets
     others         g + r_up + r_off <= available,  g - r_dn >= must run
     storage        d - c + r_up + r_off <= p_max,  d - c - r_dn >= p_min,
-                   sum(r hours) <= e efficiency,  sum(r hours) efficiency <= e_max - e
+                   sum(r hours) <= e efficiency,  sum(r hours) <= (e_max - e) efficiency,
+                   of discharge: of whatever way an award is given the one that moves e most
     ramps          sum of awards due within T minutes <= T x ramp rate x what is on, for each T
     requirements   awards in the zone + shortage >= requirement
 
@@ -43,6 +45,7 @@ from powermkt.products import (
     Lot,
     Zone,
     book_of,
+    must_run_fleets,
     ramp_rates,
     shortage_steps,
 )
@@ -135,9 +138,10 @@ class _Awards:
         # linopy puts expressions of one size together by position: groups come sorted.
         return summed.sel(name=names(pd.Index(group.unique())))
 
-    def one(self, lot: Lot, name: str) -> linopy.Variable:
-        """Award of one provider that is alone in its group."""
-        return self._variables[lot.variable].sel(name=name)
+    def one(self, lots: list[Lot], name: str) -> linopy.LinearExpression:
+        """Sum of some awards of one provider that is alone in its group."""
+        parts = [1 * self._variables[lot.variable].sel(name=name) for lot in lots]
+        return sum(parts[1:], start=parts[0])
 
     def inside(self, zone: Zone) -> linopy.LinearExpression | None:
         """Sum of the awards that count for a requirement, None where nobody can give any."""
@@ -190,18 +194,24 @@ def _hold_generators(model: linopy.Model, case: Case, awards: _Awards) -> None:
         for number, (part, room) in enumerate(online_capacity(model, case, members)):
             left = awards.total(1 * output.sel(name=part), part) - awards.total(room, part)
             groups = awards.group[GENERATOR][part].unique()
-            model.add_constraints(left + spin.sel(name=groups) <= 0, name=f"Reserve-up-{number}")
+            model.add_constraints(left + spin.sel(name=groups) <= 0, name=f"Reserve up-{number}")
     if up is not None and awards.idle(GENERATOR):
         held = awards.total(1 * output.sel(name=members), members) + up
         available = awards.total(grid(case.availability[members]), members)
-        model.add_constraints(held <= available, name="Reserve-up")
+        model.add_constraints(held <= available, name="Reserve up")
     if down is not None:
         for number, (part, room) in enumerate(
             online_capacity(model, case, members, least_share(case))
         ):
             left = awards.total(1 * output.sel(name=part), part) - awards.total(room, part)
             groups = awards.group[GENERATOR][part].unique()
-            model.add_constraints(left - down.sel(name=groups) >= 0, name=f"Reserve-down-{number}")
+            model.add_constraints(left - down.sel(name=groups) >= 0, name=f"Reserve down-{number}")
+        driven = must_run_fleets(case)
+        driven = driven[driven.isin(members) & driven.isin(awards.group[GENERATOR])]
+        if len(driven):
+            left = output.sel(name=driven) - down.sel(name=driven)
+            least = grid(case.must_run[driven])
+            model.add_constraints(left >= least, name="Reserve down to must run")
 
 
 def least_share(case: Case) -> pd.DataFrame:
@@ -231,9 +241,9 @@ def _hold_storage(model: linopy.Model, case: Case, awards: _Awards) -> None:
     net = net - model.variables["StorageUnit-p_store"].sel(name=members)
     up, down = (awards.of(STORAGE, what) for what in (_upward, _downward))
     if up is not None:
-        model.add_constraints(net + up <= top, name="Reserve-storage-up")
+        model.add_constraints(net + up <= top, name="Reserve storage-up")
     if down is not None:
-        model.add_constraints(net - down >= bottom, name="Reserve-storage-down")
+        model.add_constraints(net - down >= bottom, name="Reserve storage-down")
 
     def sustained(product: Product) -> float:
         return product.sustain_hours
@@ -241,12 +251,13 @@ def _hold_storage(model: linopy.Model, case: Case, awards: _Awards) -> None:
     lasting = awards.of(STORAGE, _upward, sustained)
     if lasting is not None:
         share = grid(case.dense("StorageUnit", "efficiency_dispatch")[members])
-        model.add_constraints(lasting - level * share <= 0, name="Reserve-storage-energy")
+        model.add_constraints(lasting - level * share <= 0, name="Reserve storage-energy")
     lasting = awards.of(STORAGE, _downward, sustained)
     if lasting is not None:
-        share = grid(case.dense("StorageUnit", "efficiency_store")[members])
+        share = grid(case.dense("StorageUnit", "efficiency_dispatch")[members])
         full = by_name(nominal * n.storage_units.loc[members, "max_hours"])
-        model.add_constraints(lasting * share + level <= full, name="Reserve-storage-room")
+        room = share * full
+        model.add_constraints(lasting + level * share <= room, name="Reserve storage-room")
 
 
 def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
@@ -267,7 +278,7 @@ def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
 
             total = awards.of(GENERATOR, due)
             on = awards.of(GENERATOR, lambda lot, product: due(lot, product) and product.online)
-            name = f"Reserve-ramp-{direction}-{time:g}"
+            name = f"Reserve ramp-{direction}-{time:g}"
             if on is not None:
                 for number, (part, room) in enumerate(
                     online_capacity(model, case, known, rate * time)
@@ -282,22 +293,34 @@ def _hold_ramps(model: linopy.Model, case: Case, awards: _Awards) -> None:
 def _hold_shapes(model: linopy.Model, case: Case, awards: _Awards) -> None:
     """Keep awards inside the enablement trapeziums of their providers."""
     products = case.market.services.products
-    for lot in awards.book.lots:
-        shapes = products[lot.quality].shapes
-        for name in lot.providers if lot.component == GENERATOR else ():
-            if name in shapes and shapes[name].max > 0:
-                _hold_shape(model, case, awards, lot, str(name), shapes[name])
+    for component in (GENERATOR, STORAGE):
+        for quality in dict.fromkeys(lot.quality for lot in awards.book.lots):
+            for name, shape in products[quality].shapes.items():
+                mine = [
+                    lot for lot in awards.book.lots
+                    if (lot.component, lot.quality) == (component, quality)
+                    and name in lot.providers
+                ]  # fmt: skip
+                if not mine:
+                    continue
+                award = awards.one(mine, name)
+                if len(mine) > 1:  # one trapezium for all products that this quality serves
+                    row = f"Reserve shape {quality!r} of {name!r}, all"
+                    model.add_constraints(award <= shape.max, name=row)
+                if component == GENERATOR and shape.max > 0:
+                    _hold_shape(model, case, awards, award, quality, name, shape)
 
 
 def _hold_shape(
-    model: linopy.Model, case: Case, awards: _Awards, lot: Lot, name: str, shape: Shape
-) -> None:
+    model: linopy.Model, case: Case, awards: _Awards, award: linopy.LinearExpression, quality: str,
+    name: str, shape: Shape,
+) -> None:  # fmt: skip
     """Add the rows of one trapezium."""
-    product = case.market.services.products[lot.quality]
+    product = case.market.services.products[quality]
     regulates = product.kind.startswith("regulation")
-    award, output = awards.one(lot, name), model.variables["Generator-p"].sel(name=name)
+    output = model.variables["Generator-p"].sel(name=name)
     available = by_snapshot(case.availability[name])
-    label = f"Reserve-shape-{lot.product}-by-{lot.quality}-{name}"
+    label = f"Reserve shape {quality!r} of {name!r}"
     least, most = shape.enablement_min, shape.enablement_max
     inside = least <= 0 and (most is None or bool((available <= most).all()))
     snapshots = pd.Index(case.snapshots, name="snapshot")

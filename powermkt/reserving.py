@@ -50,14 +50,12 @@ def zone_table(procurement: Procurement | None, cleared: Cleared) -> pd.DataFram
         Columns snapshot, product, zone, price [money/(MW h)] (what an award in the zone is paid,
         the zones around it included), required_mw, short_mw.
     """
-    book = book_of(cleared.case)
     short = cleared.outcome.reserve_short
-    if procurement is None or book is None or not short.shape[1]:
+    if procurement is None or not short.shape[1]:
         return pd.DataFrame(columns=PRICES)
-    required = {zone.key: zone.mw for zone in book.zones if zone.key in short}
     frames = {
         "price": procurement.zone_prices(cleared),
-        "required_mw": pd.DataFrame(required)[list(short.columns)],
+        "required_mw": cleared.outcome.reserve_required,
         "short_mw": short,
     }
     long = {

@@ -72,6 +72,7 @@ def read_outcome(
         excess=slack_of(-output, EXCESS),
         reserve=awards_of(case, programme, point),
         reserve_price=reserve_prices_of(case, programme, point),
+        reserve_required=_required(case, programme),
         reserve_short=_short(case, programme, point),
         offer_price=prices_of(case, programme, point, "offer"),
         cost_price=prices_of(case, programme, point, "cost"),
@@ -148,6 +149,14 @@ def reserve_prices_of(case: Case, programme: Programme, point: Point) -> pd.Data
             found[zone.key] = programme.dual(zone.row, point, "offer").iloc[:, 0]
     table = _labelled(case, found, ["product", "zone"])
     return table.div(case.weights, axis="index") if table.shape[1] else table
+
+
+def _required(case: Case, programme: Programme) -> pd.DataFrame:
+    """What is required, [snapshot x (product, zone)] in MW."""
+    book = book_of(case)
+    zones = [] if book is None else book.zones
+    found = {zone.key: zone.mw for zone in zones if zone.row in programme.variables}
+    return _labelled(case, found, ["product", "zone"])
 
 
 def _short(case: Case, programme: Programme, point: Point) -> pd.DataFrame:

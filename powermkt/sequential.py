@@ -52,13 +52,17 @@ class ThreeSteps:
         self._energy, self._both = builder.programme(alone), builder.programme(both)
         self._auction = Auction(case, self._energy)
 
-    def clear(self, alone: Numbers, both: Numbers) -> Outcome:
+    def clear(
+        self, alone: Numbers, both: Numbers, paid: Callable[[Outcome], pd.DataFrame]
+    ) -> Outcome:
         """Clear the three steps.
 
         Parameters
         ----------
         alone, both : Numbers
             What all rules but the one that procures reserves put in, and all.
+        paid : callable
+            From an outcome, at what price energy settles, [snapshot x bus] in money/MWh.
 
         Raises
         ------
@@ -67,7 +71,8 @@ class ThreeSteps:
         """
         case = self._case
         provisional = clear(case, self._energy, alone)
-        sold = self._auction.clear(provisional, alone, both)
+        prices = paid(provisional)
+        sold = self._auction.clear(provisional, alone, both, prices)
         limits = [*both.limits, self._at_most(sold.awards)]
         if len(provisional.status.columns):
             limits.append({STATUS: (provisional.status, provisional.status)})
@@ -75,7 +80,7 @@ class ThreeSteps:
             case, self._both, replace(both, limits=limits, price_run=self._with_awards(both))
         )
         outcome.reserve_price = sold.prices
-        outcome.provisional_price = provisional.offer_price
+        outcome.provisional_price = prices
         if len(provisional.search):
             outcome.search = provisional.search  # the later ones find what is fixed
         outcome.solver_seconds += provisional.solver_seconds + sold.seconds

@@ -12,7 +12,7 @@ from powermkt.check import USER_CLASSES, provinces_of
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
 from powermkt.regulation import TYPICAL, Mileage
-from powermkt.services import OTHERS, Charge, Services
+from powermkt.services import OTHERS, Charge, Product, Services
 
 WHERE = "market.yaml: services"
 
@@ -94,6 +94,7 @@ def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
             ("shapes", product.shapes, names),
         ):
             yield from _unknown(f"{where}.{key}", given, known)
+        yield from _shapes(n, where, product)
         yield from _unknown(f"{where}.substitutes", product.substitutes, {*services.products})
         for better in product.substitutes:
             other = services.products.get(better)
@@ -106,6 +107,21 @@ def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
         wrong = n.generators.index[(rate < 0) | np.isinf(rate)]
         if len(wrong):
             yield Fault("generators.ramp_rate", f"no rate >= 0: {name_list(wrong)}", "correct it")
+
+
+def _shapes(n: pypsa.Network, where: str, product: Product) -> Iterator[Fault]:
+    """Name trapeziums that mean nothing."""
+    carrier = pd.concat([n.generators["carrier"], n.storage_units["carrier"]])
+    everybody = product.carriers is None and product.providers is None
+    for name, shape in product.shapes.items():
+        place = f"{where}.shapes.{name}"
+        able = name in (product.providers or []) or carrier.get(name) in (product.carriers or [])
+        if name in carrier and not (everybody or able):
+            yield Fault(place, "is no provider of the product", "name it there, or leave it out")
+        edges = shape.model_fields_set - {"max"}
+        if name in n.storage_units.index and edges:
+            what = f"storage has no trapezium: {', '.join(sorted(edges))}"
+            yield Fault(place, what, "state `max` alone")
 
 
 def _charges(n: pypsa.Network, services: Services) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import pandas as pd
@@ -13,6 +14,7 @@ from powermkt.clearing import Builder, Constrain, Numbers, clear
 from powermkt.outcome import Outcome
 from powermkt.programme import Limits
 from powermkt.regime import Regime
+from powermkt.rules import Cleared, LocationalPrice
 from powermkt.sequential import ThreeSteps
 from powermkt.units import STATUS
 
@@ -60,9 +62,20 @@ def _clear_in_steps(
     """Clear regimes of one structure that buy reserves after energy."""
     steps = ThreeSteps(case, builder, _rows(regimes[0].energy_alone), _rows(regimes[0]))
     return [
-        steps.clear(numbers_of(case, item.energy_alone, False), numbers_of(case, item, ranges))
+        steps.clear(
+            numbers_of(case, item.energy_alone, False),
+            numbers_of(case, item, ranges),
+            partial(_paid, case, item),
+        )
         for item in regimes
     ]
+
+
+def _paid(case: Case, item: Regime, outcome: Outcome) -> pd.DataFrame:
+    """What energy is paid at each bus, [snapshot x bus] in money/MWh."""
+    pricing = item.pricing
+    assert isinstance(pricing, LocationalPrice)  # as `Sequential` asks for
+    return pricing.settlement_prices(Cleared(case, outcome, item.carbon_adder(case)))
 
 
 def _rows(item: Regime) -> list[Constrain]:

@@ -46,7 +46,7 @@ def outcome(value: float = 1.0) -> Outcome:
         shed=frame.set_axis(["now", "then", "late"], axis="index"),
         excess=frame.set_axis(frame.columns.astype("str"), axis="columns"), offer_price=frame,
         reserve=pd.DataFrame(np.eye(3, 2), hours, pairs), reserve_price=pd.DataFrame(index=hours),
-        reserve_short=frame.iloc[:0], cost_price=frame[["a"]],
+        reserve_required=flags, reserve_short=frame.iloc[:0], cost_price=frame[["a"]],
         marginal_emission=frame.astype("float32"),
         marginal_exposure=frame, price_unique=flags, cost=0.1 + 0.2, notes=["week 01: ä"],
         curtailment_range=pd.DataFrame({"min": [0.0, 1.0], "max": [2.0, np.nan]}, index=pairs),

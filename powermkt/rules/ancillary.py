@@ -13,7 +13,7 @@ from powermkt.case import Case
 from powermkt.curves import quadratic_costs
 from powermkt.errors import Fault, name_list
 from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
+from powermkt.outcome import Outcome, with_columns_of_all
 from powermkt.products import book_of, offers, procures
 from powermkt.programme import Adders
 from powermkt.reserves import add_reserves
@@ -177,8 +177,9 @@ class ReserveMarket(Procurement):
         case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
         if ahead is None:
             return _priced(case, outcome.reserve, outcome, "")
-        change = outcome.reserve.sub(ahead.reserve, fill_value=0.0)
+        now, before = with_columns_of_all([outcome.reserve, ahead.reserve])
         planned = _priced(case.forecasted(), ahead.reserve, ahead, "day-ahead ")
+        change = now - before
         return [*planned, *_priced(case, change, outcome, "real-time ")]
 
     def margin(self, cleared: Cleared) -> pd.DataFrame:
