@@ -20,6 +20,7 @@ from powermkt.slack import UNSERVED_COST
 from powermkt.units import units
 
 GENERATOR, STORAGE = "Generator", "StorageUnit"
+AWARDS = (f"Reserve {GENERATOR} ", f"Reserve {STORAGE} ")  # how names of their variables begin
 _FOUND: WeakKeyDictionary[Case, Book | None] = WeakKeyDictionary()
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.ladders import STEP, quadratic_step_names
+from powermkt.products import AWARDS
 from powermkt.programme import Adders, Programme
 
 # Declared order among equal offers, money/MWh: earlier carriers of `carriers.renewable` are
@@ -51,6 +52,9 @@ def declared_order(case: Case, programme: Programme) -> Adders:
         adders["StorageUnit-p_store"] = TIE_STEP * (len(order) + 2)
     if "StorageUnit-spill" in programme.variables:
         adders["StorageUnit-spill"] = TIE_STEP * (len(order) + 1)
+    for name in programme.variables:
+        if name.startswith(AWARDS):  # no more is held than is asked for
+            adders[name] = 2 * _GENERIC
     if STEP in programme.variables:
         # Above what makes a canonical optimum the only one: the order within a unit is no choice.
         # Steps of quadratic costs never cost the same.

@@ -163,3 +163,12 @@ def test_shapes_that_mean_nothing_are_refused() -> None:
     with pytest.raises(pm.InputError) as error:
         case_with(n, {"spin": product})
     assert "is no provider" in str(error.value) and "no trapezium" in str(error.value)
+
+
+def test_no_more_is_held_by_order_than_is_asked_for() -> None:
+    # Awards cost nothing, and half of all that is available is free: only 30 MW are held and paid.
+    product = spinning(30, regulated_price=4, carriers=["coal", "gas"])
+    for regime in ("fixed_tariff", "priority_dispatch"):
+        run = pm.clear(case_with(toy(60), {"spin": product}), regime)
+        assert run.reserves["reserve_mw"].sum() == pytest.approx(30)
+        assert run.summary()["reserve_cost"] == pytest.approx(120)
