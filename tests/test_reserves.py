@@ -73,9 +73,9 @@ def test_storage_gives_what_it_can_sustain() -> None:
     n = toy(100)
     n.add("StorageUnit", "battery", bus="A", carrier="battery", p_nom=50, max_hours=1,
           state_of_charge_initial=20, efficiency_dispatch=0.9)  # fmt: skip
-    # 20 MWh give 18 MWh, for half an hour 36 MW; the battery stands still as coal is on the margin
-    # at 20 and holds nothing: gas is not needed, and 4 MW are short.
-    products = {"spin": spinning(40, carriers=["battery"], sustain_hours=0.5, shortage=10)}
+    # 20 MWh give 18 MWh, for half an hour 36 MW; 4 MW are short. As energy they would save 18 x 20
+    # = 360 of coal, as a reserve they save 36 x 15 = 540: the battery stands still.
+    products = {"spin": spinning(40, carriers=["battery"], sustain_hours=0.5, shortage=15)}
     run = pm.clear(case_with(n, products), "full_market")
     assert awards_of(run) == {("spin", "battery"): pytest.approx(36)}
     assert run.reserve_prices["short_mw"].iloc[0] == pytest.approx(4)
