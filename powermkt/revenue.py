@@ -7,8 +7,8 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.base import Cleared
+from powermkt.values import HOURS_A_YEAR
 
-HOURS_A_YEAR = 8760.0
 REVENUE = ["province", "carrier", "service", "capacity_mw", "amount", "per_mw_year"]
 VALUE = ["province", "direction", "value"]
 _STAGES = r"^(?:day-ahead|real-time) "
