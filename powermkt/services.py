@@ -142,6 +142,10 @@ class Charge(Strict):
     A party is known by its name, its carrier or user class, and its province. The weight given for
     the most special of these counts, 1 where there is none; who is exempt by any of them pays
     nothing.
+
+    Where nobody is measured by anything, others pay, and weights and exemptions hold for them: load
+    of the province, all load, energy of generators and storage in the province, all energy. Only
+    where none of these is left does all load pay, whoever is exempt.
     """
 
     by: Literal["load", "energy", "deviation"] = pydantic.Field(
