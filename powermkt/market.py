@@ -198,8 +198,12 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def read_services(path: Path) -> Services:
     """Read a YAML file of ancillary services, as they stand under `services` in a market file."""
+    content = load_yaml(path)
+    if not content:
+        valid = ", ".join(Services.model_fields)
+        raise InputError([Fault(str(path), "states no services", f"state some of {valid}")])
     try:
-        return Services.model_validate(load_yaml(path))
+        return Services.model_validate(content)
     except pydantic.ValidationError as error:
         raise InputError(faults_of(error, str(path), Services)) from None
 
