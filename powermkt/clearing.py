@@ -26,8 +26,7 @@ from powermkt.slack import EXCESS, SHED, add_slack
 from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
 from powermkt.units import SHUT, START, STATUS, count_starts, reachable_ramps, units
-
-_SLACK_TOLERANCE_MW = 1e-3
+from powermkt.values import NOISE_MW
 
 Constrain = Callable[[linopy.Model, Case], None]
 
@@ -243,9 +242,9 @@ def _exceeded(overload: pd.DataFrame) -> list[str]:
     """Say which branches carry more than their limits."""
     most = overload.max()
     return [
-        f"{name} exceeds its limit in {int((overload[name] > _SLACK_TOLERANCE_MW).sum())} "
+        f"{name} exceeds its limit in {int((overload[name] > NOISE_MW).sum())} "
         f"snapshots, by up to {most[name]:,.1f} MW"
-        for name in overload.columns[most > _SLACK_TOLERANCE_MW]
+        for name in overload.columns[most > NOISE_MW]
     ]
 
 
@@ -334,7 +333,7 @@ def _curtailment_range(
 def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:
     """Raise if slack is used, naming each province, its hours and the largest amount."""
     by_province = slack.T.groupby(case.provinces).sum().T
-    used = by_province > _SLACK_TOLERANCE_MW
+    used = by_province > NOISE_MW
     if not used.any().any():
         return
     parts = []

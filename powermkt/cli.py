@@ -38,6 +38,7 @@ from powermkt.reading import read
 from powermkt.regime import Regime, presets
 from powermkt.regime import regime as as_regime
 from powermkt.terminal import report
+from powermkt.values import NonNegative, Strict
 
 app = typer.Typer(
     add_completion=False,
@@ -86,12 +87,11 @@ FreshOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 
 
-class Study(pydantic.BaseModel):
+class Study(Strict):
     """A study file: what is varied."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     regimes: list[str | dict[str, Any]] | None = pydantic.Field(default=None, min_length=1)
-    carbon_prices: list[Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]] | None = None
+    carbon_prices: list[NonNegative] | None = None
     weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
     year: bool = False
     start: Day | None = None

@@ -33,7 +33,10 @@ DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
 _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
-_LONG = ("prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices")
+_LONG = (
+    "prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices", "deep_peak",
+    "mileage", "mileage_prices",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,12 @@ class Comparison:
 
     @cached_property
     def services(self) -> dict[str, pd.DataFrame]:
-        """Reserve awards, prices and the value of flexibility, where there are services."""
-        names = ("reserves", "reserve_prices", "flexibility_value")
-        asked = self.case.market.services.products
-        return {name: self._stacked(name) for name in names} if asked else {}
+        """Awards, prices and the value of flexibility, for the services that there are."""
+        data = self.case.market.services
+        names = ["reserves", "reserve_prices", "flexibility_value"] if data.products else []
+        names += ["deep_peak"] if data.deep_peak is not None else []
+        names += ["mileage", "mileage_prices"] if data.mileage is not None else []
+        return {name: self._stacked(name) for name in names}
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

@@ -21,9 +21,9 @@ from powermkt.case import Case
 from powermkt.outcome import Outcome
 from powermkt.services import Charge
 from powermkt.units import online_capacity
+from powermkt.values import NOISE_MW
 
 DEPTH = "DeepPeak-tier-"  # and its number: variables [snapshot x generator] in MW
-_NOTHING_MW = 1e-6
 
 
 def regulators(case: Case) -> pd.Index:
@@ -115,7 +115,7 @@ def depths(case: Case, outcome: Outcome) -> list[pd.DataFrame]:
     found = []
     for width in data.widths:
         part = np.clip(below, 0.0, width * on)
-        part = np.where(part > _NOTHING_MW, part, 0.0)
+        part = np.where(part > NOISE_MW, part, 0.0)
         found.append(pd.DataFrame(part, outcome.dispatch.index, members))
         below = below - width * on
     return found
@@ -126,7 +126,7 @@ def is_below_base(case: Case, outcome: Outcome) -> pd.DataFrame:
     data, members = case.market.services.deep_peak, regulators(case)
     assert data is not None
     on = outcome.capacity_on(case)[members]
-    return data.base * on - outcome.dispatch[members] > _NOTHING_MW
+    return data.base * on - outcome.dispatch[members] > NOISE_MW
 
 
 def clearing_prices(case: Case, called: list[pd.DataFrame]) -> list[pd.DataFrame]:

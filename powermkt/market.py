@@ -11,6 +11,7 @@ import yaml
 
 from powermkt.errors import Fault, InputError, faults_of
 from powermkt.services import Services
+from powermkt.values import Share, Strict
 
 # Name fragments by which carriers are recognised where market.yaml does not list them
 # (PyPSA, PyPSA-Eur and PyPSA-China spellings).
@@ -32,11 +33,7 @@ def _as_text(value: object) -> object:
 Day = Annotated[str, pydantic.BeforeValidator(_as_text)]
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Carriers(_Strict):
+class Carriers(Strict):
     """Which carriers the rules mean; each list defaults to a match by name."""
 
     wind: list[str] | None = None
@@ -73,17 +70,17 @@ class Carriers(_Strict):
         return [*(self.solar or []), *(self.wind or []), *(self.hydro or [])]
 
 
-class Quota(_Strict):
+class Quota(Strict):
     """The annual plan of thermal units under equal shares."""
 
     band: float = pydantic.Field(default=0.03, ge=0, le=1, description="tolerance, share of H")
-    load_factor: dict[str, Annotated[float, pydantic.Field(ge=0, le=1)]] = pydantic.Field(
+    load_factor: dict[str, Share] = pydantic.Field(
         default_factory=dict,
         description="planned load factor by province; found by least cost if absent",
     )
 
 
-class Trade(_Strict):
+class Trade(Strict):
     """The framework schedule of the ties and what may deviate from it."""
 
     schedule_band: float = pydantic.Field(default=0.0, ge=0, description="free deviation, share")
@@ -92,7 +89,7 @@ class Trade(_Strict):
     )
 
 
-class PenaltyLadder(_Strict):
+class PenaltyLadder(Strict):
     """Prices of violated limits [money/MWh]; absent: as declared, branches not to be exceeded."""
 
     branch: float | None = pydantic.Field(default=None, gt=0)
@@ -100,7 +97,7 @@ class PenaltyLadder(_Strict):
     excess: float | None = pydantic.Field(default=None, gt=0)
 
 
-class Penalties(_Strict):
+class Penalties(Strict):
     """What violations cost in dispatch, and what they set as a price in the run for prices."""
 
     dispatch: PenaltyLadder = PenaltyLadder()
@@ -115,7 +112,7 @@ class Penalties(_Strict):
         return self
 
 
-class SeamSettings(_Strict):
+class SeamSettings(Strict):
     """Which storage carries energy from week to week when every week of a year is cleared."""
 
     min_hours: float = pydantic.Field(
@@ -129,7 +126,7 @@ class SeamSettings(_Strict):
     )
 
 
-class Calibration(_Strict):
+class Calibration(Strict):
     """The run that is set beside observed figures."""
 
     regime: str = pydantic.Field(description="a preset, or a file in the network's folder")
@@ -144,7 +141,7 @@ class Calibration(_Strict):
     )
 
 
-class Market(_Strict):
+class Market(Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
     name: str = pydantic.Field(default="", pattern=r"^[^/\\.][^/\\]*$|^$")
@@ -201,8 +198,12 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 def read_services(path: Path) -> Services:
     """Read a YAML file of ancillary services, as they stand under `services` in a market file."""
+    content = load_yaml(path)
+    if not content:
+        valid = ", ".join(Services.model_fields)
+        raise InputError([Fault(str(path), "states no services", f"state some of {valid}")])
     try:
-        return Services.model_validate(load_yaml(path))
+        return Services.model_validate(content)
     except pydantic.ValidationError as error:
         raise InputError(faults_of(error, str(path), Services)) from None
 

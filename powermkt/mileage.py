@@ -18,8 +18,8 @@ from powermkt.outcome import Outcome
 from powermkt.products import book_of
 from powermkt.regulation import TYPICAL, Mileage, MileageNeed, Performance, Quality, score
 from powermkt.servicecheck import zone_buses
+from powermkt.values import NOISE_MW
 
-_NOTHING_MW = 1e-6
 _FIGURES = ("speed", "standard", "response", "error")
 
 
@@ -106,7 +106,7 @@ def call(case: Case, outcome: Outcome) -> list[Called]:
     capacity, count = _on(case, outcome, table)
     by_speed = table["speed"] / 100.0 * 60.0
     stated = table["capability"].notna().to_numpy()
-    by_figure = (capacity > _NOTHING_MW) * table["capability"].fillna(0.0)
+    by_figure = (capacity > NOISE_MW) * table["capability"].fillna(0.0)
     most = (capacity * by_speed).mask(np.tile(stated, (len(capacity), 1)), by_figure)
     buses = [zone_buses(case._n, case.market.services, need.zone) for need in data.needs]
     found = []
@@ -127,7 +127,7 @@ def _on(case: Case, outcome: Outcome, table: pd.DataFrame) -> tuple[pd.DataFrame
     storage = table["p_nom"].drop(plants)
     always = pd.DataFrame(0.0, case.snapshots, storage.index) + storage
     capacity = pd.concat([outcome.capacity_on(case)[plants], always], axis=1)[table.index]
-    count = (capacity > _NOTHING_MW).astype(float)
+    count = (capacity > NOISE_MW).astype(float)
     fleet = outcome.online.columns.intersection(plants)
     count[fleet] = capacity[fleet] / table.loc[fleet, "p_nom"] * table.loc[fleet, "units"]
     return capacity, count
@@ -151,7 +151,7 @@ def _called(zone: str, need: pd.Series, room: pd.DataFrame, table: pd.DataFrame)
     In each snapshot rank prices are ``bid / K`` times the same K_max: the order is that of bid / K.
     """
     k, bid = table["k"].to_numpy(float), table["bid"].to_numpy(float)
-    able = (room.to_numpy() > _NOTHING_MW) & (k > 0)
+    able = (room.to_numpy() > NOISE_MW) & (k > 0)
     most = np.where(able, room.to_numpy(), 0.0)
     best = np.where(able, k, 0.0).max(axis=1, initial=0.0)
     ratio = np.round(np.divide(bid, k, out=np.full(len(k), np.inf), where=k > 0), 9)
@@ -162,14 +162,14 @@ def _called(zone: str, need: pd.Series, room: pd.DataFrame, table: pd.DataFrame)
         served = np.minimum(left, given)
         share = np.divide(served, given, out=np.zeros(len(given)), where=given > 0)
         mileage[:, alike] = most[:, alike] * share[:, None]
-        price = np.where(served > _NOTHING_MW, best * value, price)
+        price = np.where(served > NOISE_MW, best * value, price)
         left = left - served
     index = need.index
     rank = np.outer(best, np.where(np.isfinite(ratio), ratio, 0.0))
     return Called(
         zone,
         need,
-        pd.Series(np.where(left > _NOTHING_MW, left, 0.0), index),
+        pd.Series(np.where(left > NOISE_MW, left, 0.0), index),
         pd.Series(price, index),
         pd.DataFrame(mileage, index, room.columns),
         pd.DataFrame(np.where(able, rank, np.nan), index, room.columns),

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from powermkt.errors import ClearingError
 from powermkt.solver import pass_programme, set_options
+from powermkt.values import Strict
 
 _OPTIONS: dict[str, object] = {
     "output_flag": False,
@@ -27,7 +28,7 @@ _OPTIONS: dict[str, object] = {
 }
 
 
-class UnitCommitment(pydantic.BaseModel):
+class UnitCommitment(Strict):
     """How units are committed.
 
     Parameters
@@ -43,7 +44,6 @@ class UnitCommitment(pydantic.BaseModel):
         and every result says so.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     gap: float = pydantic.Field(default=1e-4, ge=0, lt=1)
     time_limit: float = pydantic.Field(default=600.0, gt=0)
     accept_incumbent: bool = False

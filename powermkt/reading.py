@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,7 @@ from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.market import Market, read_market, read_services
 from powermkt.offers import find_file
+from powermkt.servicecheck import WHERE as SERVICES
 
 
 def read(
@@ -88,10 +91,26 @@ def read(
         try:
             Case(network, market, name=name, offers=book)
         except InputError as error:
-            faults += error.faults
+            faults += _placed(error.faults, services)
     if faults or network is None:
         raise InputError(faults)
-    return Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
+    try:
+        return Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
+    except InputError as error:
+        raise InputError(_placed(error.faults, services)) from None
+
+
+def _placed(faults: list[Fault], services: str | Path | None) -> list[Fault]:
+    """Name the file of services, where there is one, in the faults of what it states."""
+    if services is None:
+        return faults
+    stated = re.compile(rf"^{re.escape(SERVICES)}(?:\.(.+))?$")
+    return [
+        replace(fault, where=f"{services}: {found[1]}" if found[1] else str(services))
+        if (found := stated.match(fault.where))
+        else fault
+        for fault in faults
+    ]
 
 
 def _from_source(path: Path) -> tuple[pypsa.Network, dict[str, pd.DataFrame]]:

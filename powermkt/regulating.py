@@ -9,6 +9,7 @@ from powermkt.mileage import Called, call, servers
 from powermkt.regime import Regime
 from powermkt.rules import Cleared, DeepPeakMarket, DeepPeakOffers, MileageMarket
 from powermkt.rules.mileage import paid
+from powermkt.values import NOISE_MW
 
 DEEP_PEAK = ["snapshot", "area", "provider", "tier", "depth_mw", "offer", "price", "amount"]
 MILEAGE = [
@@ -77,7 +78,7 @@ def mileage(regime: Regime, cleared: Cleared) -> pd.DataFrame:
         }
         if len(columns):
             long = _long(frames)
-            parts.append(long[long["mileage_mw"] > 1e-6].assign(zone=part.zone))
+            parts.append(long[long["mileage_mw"] > NOISE_MW].assign(zone=part.zone))
     if not parts:
         return pd.DataFrame(columns=MILEAGE)
     rows = pd.concat(parts)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Literal
 
 import pydantic
 
-_Share = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
-_Rate = Annotated[float, pydantic.Field(ge=0, le=1)]
+from powermkt.values import NonNegative, Share, Strict
+
 Area = Literal["province", "all"]
 Quality = Literal["given", "recalled", "estimated"]
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Tier(_Strict):
+class Tier(Strict):
     """A part of the range below the base load rate; it begins where the one before ends."""
 
-    to: _Rate = pydantic.Field(description="load rate at its lower edge, share of what is on [1]")
-    cap: _Share = pydantic.Field(description="highest offer and price [money/MWh]")
+    to: Share = pydantic.Field(description="load rate at its lower edge, share of what is on [1]")
+    cap: NonNegative = pydantic.Field(description="highest offer and price [money/MWh]")
 
 
-class DeepPeak(_Strict):
+class DeepPeak(Strict):
     """Output below the base load rate, which plant must reach unpaid.
 
     A load rate is output as a share of the capacity that is on. Below the lower edge of the last
@@ -38,7 +34,7 @@ class DeepPeak(_Strict):
     carriers: list[str] | None = pydantic.Field(
         default=None, description="who regulates; absent: the quota carriers"
     )
-    offers: dict[str, list[_Share]] = pydantic.Field(
+    offers: dict[str, list[NonNegative]] = pydantic.Field(
         default_factory=dict,
         description="money/MWh, one for each tier, by carrier or generator; absent: the caps",
     )
@@ -80,7 +76,7 @@ class DeepPeak(_Strict):
         return [upper - lower for upper, lower in pairwise(edges)]
 
 
-class Performance(_Strict):
+class Performance(Strict):
     """How well a provider follows a signal; what is absent: as its carrier, or typical."""
 
     speed: float | None = pydantic.Field(
@@ -89,9 +85,9 @@ class Performance(_Strict):
     standard: float | None = pydantic.Field(
         default=None, gt=0, allow_inf_nan=False, description="%/min that its kind should reach"
     )
-    response: _Share | None = pydantic.Field(default=None, description="s until it responds")
-    error: _Share | None = pydantic.Field(default=None, description="% of its capacity")
-    capability: _Share | None = pydantic.Field(
+    response: NonNegative | None = pydantic.Field(default=None, description="s until it responds")
+    error: NonNegative | None = pydantic.Field(default=None, description="% of its capacity")
+    capability: NonNegative | None = pydantic.Field(
         default=None,
         description="MW of mileage it can give in an hour; absent: 60 minutes at its speed",
     )
@@ -141,21 +137,21 @@ def score(
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
-class MileageNeed(_Strict):
+class MileageNeed(Strict):
     """Mileage that one area needs in each hour: the sum of what is stated [MW].
 
     Mileage is what output moves up and down in an hour, all movements added up.
     """
 
     zone: str = pydantic.Field(default="all", description="declared zone, province, `all`")
-    mw: _Share = 0.0
-    load_share: _Share = pydantic.Field(default=0.0, description="of load in the zone [1]")
-    per_regulation: _Share = pydantic.Field(
+    mw: NonNegative = 0.0
+    load_share: NonNegative = pydantic.Field(default=0.0, description="of load in the zone [1]")
+    per_regulation: NonNegative = pydantic.Field(
         default=0.0, description="times what regulation products require in the zone [1]"
     )
 
 
-class Mileage(_Strict):
+class Mileage(Strict):
     """A market for AGC mileage."""
 
     needs: list[MileageNeed] = pydantic.Field(min_length=1)
@@ -163,15 +159,15 @@ class Mileage(_Strict):
     providers: list[str] | None = pydantic.Field(
         default=None, description="generators and storage units that may serve, beside carriers"
     )
-    cap: _Share = pydantic.Field(description="highest bid [money/MW]")
-    floor: _Share = pydantic.Field(default=0.0, description="lowest bid [money/MW]")
-    bids: dict[str, _Share] = pydantic.Field(
+    cap: NonNegative = pydantic.Field(description="highest bid [money/MW]")
+    floor: NonNegative = pydantic.Field(default=0.0, description="lowest bid [money/MW]")
+    bids: dict[str, NonNegative] = pydantic.Field(
         default_factory=dict, description="money/MW by carrier or provider; absent: the cap"
     )
     performance: dict[str, Performance] = pydantic.Field(
         default_factory=dict, description="by carrier or provider; absent: typical figures"
     )
-    weights: tuple[_Share, _Share, _Share] = pydantic.Field(
+    weights: tuple[NonNegative, NonNegative, NonNegative] = pydantic.Field(
         default=(0.4, 0.3, 0.3), description="of speed, response and precision in K"
     )
     award_cap: float | None = pydantic.Field(

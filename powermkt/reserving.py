@@ -9,6 +9,7 @@ from powermkt.outcome import Outcome
 from powermkt.products import book_of
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.base import Cleared
+from powermkt.values import NOISE_MW
 
 AWARDS = ["snapshot", "product", "zone", "provider", "reserve_mw"]
 PRICES = ["snapshot", "product", "zone", "price", "required_mw", "short_mw"]
@@ -28,7 +29,7 @@ def awards(case: Case, outcome: Outcome) -> pd.DataFrame:
         return pd.DataFrame(columns=AWARDS)
     total = reserve.T.groupby(level=["product", "provider"], sort=False).sum().T
     long = total.rename_axis(index="snapshot").unstack().rename("reserve_mw").reset_index()  # type: ignore[call-overload]
-    long = long[long["reserve_mw"] > 1e-6]
+    long = long[long["reserve_mw"] > NOISE_MW]
     book = book_of(case)
     place: dict[tuple[str, str], tuple[int, str]] = {}
     for zone in book.zones if book is not None else ():

@@ -7,8 +7,8 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.base import Cleared
+from powermkt.values import HOURS_A_YEAR
 
-HOURS_A_YEAR = 8760.0
 REVENUE = ["province", "carrier", "service", "capacity_mw", "amount", "per_mw_year"]
 VALUE = ["province", "direction", "value"]
 _STAGES = r"^(?:day-ahead|real-time) "
@@ -27,8 +27,9 @@ def revenue(case: Case, entries: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns province, carrier, service (a product of the ledger, both settlements of a day
-        together; charges are negative), capacity_mw (of all plant of the carrier there), amount
-        [money of the horizon], per_mw_year [money per MW and year of 8,760 h].
+        together; charges are negative; energy wherever there is capacity), capacity_mw (of all
+        plant of the carrier there), amount [money of the horizon], per_mw_year [money per MW and
+        year of 8,760 h].
     """
     storage = case.storage_units
     stores = case._n.stores[["bus", "carrier"]].assign(
@@ -44,8 +45,10 @@ def revenue(case: Case, entries: pd.DataFrame) -> pd.DataFrame:
     net["service"] = net["product"].str.replace(_STAGES, "", regex=True)
     for column in ("province", "carrier"):
         net[column] = net["name"].map(plant[column])
-    found = net.groupby(["province", "carrier", "service"], as_index=False)["amount"].sum()
     capacity = plant.groupby(["province", "carrier"])["p_nom"].sum().rename("capacity_mw")
+    idle = capacity[capacity > 0].index.to_frame(index=False).assign(service="energy", amount=0.0)
+    keys = ["province", "carrier", "service"]
+    found = pd.concat([net, idle]).groupby(keys, as_index=False)["amount"].sum()
     found = found.join(capacity, on=["province", "carrier"])
     years = float(case.weights.sum()) / HOURS_A_YEAR
     per_mw = found["amount"] / found["capacity_mw"].where(found["capacity_mw"] > 0) / years

@@ -132,7 +132,7 @@ class Run:
 
     @cached_property
     def reserve_prices(self) -> pd.DataFrame:
-        """What awards in each zone are paid, required and short, as `reserving.prices`."""
+        """What awards in each zone are paid, required and short, as `reserving.zone_table`."""
         return zone_table(self.regime.procurement, self._cleared)
 
     @cached_property

@@ -103,8 +103,9 @@ def _products(n: pypsa.Network, services: Services) -> Iterator[Fault]:
                 yield Fault(f"{where}.substitutes", what, "name products of the same direction")
     yield from _unknown(f"{WHERE}.ramp_rates", services.ramp_rates, carriers | names)
     if "ramp_rate" in n.generators:
-        rate = pd.to_numeric(n.generators["ramp_rate"], errors="coerce")
-        wrong = n.generators.index[(rate < 0) | np.isinf(rate)]
+        given = n.generators["ramp_rate"].replace("", np.nan)
+        rate = pd.to_numeric(given, errors="coerce")
+        wrong = n.generators.index[(rate < 0) | np.isinf(rate) | (rate.isna() & given.notna())]
         if len(wrong):
             yield Fault("generators.ramp_rate", f"no rate >= 0: {name_list(wrong)}", "correct it")
 
@@ -125,7 +126,7 @@ def _shapes(n: pypsa.Network, where: str, product: Product) -> Iterator[Fault]:
 
 
 def _charges(n: pypsa.Network, services: Services) -> Iterator[Fault]:
-    parties = {*n.generators.index, *n.storage_units.index, *n.stores.index, *n.loads.index}
+    parties = {*n.generators.index, *n.storage_units.index, *n.loads.index}
     carriers = {*n.generators["carrier"], *n.storage_units["carrier"]} - {""}
     known = parties | carriers | {*USER_CLASSES} | {*provinces_of(n)}
     kinds = {*services.products, *OTHERS, "default"}
@@ -137,8 +138,12 @@ def _charges(n: pypsa.Network, services: Services) -> Iterator[Fault]:
     for service, charges in services.charges.items():
         for i, charge in enumerate(charges):
             where = f"{WHERE}.charges.{service}.{i}"
-            yield from _unknown(f"{where}.weights", charge.weights, known)
-            yield from _unknown(f"{where}.exempt", charge.exempt, known)
+            for key, named in (("weights", charge.weights), ("exempt", charge.exempt)):
+                stores = n.stores.index[n.stores.index.isin(named) & ~n.stores.index.isin(known)]
+                yield from _unknown(f"{where}.{key}", named, known | {*stores})
+                if len(stores):
+                    what = f"stores pay no charge: {name_list(stores)}"
+                    yield Fault(f"{where}.{key}", what, "leave them out")
             yield from _unknown(f"{where}.carriers", charge.carriers or [], carriers)
             if charge.above_base and services.deep_peak is None:
                 what = "above_base needs a base load rate"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from powermkt.regulation import Area, DeepPeak, Mileage
+from powermkt.values import NonNegative, Strict
 
 # kind -> direction, whether providers must be on
 KINDS: dict[str, tuple[str, bool]] = {
@@ -24,43 +25,38 @@ Kind = Literal[
 ]  # fmt: skip
 # Services beside the products, as `charges` names them.
 OTHERS = ("deep_peak", "mileage", "capacity", "deviation")
-_Share = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
-class _Strict(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class Requirement(_Strict):
+class Requirement(Strict):
     """What must be held in a zone: the sum of what is stated [MW].
 
     Several requirements for one zone hold all; a zone within another counts in both.
     """
 
     zone: str = pydantic.Field(default="all", description="declared zone, province, `all`")
-    mw: _Share = 0.0
-    load_share: _Share = pydantic.Field(default=0.0, description="of load in the zone [1]")
-    renewable_share: _Share = pydantic.Field(
+    mw: NonNegative = 0.0
+    load_share: NonNegative = pydantic.Field(default=0.0, description="of load in the zone [1]")
+    renewable_share: NonNegative = pydantic.Field(
         default=0.0, description="of available wind and solar output in the zone [1]"
     )
-    largest_infeed: _Share = pydantic.Field(
+    largest_infeed: NonNegative = pydantic.Field(
         default=0.0, description="times the largest unit available in the zone or link into it [1]"
     )
-    net_load_ramp: _Share = pydantic.Field(
+    net_load_ramp: NonNegative = pydantic.Field(
         default=0.0,
         description="times the change of net load (load less available wind and sun) to the next "
         "snapshot, in the direction of the product [1]",
     )
 
 
-class ShortageStep(_Strict):
+class ShortageStep(Strict):
     """A part of a shortage and its price; the last step has no end."""
 
     mw: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
     price: float = pydantic.Field(ge=0, allow_inf_nan=False, description="money/(MW h)")
 
 
-class Shape(_Strict):
+class Shape(Strict):
     """How much a provider can give at which output: an enablement trapezium [MW]."""
 
     max: float = pydantic.Field(ge=0, allow_inf_nan=False)
@@ -82,7 +78,7 @@ class Shape(_Strict):
         return self
 
 
-class Product(_Strict):
+class Product(Strict):
     """A reserve product; a new one of these kinds is an entry under `services.products`."""
 
     kind: Kind
@@ -99,10 +95,10 @@ class Product(_Strict):
     sustain_hours: float = pydantic.Field(
         default=1.0, ge=0, allow_inf_nan=False, description="storage gives its award that long"
     )
-    offer: _Share | dict[str, _Share] = pydantic.Field(
+    offer: NonNegative | dict[str, NonNegative] = pydantic.Field(
         default=0.0, description="money/(MW h), one for all or by carrier or provider"
     )
-    shortage: list[ShortageStep] | _Share | None = pydantic.Field(
+    shortage: list[ShortageStep] | NonNegative | None = pydantic.Field(
         default=None, description="price of what is short; absent: half the value of lost load"
     )
     substitutes: list[str] = pydantic.Field(
@@ -111,7 +107,7 @@ class Product(_Strict):
     shapes: dict[str, Shape] = pydantic.Field(
         default_factory=dict, description="enablement trapeziums by provider"
     )
-    regulated_price: _Share = pydantic.Field(
+    regulated_price: NonNegative = pydantic.Field(
         default=0.0, description="money/(MW h) where providers are paid by administration"
     )
 
@@ -140,12 +136,16 @@ class Product(_Strict):
         return KINDS[self.kind][1]
 
 
-class Charge(_Strict):
+class Charge(Strict):
     """Who pays a service: a share of its cost, by a measure times a weight.
 
     A party is known by its name, its carrier or user class, and its province. The weight given for
     the most special of these counts, 1 where there is none; who is exempt by any of them pays
     nothing.
+
+    Where nobody is measured by anything, others pay, and weights and exemptions hold for them: load
+    of the province, all load, energy of generators and storage in the province, all energy. Only
+    where none of these is left does all load pay, whoever is exempt.
     """
 
     by: Literal["load", "energy", "deviation"] = pydantic.Field(
@@ -164,7 +164,7 @@ class Charge(_Strict):
         default="all", description="`province`: who pays is in the province of who is paid"
     )
     share: float = pydantic.Field(default=1.0, gt=0, allow_inf_nan=False)
-    weights: dict[str, _Share] = pydantic.Field(default_factory=dict)
+    weights: dict[str, NonNegative] = pydantic.Field(default_factory=dict)
     exempt: list[str] = pydantic.Field(default_factory=list)
     period: Literal["snapshot", "day", "horizon"] = pydantic.Field(
         default="snapshot", description="within which a cost is shared"
@@ -177,7 +177,7 @@ class Charge(_Strict):
         return self
 
 
-class Services(_Strict):
+class Services(Strict):
     """Contents of `services` in a `market.yaml`; every key is optional."""
 
     zones: dict[str, list[str]] = pydantic.Field(

@@ -116,17 +116,11 @@ class Procurement(AncillaryRule):
 
     def bus_prices(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
         """What awards are paid, by product, [snapshot x bus] in money/(MW h)."""
-        return bus_prices(cleared.case, cleared.outcome)
+        return bus_prices(cleared.case, cleared.outcome.reserve_price)
 
     def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
         """What awards in a zone are paid, [snapshot x (product, zone)] in money/(MW h)."""
-        book, own = book_of(cleared.case), cleared.outcome.reserve_price
-        total = own.copy()
-        asked = [zone for zone in book.zones if zone.key in own] if book is not None else []
-        for zone in asked:
-            around = [other.key for other in asked if other.surrounds(zone)]
-            total[zone.key] = own[around].sum(axis=1)
-        return total
+        return zone_sums(cleared.case, cleared.outcome.reserve_price)
 
 
 class Administered(Procurement):
@@ -137,29 +131,23 @@ class Administered(Procurement):
     """
 
     def bus_prices(self, cleared: Cleared) -> dict[str, pd.DataFrame]:
-        """Return regulated prices wherever something is required."""
+        """Return regulated prices where and when something is required, else 0."""
         products = cleared.case.market.services.products
         return {
-            name: frame * 0.0 + products[name].regulated_price
-            for name, frame in super().bus_prices(cleared).items()
+            name: (frame > 0) * products[name].regulated_price
+            for name, frame in bus_prices(cleared.case, _required(cleared)).items()
         }
 
     def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Return regulated prices: the marginal values are those of an order, not of a market."""
         products = cleared.case.market.services.products
-        prices = cleared.outcome.reserve_price * 0.0
-        if not prices.shape[1]:
-            return prices
-        rates = [products[name].regulated_price for name in prices.columns.get_level_values(0)]
-        return prices + pd.Series(rates, prices.columns, dtype=float)
+        required = zone_sums(cleared.case, _required(cleared))
+        rates = [products[name].regulated_price for name in required.columns.get_level_values(0)]
+        return (required > 0) * pd.Series(rates, required.columns, dtype=float)
 
     def payments(self, cleared: Cleared) -> list[Payment]:
         """Return regulated price times award."""
-        found = []
-        for product, awards in awards_by_product(cleared.outcome).items():
-            price = cleared.case.market.services.products[product].regulated_price
-            found.append(_payment(cleared.case, product, "", awards, price * awards))
-        return found
+        return _priced(cleared.case, cleared.outcome.reserve, self.bus_prices(cleared), "")
 
 
 class ReserveMarket(Procurement):
@@ -176,11 +164,14 @@ class ReserveMarket(Procurement):
         """Return price times award."""
         case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
         if ahead is None:
-            return _priced(case, outcome.reserve, outcome, "")
-        now, before = with_columns_of_all([outcome.reserve, ahead.reserve])
-        planned = _priced(case.forecasted(), ahead.reserve, ahead, "day-ahead ")
-        change = now - before
-        return [*planned, *_priced(case, change, outcome, "real-time ")]
+            return _priced(case, outcome.reserve, bus_prices(case, outcome.reserve_price), "")
+        now, held = with_columns_of_all([outcome.reserve, ahead.reserve])
+        planned, prices = case.forecasted(), bus_prices(case, outcome.reserve_price)
+        before = bus_prices(planned, ahead.reserve_price)
+        return [
+            *_priced(planned, ahead.reserve, before, "day-ahead "),
+            *_priced(case, now - held, prices, "real-time "),
+        ]
 
     def margin(self, cleared: Cleared) -> pd.DataFrame:
         """Return payments less offers of awards."""
@@ -248,20 +239,39 @@ def offers_of_awards(case: Case, columns: pd.Index) -> pd.Series:
     return pd.Series(values, columns, dtype=float)
 
 
-def bus_prices(case: Case, outcome: Outcome) -> dict[str, pd.DataFrame]:
+def bus_prices(case: Case, own: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Price of each product, [snapshot x bus] in money/(MW h), at buses of its zones.
 
-    The sum of the duals of the requirements that an award at the bus counts for.
+    The sum over the requirements that an award at the bus counts for of what they have of their
+    own, [snapshot x (product, zone)].
     """
     book = book_of(case)
     found: dict[str, pd.DataFrame] = {}
     for zone in book.zones if book is not None else ():
-        if zone.key in outcome.reserve_price:
-            price = outcome.reserve_price[zone.key]
+        if zone.key in own:
+            price = own[zone.key]
             part = pd.DataFrame(dict.fromkeys(zone.buses, price), index=price.index)
             before = found.get(zone.product)
             found[zone.product] = part if before is None else before.add(part, fill_value=0.0)
     return found
+
+
+def zone_sums(case: Case, own: pd.DataFrame) -> pd.DataFrame:
+    """Add to what each zone has what the zones around it have, [snapshot x (product, zone)]."""
+    book, total = book_of(case), own.copy()
+    asked = [zone for zone in book.zones if zone.key in own] if book is not None else []
+    for zone in asked:
+        around = [other.key for other in asked if other.surrounds(zone)]
+        total[zone.key] = own[around].sum(axis=1)
+    return total
+
+
+def _required(cleared: Cleared) -> pd.DataFrame:
+    """What is required, [snapshot x (product, zone)] in MW, for all that has a price."""
+    book, columns = book_of(cleared.case), cleared.outcome.reserve_price.columns
+    zones = book.zones if book is not None else []
+    frame = {zone.key: zone.mw for zone in zones if zone.key in columns}
+    return pd.DataFrame(frame, index=cleared.case.snapshots).reindex(columns=columns)
 
 
 def awards_by_product(outcome: Outcome) -> dict[str, pd.DataFrame]:
@@ -279,9 +289,10 @@ def _by_product(reserve: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _priced(case: Case, reserve: pd.DataFrame, outcome: Outcome, stage: str) -> list[Payment]:
-    """Payments for awards at the prices of an outcome."""
-    prices = bus_prices(case, outcome)
+def _priced(
+    case: Case, reserve: pd.DataFrame, prices: dict[str, pd.DataFrame], stage: str
+) -> list[Payment]:
+    """Payments for awards at prices by product, [snapshot x bus] in money/(MW h)."""
     bus = pd.concat([case.generators["bus"], case.storage_units["bus"]])
     found = []
     for product, awards in _by_product(reserve).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import pydantic
@@ -11,10 +11,7 @@ from powermkt.case import Case
 from powermkt.errors import Fault, nearest
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
-
-HOURS_OF_YEAR = 8760.0
-_Rate = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+from powermkt.values import HOURS_A_YEAR, NonNegative, Share
 
 
 class CapacityPayment(AncillaryRule):
@@ -34,8 +31,8 @@ class CapacityPayment(AncillaryRule):
     """
 
     account: ClassVar[str] = "capacity payments"
-    rate: dict[str, _Rate] = pydantic.Field(default_factory=dict)
-    share: dict[str, _Share] = pydantic.Field(default_factory=dict)
+    rate: dict[str, NonNegative] = pydantic.Field(default_factory=dict)
+    share: dict[str, Share] = pydantic.Field(default_factory=dict)
 
     def faults(self, case: Case) -> list[Fault]:
         """Name what the case does not have."""
@@ -63,7 +60,7 @@ class CapacityPayment(AncillaryRule):
         yearly = yearly[yearly > 0]
         if yearly.empty:
             return []
-        part = case.weights / HOURS_OF_YEAR
+        part = case.weights / HOURS_A_YEAR
         amount = pd.DataFrame({name: part * money for name, money in yearly.items()})
         capacity = pd.DataFrame({name: plant.loc[name, "p_nom"] * part for name in yearly.index})
         return [Payment("capacity", "capacity payment", capacity, amount)]

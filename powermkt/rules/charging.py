@@ -12,6 +12,7 @@ from powermkt.outcome import Outcome
 from powermkt.rules.base import Cleared
 from powermkt.servicecheck import party_weights
 from powermkt.services import Charge
+from powermkt.values import NOISE_MW
 
 
 def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) -> pd.DataFrame:
@@ -24,13 +25,13 @@ def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) 
         What providers are paid, money of the horizon.
     charges : sequence of Charge
         Each takes its share of the sum of their shares. Where nobody has anything to be measured
-        by in a period, its cost is shared over the horizon; where nobody has then either, by load,
-        and where an area has no load, by that of all.
+        by in a period, its cost is shared over the horizon; where nobody has then either, others
+        pay, as `Charge` says.
 
     Returns
     -------
     DataFrame [snapshot x party]
-        Money of the horizon.
+        Money of the horizon; no columns where payments cancel out everywhere.
     """
     total = sum(charge.share for charge in charges)
     parts = []
@@ -39,6 +40,8 @@ def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) 
         for province, cost in _costs(cleared.case, amounts, charge):
             part = cost * (charge.share / total)
             parts.append(_shared(cleared, part, charge, basis, province))
+    if not parts:
+        return pd.DataFrame(index=amounts.index)
     both = pd.concat(parts, axis=1)
     return both.T.groupby(level=0, sort=False).sum().T
 
@@ -64,24 +67,40 @@ def _basis(cleared: Cleared, charge: Charge) -> pd.DataFrame:
 def _shared(
     cleared: Cleared, cost: pd.Series, charge: Charge, basis: pd.DataFrame, province: str | None
 ) -> pd.DataFrame:  # fmt: skip
-    """Share a cost by a basis, within a province or among all."""
-    case = cleared.case
-    if province is not None:
-        tables = (case.generators, case.storage_units, case.loads)
-        home = pd.concat([table["province"] for table in tables])
-        basis = basis.loc[:, basis.columns.isin(home.index[home == province])]
-    if basis.to_numpy().sum() <= 0:
-        plain = charge.by == "load" and not charge.weights and not charge.exempt
-        if plain and province is None:
-            raise ValueError("a service has a cost and nobody can pay it: there is no load")
-        by_load, wider = Charge(), None if plain else province
-        return _shared(cleared, cost, by_load, _basis(cleared, by_load), wider)
-    period = _periods(case, charge)
+    """Share a cost by a basis, within a province or among all, or by what takes its place."""
+    charge, basis = _payers(cleared, charge, basis, province)
+    period = _periods(cleared.case, charge)
     whole = basis.sum(axis=1).groupby(period).transform("sum")
     alone = (cost * (whole <= 0)).sum()  # costs of periods in which nobody can pay
     shared = cost.groupby(period).transform("sum").where(whole > 0, 0.0)
     shares = basis.div(whole.where(whole > 0), axis="index").fillna(0.0)
     return shares.mul(shared, axis="index") + basis * (alone / basis.to_numpy().sum())
+
+
+def _payers(
+    cleared: Cleared, charge: Charge, basis: pd.DataFrame, province: str | None
+) -> tuple[Charge, pd.DataFrame]:  # fmt: skip
+    """Who pays and by what: the first, as `Charge` lists them, that anybody is measured by."""
+    own = _within(cleared.case, basis, province)
+    if own.to_numpy().sum() > 0:
+        return charge, own
+    load = Charge(weights=charge.weights, exempt=charge.exempt, period=charge.period)
+    for other in (load, load.model_copy(update={"by": "energy"}), Charge()):
+        whole = _basis(cleared, other)
+        for area in dict.fromkeys((province, None)):
+            part = _within(cleared.case, whole, area)
+            if part.to_numpy().sum() > 0:
+                return other, part
+    raise ValueError("a service has a cost and nobody can pay it: there is no load")
+
+
+def _within(case: Case, basis: pd.DataFrame, province: str | None) -> pd.DataFrame:
+    """Columns of the parties in a province, None for all."""
+    if province is None:
+        return basis
+    tables = (case.generators, case.storage_units, case.loads)
+    home = pd.concat([table["province"] for table in tables])
+    return basis.loc[:, basis.columns.isin(home.index[home == province])]
 
 
 def _periods(case: Case, charge: Charge) -> pd.Series:
@@ -108,7 +127,8 @@ def _measure(cleared: Cleared, charge: Charge) -> pd.DataFrame:
     supply = _supply(case, outcome) - _supply(case, before)
     supply = _counted(case, outcome, charge, supply)
     load = outcome.served(case) - before.served(planned)
-    return pd.concat([supply, load], axis=1).abs()
+    change = pd.concat([supply, load], axis=1).abs()
+    return change.where(change > NOISE_MW, 0.0)
 
 
 def _counted(

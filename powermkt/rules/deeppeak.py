@@ -14,12 +14,16 @@ from powermkt.deeppeak import (
     depths,
     hold_base,
     offered_depths,
+    regulators,
     usual_payers,
 )
+from powermkt.errors import Fault, name_list
+from powermkt.fleet import fleets
 from powermkt.programme import Adders
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared, Role, Rule
 from powermkt.services import Charge
+from powermkt.units import units
 
 SERVICE = "deep_peak"
 
@@ -67,6 +71,10 @@ class DeepPeakOffers(Rule):
     role: ClassVar[Role] = "ancillary"
     structural: ClassVar[bool] = True
 
+    def faults(self, case: Case) -> list[Fault]:
+        """Name who regulates and is never off."""
+        return _always_on(self, case)
+
     def offer(self, case: Case) -> Adders:
         """Add the offers of tiers."""
         return offered_depths(case)
@@ -82,6 +90,24 @@ class ObligatoryMinimum(Rule):
     role: ClassVar[Role] = "ancillary"
     structural: ClassVar[bool] = True
 
+    def faults(self, case: Case) -> list[Fault]:
+        """Name who regulates and is never off."""
+        return _always_on(self, case)
+
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add the base load rate as a minimum."""
         hold_base(model, case)
+
+
+def _always_on(rule: Rule, case: Case) -> list[Fault]:
+    """Generators that a base load rate would force to give output in every snapshot."""
+    members = regulators(case)
+    plain = members.difference([*fleets(case).index, *units(case).index], sort=False)
+    if plain.empty:
+        return []
+    what = f"deep_peak holds plant up that is never off: {name_list(plain)}"
+    remedy = (
+        "give generators.min_stable_pu (fleets) or committable (units), or leave their carrier "
+        "out of deep_peak.carriers"
+    )
+    return [Fault(type(rule).__name__, what, remedy)]

@@ -12,6 +12,7 @@ from powermkt.errors import Fault, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
+from powermkt.values import NOISE_MW
 
 
 class DeviationPenalty(AncillaryRule):
@@ -19,7 +20,8 @@ class DeviationPenalty(AncillaryRule):
 
     ``rate x max(0, |real time - plan| - tolerance x (plan or capacity))``. What is paid goes back
     to those that `services.charges.deviation` names, by default to load. Where a day is not
-    settled twice there is no plan, and nobody pays.
+    settled twice there is no plan, and nobody pays; nor for less than 1 kW, which is noise of the
+    solver.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class DeviationPenalty(AncillaryRule):
         measure = plan.abs() if self.of == "plan" else 0.0 * plan + table["p_nom"]
         change = (cleared.outcome.dispatch[table.index] - plan).abs()
         beyond = (change - self.tolerance * measure).clip(lower=0.0)
-        energy = beyond.where(beyond > 1e-6, 0.0).mul(case.weights, axis="index")
+        energy = beyond.where(beyond > NOISE_MW, 0.0).mul(case.weights, axis="index")
         return [Payment("deviation", "deviation penalty", energy, -self.rate * energy)]
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:

@@ -18,9 +18,10 @@ from powermkt.marketpower import owners, residual_supply
 from powermkt.programme import Adders
 from powermkt.rules.dispatch import MITIGATED, DispatchRule
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
+from powermkt.values import Strict
 
 
-class Mitigation(pydantic.BaseModel):
+class Mitigation(Strict):
     """Offers of owners that a province can hardly do without are held to their cost.
 
     Where the residual supply index of an owner (`powermkt.marketpower`) is below the threshold in a
@@ -39,7 +40,6 @@ class Mitigation(pydantic.BaseModel):
         What is granted beyond it, as a share of it [1].
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     rsi_threshold: float = pydantic.Field(default=1.1, ge=0)
     reference: Literal["cost"] = "cost"
     margin: float = pydantic.Field(default=0.1, ge=0)

@@ -33,12 +33,16 @@ class MileageMarket(AncillaryRule):
         return [Payment(SERVICE, "AGC mileage", quantity, amount.mul(hours, axis="index"))]
 
     def margin(self, cleared: Cleared) -> pd.DataFrame:
-        """Return payments less bids."""
+        """Return payments less bids, never negative.
+
+        Who follows badly is paid less than its bid: that is its loss, and no uplift returns it.
+        """
         parts = call(cleared.case, cleared.outcome)
         if not parts:
             return super().margin(cleared)
         bid = servers(cleared.case)["bid"]
-        return self.hourly(cleared) - _together([part.mileage for part in parts]) * bid
+        beyond = self.hourly(cleared) - _together([part.mileage for part in parts]) * bid
+        return beyond.clip(lower=0.0)
 
 
 def paid(case: Case, parts: list[Called]) -> list[pd.DataFrame]:

@@ -1,0 +1,19 @@
+"""Types and constants that data files, rules and tables share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pydantic
+
+HOURS_A_YEAR = 8760.0
+NOISE_MW = 1e-3  # what is smaller comes from the tolerances of the solver and counts as nothing
+
+NonNegative = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+
+
+class Strict(pydantic.BaseModel):
+    """A part of a data file: a frozen value; an unknown key is a fault."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
