@@ -135,13 +135,13 @@ class Administered(Procurement):
         products = cleared.case.market.services.products
         return {
             name: (frame > 0) * products[name].regulated_price
-            for name, frame in bus_prices(cleared.case, _required(cleared)).items()
+            for name, frame in bus_prices(cleared.case, cleared.outcome.reserve_required).items()
         }
 
     def zone_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Return regulated prices: the marginal values are those of an order, not of a market."""
         products = cleared.case.market.services.products
-        required = zone_sums(cleared.case, _required(cleared))
+        required = zone_sums(cleared.case, cleared.outcome.reserve_required)
         rates = [products[name].regulated_price for name in required.columns.get_level_values(0)]
         return (required > 0) * pd.Series(rates, required.columns, dtype=float)
 
@@ -264,14 +264,6 @@ def zone_sums(case: Case, own: pd.DataFrame) -> pd.DataFrame:
         around = [other.key for other in asked if other.surrounds(zone)]
         total[zone.key] = own[around].sum(axis=1)
     return total
-
-
-def _required(cleared: Cleared) -> pd.DataFrame:
-    """What is required, [snapshot x (product, zone)] in MW, for all that has a price."""
-    book, columns = book_of(cleared.case), cleared.outcome.reserve_price.columns
-    zones = book.zones if book is not None else []
-    frame = {zone.key: zone.mw for zone in zones if zone.key in columns}
-    return pd.DataFrame(frame, index=cleared.case.snapshots).reindex(columns=columns)
 
 
 def awards_by_product(outcome: Outcome) -> dict[str, pd.DataFrame]:
