@@ -54,6 +54,7 @@ def test_egret_agrees() -> None:
     assert "overlap: yes" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_cut_keeps_what_lies_within() -> None:
     case = china()
     hours = case.snapshots[:6]

@@ -89,6 +89,7 @@ def test_minimum_down_time_counts_what_stood_before() -> None:
     assert oil == pytest.approx([0, 20, 20] + [0] * 11, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_look_ahead_fills_the_storage_for_what_comes() -> None:
     """Load 40 for a week, 75 in its next day: 25 MW x 24 h are missing of coal's 50 MW.
 
@@ -107,6 +108,7 @@ def test_look_ahead_fills_the_storage_for_what_comes() -> None:
     assert len(join([first, second]).dispatch) == len(case.snapshots)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look_ahead", [0.0, 36.0])
 def test_the_year_closes(look_ahead: float) -> None:
     """Charged less drawn is zero over the horizon, also if it is taken up after the first week."""

@@ -189,6 +189,7 @@ def test_each_province_has_its_own_prices_and_payers() -> None:
     assert run.mileage["provider"].tolist() == ["coal A"]
 
 
+@pytest.mark.slow
 def test_all_services_at_once_pay_what_they_charge() -> None:
     """A ring of provinces, all fleets on, 2.5 h a snapshot: every account ends at zero."""
     n = toys.random_network(3, hours=4)

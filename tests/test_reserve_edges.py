@@ -34,6 +34,7 @@ def test_a_window_that_requires_nothing_joins_one_that_does(shares: list[float])
     assert balances(run.ledger).sum() == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("expected", "actual"), [(0.5, 0.0), (0.0, 0.5)])
 def test_two_settlements_of_which_one_holds_reserves(expected: float, actual: float) -> None:
     n = windy([actual] * 4)
@@ -49,6 +50,7 @@ def test_two_settlements_of_which_one_holds_reserves(expected: float, actual: fl
     assert balances(run.ledger)["ancillary services"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_fleet_does_not_fall_below_what_it_must_run() -> None:
     # 100 MW on for heat at 50: 60 - 50 = 10 MW down, though the minimum of what is on is 30.
     n = toy(60)

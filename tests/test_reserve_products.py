@@ -45,6 +45,7 @@ def test_units_hold_spinning_reserve_while_they_are_on_and_start_for_non_spinnin
     assert awards_of(run) == {("idle", "gas"): pytest.approx(30)}
 
 
+@pytest.mark.slow
 def test_fleets_hold_reserve_on_their_online_capacity_under_every_commitment() -> None:
     # All of 100 MW of coal is on for 80 MW of load and 20 MW of reserve; nothing starts for it.
     n = toy(80)
@@ -159,6 +160,7 @@ def test_two_settlements_pay_the_day_ahead_and_the_change() -> None:
     assert balances(run.ledger)["ancillary services"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 @hypothesis.given(seed=st.integers(0, 10_000))
 def test_prices_support_awards_and_are_what_a_requirement_costs(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -266,6 +268,7 @@ def test_two_ways_of_procuring_are_refused() -> None:
         pm.regime({"extends": "full_market", "ancillary": both})
 
 
+@pytest.mark.slow
 @hypothesis.given(seed=st.integers(0, 10_000))
 def test_generators_that_are_alike_hold_together_what_each_could_alone(seed: int) -> None:
     rng = np.random.default_rng(seed)

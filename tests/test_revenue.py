@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +9,10 @@ import pypsa
 import pytest
 import yaml
 from reserve_toys import case_with, spinning, toy
+from shell import inside
 
 import powermkt as pm
 from powermkt.revenue import by_carrier
-
-
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "powermkt.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +63,14 @@ def test_services_from_a_file_of_their_own(tmp_path: Path) -> None:
     toy().export_to_netcdf(tmp_path / "n.nc")
     file = tmp_path / "services.yaml"
     file.write_text(yaml.safe_dump({"products": {"spin": spinning(30, carriers=["coal"])}}))
-    done = call("compare", str(tmp_path / "n.nc"), "--services", str(file), "--regime",
-                "full_market", "--carbon-price", "0", "--out", str(tmp_path / "out"))  # fmt: skip
+    done = inside("compare", str(tmp_path / "n.nc"), "--services", str(file), "--regime",
+                "full_market", "--carbon-price", "0", "--out", str(tmp_path / "out"), cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "revenue" in done.stdout and "spin" in done.stdout
     awards = pd.read_parquet(tmp_path / "out" / "reserves.parquet")
     assert awards["reserve_mw"].tolist() == pytest.approx([30])
     assert (tmp_path / "out" / "flexibility_value.csv").is_file()
     file.write_text("products: {spin: {kind: spinning, requirments: []}}")
-    done = call("check", str(tmp_path / "n.nc"), "--services", str(file))
+    done = inside("check", str(tmp_path / "n.nc"), "--services", str(file), cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean 'requirements'" in done.stderr

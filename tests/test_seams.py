@@ -119,6 +119,7 @@ def test_storage_below_the_threshold_repeats_weekly() -> None:
     assert run.objective == pytest.approx(319_200)
 
 
+@pytest.mark.slow
 def test_open_ended_storage_begins_with_its_level_and_may_end_empty() -> None:
     """With 1,000 MWh at first, 2,680 are used at 30 in the second week; none need be left.
 
@@ -156,6 +157,7 @@ def test_weeks_on_an_exact_plan_are_the_optimum_of_the_whole() -> None:
     assert apart == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_plan_restricts_and_keeps_the_water() -> None:
     """Weeks cost no less than the whole; inflow - spill - drawn + stored = 0 over the horizon."""
     case = pm.Case(blocky(7, block=2, efficiency=0.9))

@@ -123,6 +123,7 @@ def test_who_must_run_to_give_less_is_paid_what_it_loses() -> None:
     assert run.prices.loc[0, "A"] == pytest.approx(20)
 
 
+@pytest.mark.slow
 def test_a_ladder_of_offers_is_left_from_its_dear_end() -> None:
     # Coal offers 60 MW at 20 and 40 at 40. At 50 the first 40 MW withheld lose 10, the next 30.
     rows = [("coal", None, 60, 20), ("coal", None, 40, 40)]
@@ -258,6 +259,7 @@ def two_days() -> pm.Case:
     return case_with(n, {"spin": spinning(15, carriers=["coal", "gas", "PHS"], ramp_minutes=10)})
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_single_run_find_the_same() -> None:
     # The preset; carbon prices follow each other in one sweep.
     case = two_days()
@@ -303,6 +305,7 @@ def test_what_it_cannot_do_is_said() -> None:
 # ---- properties ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(
     load=st.floats(60, 240), asked=st.floats(1, 60), offer=st.floats(0, 40), coal=st.floats(10, 60)
 )

@@ -177,6 +177,7 @@ def test_ramps_lead_from_interval_to_interval_and_from_day_to_day() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_unit_that_was_off_for_ever_may_start() -> None:
     from test_units import coal_and_turbine
 
@@ -252,6 +253,7 @@ def test_a_minimum_up_time_is_counted_on_from_interval_to_interval() -> None:
         assert outcome.status["turbine"].iloc[23:30].tolist() == [1, 1, 1, 1, 1, 1, 0]
 
 
+@pytest.mark.slow
 def test_a_unit_that_loses_capacity_faster_than_it_ramps_goes_on() -> None:
     """Coal at 90 may fall by 10 an hour; half of it is lost in the second hour."""
     from test_units import coal_and_turbine
@@ -264,6 +266,7 @@ def test_a_unit_that_loses_capacity_faster_than_it_ramps_goes_on() -> None:
     assert run.dispatch["coal"].tolist() == pytest.approx([90, 50, 50])
 
 
+@pytest.mark.slow
 def test_a_fleet_whose_level_falls_is_not_held_by_its_output() -> None:
     """Load 100 where 50 was forecast: the fleet's level falls as planned, its output with it."""
     n = toys.one_bus([50.0, 100.0, 50.0, 50.0])

@@ -112,6 +112,7 @@ def test_a_snapshot_that_stands_for_three_hours_has_three_starts(regime: pm.Regi
     assert thrice.uplift["uplift"].tolist() == pytest.approx((3 * once.uplift["uplift"]).tolist())
 
 
+@pytest.mark.slow
 def test_a_unit_started_in_one_day_stays_on_in_the_next_as_long_as_it_must() -> None:
     """Needed in the last hour of the first day, minimum up time 4: on in hours 0 to 2 of the next.
 

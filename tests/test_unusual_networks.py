@@ -72,6 +72,7 @@ def everything() -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_everything_at_once_settles_and_equals_pypsa() -> None:
     n = everything()
     run = pm.clear(pm.Case(n), "full_market", 0.0)

@@ -55,6 +55,7 @@ def table(name: str) -> pd.DataFrame:
 COMPONENTS = ("buses", "carriers", "loads", "generators", "storage_units", "links")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_file_holds_the_static_tables_of_the_builder(
     built: pypsa.Network, stored: pypsa.Network, component: str
