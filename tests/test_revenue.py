@@ -63,8 +63,19 @@ def test_services_from_a_file_of_their_own(tmp_path: Path) -> None:
     toy().export_to_netcdf(tmp_path / "n.nc")
     file = tmp_path / "services.yaml"
     file.write_text(yaml.safe_dump({"products": {"spin": spinning(30, carriers=["coal"])}}))
-    done = inside("compare", str(tmp_path / "n.nc"), "--services", str(file), "--regime",
-                "full_market", "--carbon-price", "0", "--out", str(tmp_path / "out"), cwd=tmp_path)  # fmt: skip
+    done = inside(
+        "compare",
+        str(tmp_path / "n.nc"),
+        "--services",
+        str(file),
+        "--regime",
+        "full_market",
+        "--carbon-price",
+        "0",
+        "--out",
+        str(tmp_path / "out"),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert "revenue" in done.stdout and "spin" in done.stdout
     awards = pd.read_parquet(tmp_path / "out" / "reserves.parquet")
