@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -28,17 +28,33 @@ from rich.table import Table
 
 from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
-from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison, check_target
+from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import Horizon, cut
-from powermkt.market import Day, load_yaml
+from powermkt.market import load_yaml
+from powermkt.options import (
+    ClusterOption,
+    DaysOption,
+    FreshOption,
+    LookAheadOption,
+    NetworkArgument,
+    OffersOption,
+    OutOption,
+    QuietOption,
+    ServicesOption,
+    StartOption,
+    Study,
+    WeeksOption,
+    WorkersOption,
+    YearOption,
+)
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets
 from powermkt.regime import regime as as_regime
 from powermkt.terminal import report
-from powermkt.values import NonNegative, Strict
+from powermkt.writing import check_target
 
 app = typer.Typer(
     add_completion=False,
@@ -48,63 +64,6 @@ app = typer.Typer(
 )
 _err = Console(stderr=True)
 _T = TypeVar("_T")
-
-NetworkArgument = Annotated[
-    Path, typer.Argument(help="folder, PyPSA .nc file or PyPSA CSV folder", show_default=False)
-]
-OutOption = Annotated[
-    Path | None, typer.Option(help="results folder; default results/NAME", show_default=False)
-]
-OffersOption = Annotated[
-    Path | None,
-    typer.Option(help="CSV or Parquet; default offers.csv or .parquet beside the network",
-                 show_default=False),
-]  # fmt: skip
-ServicesOption = Annotated[
-    Path | None,
-    typer.Option(help="YAML of ancillary services, in place of the market file's",
-                 show_default=False),
-]  # fmt: skip
-WeeksOption = Annotated[
-    int | None, typer.Option(min=1, help="clear this many representative weeks")
-]
-YearOption = Annotated[bool, typer.Option("--year", help="clear every week of the year")]
-LookAheadOption = Annotated[
-    float | None,
-    typer.Option(min=0, help="weeks or days one after another, each with HOURS of the next"),
-]
-StartOption = Annotated[
-    str | None, typer.Option(help="first day, e.g. 2020-07-10", show_default=False)
-]
-DaysOption = Annotated[int | None, typer.Option(min=1, help="clear this many days from --start")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="processes; default one a core")]
-ClusterOption = Annotated[
-    str | None, typer.Option(help="Dask scheduler, tcp://host:port", show_default=False)
-]
-FreshOption = Annotated[
-    bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
-
-
-class Study(Strict):
-    """A study file: what is varied."""
-
-    regimes: list[str | dict[str, Any]] | None = pydantic.Field(default=None, min_length=1)
-    carbon_prices: list[NonNegative] | None = None
-    weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
-    year: bool = False
-    start: Day | None = None
-    days: int | None = pydantic.Field(default=None, ge=1)
-    look_ahead: float | None = pydantic.Field(default=None, ge=0)
-
-    def horizon(self, said: Horizon) -> Horizon:
-        """Return the horizon of the command line, else that of the file."""
-        if said.weeks is None and not said.year and not said.by_days:
-            said = replace(said, weeks=self.weeks, year=self.year, start=self.start, days=self.days)
-        return replace(
-            said, look_ahead=self.look_ahead if said.look_ahead is None else said.look_ahead
-        )
 
 
 @app.command()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,22 +18,17 @@ from powermkt import passthrough
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
-from powermkt.errors import Fault, InputError, StorageError
+from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
 from powermkt.run import Run, clear_all, opened
+from powermkt.writing import write_results
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
-_RECORD = "record.json"
-# Tables with a row for every snapshot are written as Parquet alone.
-_LONG = (
-    "prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices", "deep_peak",
-    "mileage", "mileage_prices",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,60 +199,7 @@ class Comparison:
         StorageError
             If it cannot be written; what it held is still there.
         """
-        target = Path(folder)
-        check_target(target)
-        tables, record = self.tables, self.record()
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-            try:
-                _write(work, tables, record)
-                _put_in_place(work, target)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-        except OSError as error:
-            raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
-        return target
-
-
-def _write(folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, object]) -> None:
-    for name, table in tables.items():
-        table.to_parquet(folder / f"{name}.parquet", index=False)
-        if name not in _LONG:
-            table.to_csv(folder / f"{name}.csv", index=False)
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
-    folder.chmod(0o755)
-
-
-def _put_in_place(work: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(work, target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    os.replace(target, old / "results")
-    try:
-        os.replace(work, target)
-    except OSError:
-        os.replace(old / "results", target)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def check_target(folder: Path) -> None:
-    """Refuse a results folder that holds something else or cannot be written."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _RECORD).is_file():
-        raise InputError(
-            [Fault(str(folder), "holds files that are no results", "name another --out")]
-        )
-    parent = folder
-    while not parent.exists():
-        parent = parent.parent
-    if (folder.exists() and not folder.is_dir()) or not parent.is_dir():
-        raise InputError([Fault(str(folder), "is no folder", "name another --out")])
-    if not os.access(parent, os.W_OK):
-        raise InputError([Fault(str(folder), "cannot be written", "name another --out")])
+        return write_results(Path(folder), self.tables, self.record())
 
 
 def compare(

@@ -1,0 +1,89 @@
+"""Write results into a folder, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from powermkt.errors import Fault, InputError, StorageError
+
+_RECORD = "record.json"
+# Tables with a row for every snapshot are written as Parquet alone.
+_LONG = (
+    "prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices", "deep_peak",
+    "mileage", "mileage_prices",
+)  # fmt: skip
+
+
+def write_results(
+    target: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, object]
+) -> Path:
+    """Write every table as Parquet and CSV, and the record, into a folder.
+
+    The folder appears complete or not at all; earlier results in it are replaced.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else than results.
+    StorageError
+        If it cannot be written; what it held is still there.
+    """
+    check_target(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            _write(work, tables, record)
+            _put_in_place(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _write(folder: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, object]) -> None:
+    for name, table in tables.items():
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+        if name not in _LONG:
+            table.to_csv(folder / f"{name}.csv", index=False)
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
+    folder.chmod(0o755)
+
+
+def _put_in_place(work: Path, target: Path) -> None:
+    if not target.exists():
+        os.replace(work, target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    os.replace(target, old / "results")
+    try:
+        os.replace(work, target)
+    except OSError:
+        os.replace(old / "results", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a results folder that holds something else or cannot be written."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _RECORD).is_file():
+        raise InputError(
+            [Fault(str(folder), "holds files that are no results", "name another --out")]
+        )
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if (folder.exists() and not folder.is_dir()) or not parent.is_dir():
+        raise InputError([Fault(str(folder), "is no folder", "name another --out")])
+    if not os.access(parent, os.W_OK):
+        raise InputError([Fault(str(folder), "cannot be written", "name another --out")])
