@@ -1,9 +1,10 @@
 """The regression of prices on carbon costs, as studies of observed markets run it, on the model.
 
-Fabra and Reguant (2014, doi:10.1257/aer.104.9.2872) and Hintermann (2016, doi:10.1086/684160)
-regress hourly prices on the marginal unit's emission rate times the carbon price. Here both are
-known without error, and every hour is seen at every carbon price: the coefficient shows what such
-a regression makes of a pass-through that the clearing itself states.
+Fabra and Reguant (2014, doi:10.1257/aer.104.9.2872) and Hintermann (2016, Journal of the
+Association of Environmental and Resource Economists 3(4)) regress hourly prices on the marginal
+unit's emission rate times the carbon price. Here both are known without error, and every hour is
+seen at every carbon price: the coefficient shows what such a regression makes of a pass-through
+that the clearing itself states.
 """
 
 from __future__ import annotations
