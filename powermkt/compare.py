@@ -151,7 +151,7 @@ class Comparison:
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     @property
-    def _margins(self) -> dict[str, pd.DataFrame]:
+    def _of_margins(self) -> dict[str, pd.DataFrame]:
         """Tables of who asks for margins."""
         if not any(len(run.marginal_mix.columns) for run in self.runs):
             return {}
@@ -164,7 +164,7 @@ class Comparison:
         found = {
             "comparison": self.table,
             "pass_through": self.pass_through,
-            **self._margins,
+            **self._of_margins,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

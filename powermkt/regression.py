@@ -156,8 +156,9 @@ def estimate(panel: pd.DataFrame, specification: str) -> dict[str, object]:
         left = {"price": price, "cost": cost}
     else:
         others = _others(panel)
-        left = {"price": OLS(price, others).fit().resid, "cost": OLS(cost, others).fit().resid}
-        redundant = others.shape[1] - int(np.linalg.matrix_rank(others))
+        partial = {"price": OLS(price, others).fit(), "cost": OLS(cost, others).fit()}
+        left = {name: fit.resid for name, fit in partial.items()}
+        redundant = others.shape[1] - int(partial["cost"].model.rank)
         if redundant:
             notes.append(f"{redundant} of {others.shape[1]} effects and controls are redundant")
     same = {name: rest @ rest <= _NOTHING * whole[name] for name, rest in left.items()}
