@@ -9,7 +9,9 @@ that the clearing itself states.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,7 +142,14 @@ def estimate(panel: pd.DataFrame, specification: str) -> dict[str, object]:
     """
     # Takes a second to import, and only who regresses needs it.
     from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SingularMatrixWarning)  # the note says it
+        return _estimate(panel, specification, OLS)
+
+
+def _estimate(panel: pd.DataFrame, specification: str, ols: Any) -> dict[str, object]:
     days_in_it = panel["day"].nunique()
     found: dict[str, object] = {
         "coefficient": np.nan, "standard_error": np.nan, "r2": np.nan, "observations": len(panel),
@@ -156,7 +165,7 @@ def estimate(panel: pd.DataFrame, specification: str) -> dict[str, object]:
         left = {"price": price, "cost": cost}
     else:
         others = _others(panel)
-        partial = {"price": OLS(price, others).fit(), "cost": OLS(cost, others).fit()}
+        partial = {"price": ols(price, others).fit(), "cost": ols(cost, others).fit()}
         left = {name: fit.resid for name, fit in partial.items()}
         redundant = others.shape[1] - int(partial["cost"].model.rank)
         if redundant:
@@ -167,7 +176,7 @@ def estimate(panel: pd.DataFrame, specification: str) -> dict[str, object]:
         notes.insert(0, f"the {what} does not vary beyond fixed effects and controls")
         coefficient = np.nan if same["cost"] else 0.0
         return {**found, "coefficient": coefficient, "note": "; ".join(notes)}
-    model = OLS(price, np.column_stack([cost, others]))
+    model = ols(price, np.column_stack([cost, others]))
     if days_in_it > 1:
         groups = pd.factorize(panel["day"])[0]
         fitted = model.fit(cov_type="cluster", cov_kwds={"groups": groups})

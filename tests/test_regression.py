@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import powermkt as pm
-from powermkt.regression import FIXED_EFFECTS, WITHIN_HOUR, estimate, panel_of, regressions
-
-REGIMES = ["fixed_tariff", "full_market", "full_market_auction"]
+from powermkt.regression import FIXED_EFFECTS, WITHIN_HOUR, estimate
 
 
 def made(noise: float, taus: tuple[float, ...] = (0.0, 50.0, 100.0)) -> pd.DataFrame:
@@ -102,38 +99,3 @@ def test_what_cannot_be_estimated_says_why() -> None:
     single = estimate(day, FIXED_EFFECTS)
     assert np.isnan(single["standard_error"]) and "one day only" in single["note"]
     assert np.isfinite(single["coefficient"])
-
-
-def test_coefficients_of_the_two_province_system(two_province: pm.Case) -> None:
-    """Within hours x = e_m tau and y = dP of each hour: slope sum(x dP) / sum(x x).
-
-    Auction: dP = x, slope 1. By output: 57, 49.2, 22.8 against 7.938, 0.138, -0.606 (North by
-    night: 0 against 0), slope 445.4388 / 6,189.48. A fixed tariff: exactly 0. One day: no error.
-    """
-    result = pm.compare(two_province, REGIMES, [0, 60])
-    table = result.pass_through_regression.set_index(["regime", "specification"])
-    within = table.xs(WITHIN_HOUR, level="specification")
-    assert within.loc["full_market_auction", "coefficient"] == pytest.approx(1)
-    assert within.loc["full_market_auction", "r2"] == pytest.approx(1)
-    assert within.loc["full_market", "coefficient"] == pytest.approx(445.4388 / 6_189.48)
-    assert (table.loc["fixed_tariff", "coefficient"] == 0).all()
-    assert table.loc["fixed_tariff", "note"].str.contains("price does not vary").all()
-    assert (table["observations"] == 2 * 24 * 2).all() and (table["clusters"] == 1).all()
-    rates = result.pass_through.set_index(["regime", "province"])["pass_through_marginal"]
-    for regime in REGIMES:
-        assert within.loc[regime, "structural_rate"] == pytest.approx(rates[regime, "all"])
-    single = regressions(result.runs[:1])
-    assert single["coefficient"].isna().all() and single["structural_rate"].isna().all()
-
-
-def test_panel(two_province: pm.Case) -> None:
-    run = pm.clear(two_province, "full_market", 60.0)
-    panel = panel_of([run]).set_index(["province", "snapshot"])
-    first, last = run.prices.index[0], run.prices.index[-1]
-    row = panel.loc[("South", last)]
-    assert (row["hour"], row["period"], row["day"]) == (23, "2022-01", "2022-01-01")
-    assert row["price"] == pytest.approx(520 - 0.606) and row["carbon_price"] == 60
-    assert row["carbon_cost"] == pytest.approx(22.8)
-    assert row[["load_mw", "wind_mw", "solar_mw"]].tolist() == [1400, 0, 0]
-    assert panel.loc[("North", first), "wind_mw"] == 400
-    assert panel.loc[("North", last), "wind_mw"] == 200
