@@ -15,6 +15,7 @@ from powermkt.errors import (
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
+from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
@@ -32,6 +33,7 @@ __all__ = [
     "Fault",
     "InputError",
     "Market",
+    "PassThroughStudy",
     "PowermktError",
     "Regime",
     "Run",
@@ -40,6 +42,7 @@ __all__ = [
     "compare",
     "market_power",
     "pass_through",
+    "pass_through_study",
     "plan_schedule",
     "presets",
     "read",

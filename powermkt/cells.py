@@ -174,14 +174,16 @@ class Keys:
     case : Case
     ranges : bool
         Whether outcomes have their range of curtailment.
+    margins : bool, default False
+        Whether outcomes have their marginal mix.
     """
 
-    def __init__(self, case: Case, ranges: bool) -> None:
+    def __init__(self, case: Case, ranges: bool, margins: bool = False) -> None:
         self._case = case
         self._windows: dict[str, str] = {}
         self._chained = case.look_ahead is not None
         digest = hashlib.sha256()
-        _feed(digest, version(), repr(ranges), repr(case.look_ahead), repr(case.market))
+        _feed(digest, version(), repr((ranges, margins)), repr(case.look_ahead), repr(case.market))
         for component in case._n.components:
             _feed(digest, component.name)
             _feed_frame(digest, component.static)

@@ -17,6 +17,7 @@ from powermkt.deeppeak import DEPTH
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
+from powermkt.marginal import mix_of, outputs
 from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
@@ -74,6 +75,8 @@ class Numbers:
         Find the optimum that does not depend on what was solved before (`Programme.solve`).
     ranges : bool, default False
         Also find the least and largest curtailment of each province and carrier over all optima.
+    margins : bool, default False
+        Also find which carriers give one more MWh of load (`marginal`).
     """
 
     offers: Sequence[Adders]
@@ -84,6 +87,7 @@ class Numbers:
     price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
     ranges: bool = False
+    margins: bool = False
 
 
 class Builder:
@@ -183,6 +187,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
         "exposure": programme.spread({"Generator-p": numbers.exposure}, weights),
+        **(outputs(case, programme) if numbers.margins else {}),
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
     lower, upper = programme.bounds(numbers.limits)
@@ -214,6 +219,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     outcome.cost = float((programme.cost + added) @ point.columns)
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
+    outcome.marginal_mix = mix_of(case, programme, point)
     if numbers.ranges:
         outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
     pricing = None if numbers.price_run is None else numbers.price_run(outcome)
@@ -229,6 +235,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         # What one more MWh emits goes with what it costs.
         outcome.marginal_emission = prices_of(case, programme, priced, "emission")
         outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
+        outcome.marginal_mix = mix_of(case, programme, priced)
         outcome.reserve_price = reserve_prices_of(case, programme, priced)
         outcome.price_unique = by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds

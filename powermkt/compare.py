@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from powermkt import calibration as calibrate
-from powermkt import passthrough
+from powermkt import passthrough, regression
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
@@ -59,6 +59,21 @@ class Comparison:
     def pass_through(self) -> pd.DataFrame:
         """The four rates per regime, carbon price and province; see `passthrough.COLUMNS`."""
         return passthrough.pass_through_of(self.runs)
+
+    @cached_property
+    def pass_through_hourly(self) -> pd.DataFrame:
+        """The same by hour; see `passthrough.HOURLY`. Long: written as Parquet alone."""
+        return passthrough.hourly_pass_through(self.runs)
+
+    @cached_property
+    def pass_through_quantiles(self) -> pd.DataFrame:
+        """The same by quarter of the hours, by load; see `passthrough.QUANTILES`."""
+        return passthrough.pass_through_by_load(self.runs)
+
+    @cached_property
+    def pass_through_regression(self) -> pd.DataFrame:
+        """Prices regressed on marginal carbon costs, per regime; see `regression.COLUMNS`."""
+        return regression.regressions(self.runs)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -136,11 +151,20 @@ class Comparison:
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     @property
+    def _of_margins(self) -> dict[str, pd.DataFrame]:
+        """Tables of who asks for margins."""
+        if not any(len(run.marginal_mix.columns) for run in self.runs):
+            return {}
+        names = ("pass_through_hourly", "pass_through_quantiles", "pass_through_regression")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by file name."""
         found = {
             "comparison": self.table,
             "pass_through": self.pass_through,
+            **self._of_margins,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,
@@ -157,7 +181,7 @@ class Comparison:
 
     def record(self) -> dict[str, object]:
         """What was run: windows, rules, versions, notes."""
-        packages = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy")
+        packages = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy", "statsmodels")
         runs = [*self.runs, *([self.calibration_run] if self.calibration_run else [])]
         return {
             "case": self.case.name,
@@ -217,6 +241,7 @@ def compare(
     store: str | Path | CellStore | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
+    margins: bool = False,
 ) -> Comparison:
     """Clear a case under each regime at each carbon price.
 
@@ -232,6 +257,9 @@ def compare(
     progress : callable, optional
         Called with cells done, cells in all, and what was done; a cell is one regime at one carbon
         price in one window.
+    margins : bool, default False
+        Find the marginal technology of every hour, and write the tables of pass-through by hour,
+        by level of load and by regression as well.
 
     Returns
     -------
@@ -278,7 +306,7 @@ def compare(
         raise InputError({str(fault): fault for fault in faults}.values())
     case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
     with opened(store) as kept:
-        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept)
+        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, margins)
     reference_run = None if settings is None else runs.pop()
     return Comparison(case, runs, reference_run, notes)
 

@@ -76,12 +76,12 @@ class Task:
         """What progress says when it is done."""
         return f"{self.regimes[-1].name}, {self.label}"
 
-    def call(self, case: Case, ranges: bool) -> tuple[Any, ...]:
+    def call(self, case: Case, ranges: bool, margins: bool) -> tuple[Any, ...]:
         """Return the call that clears it, with arguments that hold no more than it needs."""
         if self.chain is not None:
             part, snapshots = self.chain.link(case, self.label), case.windows[self.label]
-            return _clear_link, part, self.regimes[0], snapshots, version()
-        return _clear_task, case.window(self.label), self.regimes, ranges, version()
+            return _clear_link, part, self.regimes[0], snapshots, margins, version()
+        return _clear_task, case.window(self.label), self.regimes, ranges, margins, version()
 
     def follow(self, case: Case, outcomes: list[Outcome]) -> Task | None:
         """Return the task that its outcomes make possible."""
@@ -97,6 +97,7 @@ def clear_cells(
     regimes: Sequence[Regime],
     *,
     ranges: bool = False,
+    margins: bool = False,
     workers: int | None = None,
     cluster: str | None = None,
     store: CellStore | None = None,
@@ -113,6 +114,8 @@ def clear_cells(
         Those with the same clearing key are cleared once.
     ranges : bool, default False
         Find the range of curtailment as well.
+    margins : bool, default False
+        Find which carriers give one more MWh of load as well.
     workers : int, optional
         Processes; default: one per core where it pays.
     cluster : str, optional
@@ -134,7 +137,7 @@ def clear_cells(
     """
     distinct = _distinct(regimes)
     total = len(distinct) * len(case.windows)
-    keys = Keys(case, ranges) if store is not None else None
+    keys = Keys(case, ranges, margins) if store is not None else None
     found, notes = _stored(case, distinct, keys, store)
 
     def report(what: str) -> None:
@@ -159,7 +162,7 @@ def clear_cells(
             if case.look_ahead is None
             else _chains(case, missing, found)
         )
-        for task, outcomes in _run(executor, tasks, case, ranges):
+        for task, outcomes in _run(executor, tasks, case, ranges, margins):
             if store is not None and keys is not None:
                 names = [keys.key(task.label, item) for item in task.regimes]
                 store.save(dict(zip(names, outcomes, strict=True)))
@@ -236,14 +239,14 @@ def _chains(
 
 
 def _run(
-    executor: Executor, tasks: Iterable[Task], case: Case, ranges: bool
+    executor: Executor, tasks: Iterable[Task], case: Case, ranges: bool, margins: bool
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     """Run tasks, a few ahead of the workers: each one in flight holds a network."""
     waiting = iter(tasks)
     running: dict[Future[Any], Task] = {}
 
     def submit(task: Task) -> None:
-        running[executor.submit(*task.call(case, ranges))] = task
+        running[executor.submit(*task.call(case, ranges, margins))] = task
 
     def fill() -> None:
         for task in islice(waiting, executor.in_flight - len(running)):
@@ -260,16 +263,20 @@ def _run(
         fill()
 
 
-def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str) -> list[Outcome]:
+def _clear_task(
+    case: Case, regimes: Sequence[Regime], ranges: bool, margins: bool, wanted: str
+) -> list[Outcome]:
     """Clear a window where it was sent."""
     _check_version(wanted)
-    return clear_stages(case, regimes, ranges)
+    return clear_stages(case, regimes, ranges, margins)
 
 
-def _clear_link(part: Case, regime: Regime, snapshots: pd.Index, wanted: str) -> list[Outcome]:
+def _clear_link(
+    part: Case, regime: Regime, snapshots: pd.Index, margins: bool, wanted: str
+) -> list[Outcome]:
     """Clear a window of a chain where it was sent."""
     _check_version(wanted)
-    return [clear_link(part, regime, snapshots)]
+    return [clear_link(part, regime, snapshots, margins)]
 
 
 def _check_version(wanted: str) -> None:

@@ -71,6 +71,8 @@ class Outcome:
         What was cleared on forecasts before, where a day is settled twice.
     curtailment_range : DataFrame [(province, carrier)], optional
         Columns min and max: curtailment over all optima [MWh], where it was asked for.
+    marginal_mix : DataFrame [snapshot x (bus, carrier)]
+        What gives one more MWh of load (`marginal`) [MWh/MWh]; no columns unless asked for.
     """
 
     dispatch: pd.DataFrame
@@ -104,6 +106,7 @@ class Outcome:
     curtailment_range: pd.DataFrame | None = None
     day_ahead: Outcome | None = None
     provisional_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marginal_mix: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

@@ -93,6 +93,14 @@ class Run:
         """Net output, [snapshot x storage unit or store] in MW, + discharging."""
         return self.outcome.storage
 
+    @property
+    def marginal_mix(self) -> pd.DataFrame:
+        """What gives one more MWh of load, [snapshot x (bus, carrier)] in MWh/MWh (`marginal`).
+
+        No columns unless it was asked for (`margins`).
+        """
+        return self.outcome.marginal_mix
+
     @cached_property
     def day_ahead(self) -> Run | None:
         """What was cleared on forecasts, where the regime settles twice."""
@@ -251,6 +259,7 @@ def clear(
     cluster: str | None = None,
     store: str | Path | CellStore | None = None,
     ranges: bool = False,
+    margins: bool = False,
 ) -> Run:
     """Clear a case under one regime at one carbon price.
 
@@ -272,6 +281,8 @@ def clear(
         only grows; `CellStore.prune` removes what a run did not use.
     ranges : bool, default False
         Give curtailment with its range over all optima; a few more solves per province and carrier.
+    margins : bool, default False
+        Find `Run.marginal_mix`; no more solves.
 
     Returns
     -------
@@ -288,7 +299,9 @@ def clear(
     """
     case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
     with opened(store) as kept:
-        runs, _ = clear_all(case, [(regime, carbon_price)], workers, None, ranges, cluster, kept)
+        runs, _ = clear_all(
+            case, [(regime, carbon_price)], workers, None, ranges, cluster, kept, margins
+        )
     return runs[0]
 
 
@@ -309,6 +322,7 @@ def clear_all(
     ranges: bool = False,
     cluster: str | None = None,
     store: CellStore | None = None,
+    margins: bool = False,
 ) -> tuple[list[Run], list[str]]:
     """Clear the windows of a case under several regimes and carbon prices.
 
@@ -317,7 +331,7 @@ def clear_all(
     case : Case
         With the windows to clear.
     cells : sequence of (regime, carbon price)
-    workers, progress, ranges, cluster, store
+    workers, progress, ranges, cluster, store, margins
         As in `engine.clear_cells`.
 
     Returns
@@ -345,8 +359,8 @@ def clear_all(
     if faults:
         raise InputError(faults.values())
     outcomes, notes = clear_cells(
-        case, chosen, ranges=ranges, workers=workers, cluster=cluster, store=store,
-        progress=progress,
+        case, chosen, ranges=ranges, margins=margins, workers=workers, cluster=cluster,
+        store=store, progress=progress,
     )  # fmt: skip
     # Joined once for each clearing: carbon prices that change nothing share one outcome.
     joined = {

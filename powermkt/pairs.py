@@ -1,0 +1,141 @@
+"""Two runs of one regime at different carbon prices, side by side by hour and province."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from powermkt.rules.locational import load_weighted
+from powermkt.run import Run
+
+# Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].
+FOSSIL_MARGINAL = 0.05
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A run and the run of its regime at the lowest carbon price; frames [snapshot x province].
+
+    Only provinces with load are in it. What one more MWh of load emits and bears is the mean of
+    the two runs, the trapezoid between their carbon prices.
+
+    Parameters
+    ----------
+    base, run : Run
+        On the same case.
+    """
+
+    base: Run
+    run: Run
+
+    @property
+    def step(self) -> float:
+        """How much higher the carbon price is [money/t]."""
+        return self.run.carbon_price - self.base.carbon_price
+
+    @cached_property
+    def load(self) -> pd.DataFrame:
+        """Load [MW]."""
+        return load_of(self.run)
+
+    @cached_property
+    def energy(self) -> pd.DataFrame:
+        """Load times the hours that each snapshot stands for [MWh]."""
+        return self.load.mul(self.run.case.weights, axis="index")
+
+    @cached_property
+    def price_change(self) -> pd.DataFrame:
+        """Change of the wholesale price [money/MWh]."""
+        return (signal(self.run) - signal(self.base))[self.load.columns]
+
+    @cached_property
+    def emission(self) -> pd.DataFrame:
+        """Emissions of one more MWh of load [t/MWh]."""
+        return self._between("marginal_emission")
+
+    @cached_property
+    def exposure(self) -> pd.DataFrame:
+        """Net allowances that one more MWh of load takes [t/MWh]."""
+        return self._between("marginal_exposure")
+
+    @cached_property
+    def fossil(self) -> pd.DataFrame:
+        """Whether the marginal unit is fossil."""
+        return self.emission > FOSSIL_MARGINAL
+
+    @cached_property
+    def retail(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], ...]:
+        """What users pay [money] and the energy they are served [MWh], in base and run."""
+        return tuple(
+            (bill[self.load.columns], served[self.load.columns])
+            for bill, served in (_bill(self.base), _bill(self.run))
+        )
+
+    @cached_property
+    def technology(self) -> pd.DataFrame | None:
+        """Carrier that gives most of one more MWh of load in the run; None if nobody asked."""
+        mix = self.run.marginal_mix
+        if mix.columns.empty:
+            return None
+        shares = {
+            carrier: by_province(self.run, pd.DataFrame(mix.xs(carrier, axis=1, level="carrier")))
+            for carrier in mix.columns.unique("carrier")
+        }
+        most = np.argmax([frame[self.load.columns].to_numpy() for frame in shares.values()], axis=0)
+        names = np.array(list(shares), dtype=object)
+        return pd.DataFrame(names[most], self.load.index, self.load.columns)
+
+    def _between(self, name: str) -> pd.DataFrame:
+        """Mean of the two runs of a marginal quantity."""
+        mean = (getattr(self.base.outcome, name) + getattr(self.run.outcome, name)) / 2
+        return by_province(self.run, mean)[self.load.columns]
+
+
+def pairs_of(runs: Sequence[Run]) -> list[Pair]:
+    """Pair each run with the run of its regime at the lowest carbon price."""
+    found = []
+    for members in by_regime(runs).values():
+        base, *others = sorted(members, key=lambda run: run.carbon_price)
+        found += [Pair(base, run) for run in others]
+    return found
+
+
+def by_regime(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by the name of their regime."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.regime.name, []).append(run)
+    return found
+
+
+def load_of(run: Run) -> pd.DataFrame:
+    """Load of the provinces that have some, [snapshot x province] in MW."""
+    case = run.case
+    load = case.dense("Load", "p_set").T.groupby(case.loads["province"]).sum().T
+    return load.loc[:, load.mul(case.weights, axis="index").sum() > 0]
+
+
+def signal(run: Run) -> pd.DataFrame:
+    """Wholesale price that marginal rates belong to, [snapshot x province]: of real time."""
+    if run.outcome.day_ahead is None:
+        return run.announced.wholesale
+    return by_province(run, run.announced.nodal)
+
+
+def by_province(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
+    """Load-weighted mean over the buses of each province, [snapshot x province]."""
+    return load_weighted(frame, run.case, run.case.provinces)
+
+
+def _bill(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What users pay [money] and are served [MWh], each [snapshot x province]."""
+    served = run.outcome.served(run.case).mul(run.case.weights, axis="index")
+    bill, energy = (
+        frame.T.groupby(run.case.loads["province"]).sum().T
+        for frame in (served * run.announced.retail, served)
+    )
+    return bill, energy
