@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from powermkt import calibration as calibrate
-from powermkt import passthrough
+from powermkt import incidence, passthrough
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
@@ -59,6 +59,16 @@ class Comparison:
     def pass_through(self) -> pd.DataFrame:
         """The four rates per regime, carbon price and province; see `passthrough.COLUMNS`."""
         return passthrough.pass_through_of(self.runs)
+
+    @cached_property
+    def incidence(self) -> pd.DataFrame:
+        """Who gains and loses by the carbon price; see `incidence.COLUMNS`."""
+        return incidence.incidence_of(self.runs)
+
+    @property
+    def incidence_summary(self) -> pd.DataFrame:
+        """The same with one column for each group [money], as `incidence.by_group`."""
+        return incidence.by_group(self.incidence)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -141,6 +151,7 @@ class Comparison:
         found = {
             "comparison": self.table,
             "pass_through": self.pass_through,
+            "incidence": self.incidence,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

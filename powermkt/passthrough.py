@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.rules.locational import load_weighted
-from powermkt.run import Run
+from powermkt.run import Run, against_lowest
 
 # Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].
 FOSSIL_MARGINAL = 0.05
@@ -56,13 +56,7 @@ def pass_through_of(runs: Sequence[Run]) -> pd.DataFrame:
     DataFrame
         Columns as in `COLUMNS`; the nation is the sum over provinces.
     """
-    rows: list[pd.DataFrame] = []
-    by_regime: dict[str, list[Run]] = {}
-    for run in runs:
-        by_regime.setdefault(run.regime.name, []).append(run)
-    for members in by_regime.values():
-        ordered = sorted(members, key=lambda run: run.carbon_price)
-        rows += [_paired(ordered[0], run) for run in ordered[1:]]
+    rows = [_paired(base, run) for base, run in against_lowest(runs)]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=list(COLUMNS))
 
 

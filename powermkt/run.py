@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
+from powermkt.parties import accounts
 from powermkt.regime import Regime, regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
@@ -199,6 +200,11 @@ class Run:
             rule.settle(ledger, self._cleared)
         return ledger.table()
 
+    @cached_property
+    def accounts(self) -> pd.DataFrame:
+        """Net receipts, resource cost and welfare of every party, as `parties.accounts`."""
+        return accounts(self.case, self.outcome, self.ledger)
+
     def summary(self) -> pd.Series:
         """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""
         return metrics.summary(
@@ -206,6 +212,7 @@ class Run:
             self.outcome,
             self.announced,
             self.ledger,
+            self.accounts,
             self.regime.name,
             self.carbon_price,
         )
@@ -290,6 +297,21 @@ def clear(
     with opened(store) as kept:
         runs, _ = clear_all(case, [(regime, carbon_price)], workers, None, ranges, cluster, kept)
     return runs[0]
+
+
+def against_lowest(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
+    """Pair each run with the run of its regime at the lowest carbon price, which comes first.
+
+    In the order of regimes, then of carbon prices; the runs at the lowest price make no pair.
+    """
+    by_regime: dict[str, list[Run]] = {}
+    for run in runs:
+        by_regime.setdefault(run.regime.name, []).append(run)
+    pairs = []
+    for members in by_regime.values():
+        base, *others = sorted(members, key=lambda run: run.carbon_price)
+        pairs += [(base, run) for run in others]
+    return pairs
 
 
 def opened(
