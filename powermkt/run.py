@@ -26,7 +26,7 @@ from powermkt.regime import Regime, regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
+from powermkt.rules import AncillaryRule, CarbonPrice, Cleared, LocationalPrice, Prices
 from powermkt.rules.locational import ports
 
 
@@ -199,6 +199,19 @@ class Run:
         for rule in self.regime.rules:
             rule.settle(ledger, self._cleared)
         return ledger.table()
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowances of each generator: emissions_t, allocation_t [t], price [money/t]."""
+        table, hours = self.case.generators[["province", "carrier"]], self.case.weights
+        emitted = self.outcome.emissions(self.case).mul(hours, axis="index").sum()
+        rules = [rule for rule in self.regime.rules if isinstance(rule, CarbonPrice)]
+        given = sum((rule.allocated(self._cleared) for rule in rules), 0.0 * self.dispatch)
+        return table.assign(
+            emissions_t=emitted,
+            allocation_t=given.mul(hours, axis="index").sum(),
+            price=self.carbon_price,
+        ).rename_axis("generator").reset_index()  # fmt: skip
 
     @cached_property
     def accounts(self) -> pd.DataFrame:
