@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from powermkt import calibration as calibrate
-from powermkt import incidence, passthrough
+from powermkt import incidence, passthrough, windfall
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
@@ -69,6 +69,16 @@ class Comparison:
     def incidence_summary(self) -> pd.DataFrame:
         """The same with one column for each group [money], as `incidence.by_group`."""
         return incidence.by_group(self.incidence)
+
+    @cached_property
+    def windfall(self) -> pd.DataFrame:
+        """Windfall of all plant by the carbon price; see `windfall.COLUMNS`."""
+        return windfall.windfall_of(self.runs)
+
+    @property
+    def windfall_summary(self) -> pd.DataFrame:
+        """The same by carrier, as `windfall.by_carrier`."""
+        return windfall.by_carrier(self.windfall)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -152,6 +162,7 @@ class Comparison:
             "comparison": self.table,
             "pass_through": self.pass_through,
             "incidence": self.incidence,
+            "windfall": self.windfall,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from powermkt.costs import CARRIAGE, SHORT, UNSERVED
+from powermkt.pairs import against_lowest
 from powermkt.parties import CONSUMERS, GRID_COMPANIES, NETWORKS, PRODUCERS, STORAGE
-from powermkt.run import Run, against_lowest
+from powermkt.run import Run
 
 RESOURCE_COST = "resource cost"
 # Order of the groups in the wide table; others follow by name.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from powermkt.pairs import against_lowest
 from powermkt.rules.locational import load_weighted
-from powermkt.run import Run, against_lowest
+from powermkt.run import Run
 
 # Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].
 FOSSIL_MARGINAL = 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +27,7 @@ from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
 from powermkt.rules import AncillaryRule, CarbonPrice, Cleared, LocationalPrice, Prices
+from powermkt.rules.base import Sale
 from powermkt.rules.locational import ports
 
 
@@ -183,6 +184,11 @@ class Run:
         return replace(cleared, margin=margin)
 
     @cached_property
+    def sales(self) -> list[Sale]:
+        """What plant sells at which price, one entry for each settlement of a day."""
+        return self.regime.pricing.sales(self._cleared)
+
+    @cached_property
     def announced(self) -> Prices:
         """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
         stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
@@ -310,21 +316,6 @@ def clear(
     with opened(store) as kept:
         runs, _ = clear_all(case, [(regime, carbon_price)], workers, None, ranges, cluster, kept)
     return runs[0]
-
-
-def against_lowest(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
-    """Pair each run with the run of its regime at the lowest carbon price, which comes first.
-
-    In the order of regimes, then of carbon prices; the runs at the lowest price make no pair.
-    """
-    by_regime: dict[str, list[Run]] = {}
-    for run in runs:
-        by_regime.setdefault(run.regime.name, []).append(run)
-    pairs = []
-    for members in by_regime.values():
-        base, *others = sorted(members, key=lambda run: run.carbon_price)
-        pairs += [(base, run) for run in others]
-    return pairs
 
 
 def opened(

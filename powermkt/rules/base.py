@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import linopy
 import pandas as pd
@@ -65,6 +65,19 @@ class Prices:
     retail: pd.DataFrame
 
 
+class Sale(NamedTuple):
+    """What plant sells in one settlement, and at which price.
+
+    Attributes
+    ----------
+    quantity : DataFrame [snapshot x generator, storage unit, store], MW
+    price : DataFrame [snapshot x generator, storage unit, store], money/MWh
+    """
+
+    quantity: pd.DataFrame
+    price: pd.DataFrame
+
+
 class Rule(pydantic.BaseModel):
     """One rule of a regime: a frozen value with up to four things to say.
 
@@ -121,3 +134,7 @@ class PricingRule(Rule):
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""
         raise TypeError(f"{type(self).__name__} does not state prices")
+
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """Return what plant sells at which price, one entry for each settlement of a day."""
+        raise TypeError(f"{type(self).__name__} does not state sales")

@@ -22,6 +22,7 @@ from powermkt.rules.base import (
     Cleared,
     Prices,
     PricingRule,
+    Sale,
     grid_company,
 )
 from powermkt.rules.pricing import same
@@ -133,6 +134,18 @@ class LocationalPrice(PricingRule):
         return [
             Stage("day-ahead ", planned, early, self.user_prices(before, early)),
             Stage("real-time ", quantities.less(planned), nodal, self.user_prices(cleared, nodal)),
+        ]
+
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """Output at the price of its bus; a day settled twice has planned output and deviations."""
+        case = cleared.case
+        bus = pd.concat([case.generators["bus"], _storages(case)["bus"]])
+        return [
+            Sale(
+                pd.concat([stage.quantities.dispatch, stage.quantities.storage], axis=1)[bus.index],
+                _at(stage.nodal, bus),
+            )
+            for stage in self.stages(cleared)
         ]
 
     def make_whole(self, cleared: Cleared) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from powermkt.rules.base import (
     Cleared,
     Prices,
     PricingRule,
+    Sale,
     grid_company,
 )
 
@@ -51,25 +52,25 @@ class BenchmarkTariff(PricingRule):
             retail=_repeat(self.retail(cleared), case.snapshots),
         )
 
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """All output at the tariff of its plant."""
+        case, outcome = cleared.case, cleared.outcome
+        sold = pd.concat([outcome.dispatch, outcome.storage], axis=1)
+        price = pd.concat([self.on_grid(cleared), case.storage_units["tariff"]])
+        return [Sale(sold, _repeat(price.reindex(sold.columns, fill_value=0.0), case.snapshots))]
+
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Grid companies pay generators and each other; users pay grid companies."""
-        case, outcome = cleared.case, cleared.outcome
-        table, loads, storage = case.generators, case.loads, case.storage_units
-        on_grid = self.on_grid(cleared)
-        buyer = table["province"].map(grid_company)
-        ledger.pay("energy", buyer, same(table), outcome.dispatch, on_grid)
-        paid = storage[storage["tariff"] != 0]
-        ledger.pay(
-            "energy",
-            paid["province"].map(grid_company),
-            same(paid),
-            outcome.storage[paid.index],
-            paid["tariff"],
-        )
+        case, outcome, loads = cleared.case, cleared.outcome, cleared.case.loads
+        home = pd.concat([case.generators["province"], case.storage_units["province"]])
+        names = pd.Series(home.index, home.index)
+        for sold in self.sales(cleared):
+            quantity = sold.quantity[home.index]
+            ledger.pay("energy", home.map(grid_company), names, quantity, sold.price[home.index])
         seller = loads["province"].map(grid_company)
         retail = self.retail(cleared)
         ledger.pay("retail energy", same(loads), seller, outcome.served(case), retail)
-        _settle_corridors(ledger, cleared, _mean_on_grid(cleared, on_grid))
+        _settle_corridors(ledger, cleared, _mean_on_grid(cleared, self.on_grid(cleared)))
 
 
 class GuaranteedPurchase(BenchmarkTariff):
