@@ -25,6 +25,7 @@ from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
 from powermkt.run import Run, clear_all, opened
+from powermkt.userprices import user_prices
 from powermkt.writing import write_results
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -79,6 +80,11 @@ class Comparison:
     def windfall_summary(self) -> pd.DataFrame:
         """The same by carrier, as `windfall.by_carrier`."""
         return windfall.by_carrier(self.windfall)
+
+    @cached_property
+    def retail(self) -> pd.DataFrame:
+        """What each class of users pays; see `userprices.COLUMNS`."""
+        return user_prices(self.runs)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -163,6 +169,7 @@ class Comparison:
             "pass_through": self.pass_through,
             "incidence": self.incidence,
             "windfall": self.windfall,
+            "retail": self.retail,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

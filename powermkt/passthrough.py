@@ -87,7 +87,7 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
 
     ones = weight * 0.0 + 1.0
     retail = _retail(run, provinces) - _retail(base, provinces)
-    mean_rate = _mean_emission_rate(base, provinces)
+    mean_rate = mean_emission_rate(base, provinces)
     in_fossil = over(ones, fossil)
     table = pd.DataFrame(
         {
@@ -128,7 +128,7 @@ def _retail(run: Run, provinces: pd.Index) -> pd.Series:
     return pd.concat([mean, pd.Series({NATION: bill.sum() / energy.sum()})])
 
 
-def _mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
+def mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
     """Emissions over generation, by province and of all [t/MWh]."""
     total = run.generation.groupby("province")[["emissions_t", "generation_mwh"]].sum()
     total = total.reindex(provinces, fill_value=0.0)

@@ -189,12 +189,19 @@ class Run:
         return self.regime.pricing.sales(self._cleared)
 
     @cached_property
-    def announced(self) -> Prices:
-        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+    def _charged(self) -> Cleared:
+        """What was cleared, with what users are charged before a retail rule."""
         stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
         services = [rule for rule in self.regime.rules if isinstance(rule, AncillaryRule)]
         charge = sum(rule.user_charge(cleared) for rule in services)
-        return replace(stated, retail=stated.retail + charge)
+        return replace(cleared, stated=replace(stated, retail=stated.retail + charge))
+
+    @cached_property
+    def announced(self) -> Prices:
+        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+        stated, rule = self._charged.stated, self.regime.retail
+        assert stated is not None
+        return stated if rule is None else replace(stated, retail=rule.prices(self._charged))
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -203,12 +210,12 @@ class Run:
         periods = pd.Series(self.case.snapshots.map(labels), index=self.case.snapshots)
         ledger = Ledger(periods, self.case.weights)
         for rule in self.regime.rules:
-            rule.settle(ledger, self._cleared)
+            rule.settle(ledger, self._charged)
         return ledger.table()
 
     @cached_property
     def compliance(self) -> pd.DataFrame:
-        """Allowances of each generator: emissions_t, allocation_t [t], price [money/t]."""
+        """Allowances of each generator: emissions, allocation [t], price [money/t]."""
         table, hours = self.case.generators[["province", "carrier"]], self.case.weights
         emitted = self.outcome.emissions(self.case).mul(hours, axis="index").sum()
         rules = [rule for rule in self.regime.rules if isinstance(rule, CarbonPrice)]
@@ -216,7 +223,10 @@ class Run:
         return table.assign(
             emissions_t=emitted,
             allocation_t=given.mul(hours, axis="index").sum(),
+            waived_t=0.0,
+            offsets_t=0.0,
             price=self.carbon_price,
+            offset_cost=0.0,
         ).rename_axis("generator").reset_index()  # fmt: skip
 
     @cached_property

@@ -71,10 +71,12 @@ def _windfall(base: Run, run: Run) -> pd.DataFrame:
         energy += sold.sum()
         gain += (sold * (now.price - before.price)[plant.index]).sum()
     account = run.compliance.set_index("generator")
-    step = account["price"] * (1 - base.carbon_price / run.carbon_price)
+    step, price = 1 - base.carbon_price / run.carbon_price, account["price"]
+    owed = account["emissions_t"] - account["waived_t"] - account["offsets_t"]
+    cost = price * owed + account["offset_cost"]
     cost, free = (
-        (step * account[column]).groupby(level=0).sum().reindex(plant.index, fill_value=0.0)
-        for column in ("emissions_t", "allocation_t")
+        step * money.groupby(level=0).sum().reindex(plant.index, fill_value=0.0)
+        for money in (cost, price * account["allocation_t"])
     )
     table = plant.rename_axis("plant").reset_index()
     for name, value in zip(_MONEY, (energy, gain, cost, free, gain - cost + free), strict=True):

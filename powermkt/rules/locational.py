@@ -218,8 +218,8 @@ class LocationalPrice(PricingRule):
             mean = at_bus.T.groupby(province).sum().T / total.where(total.abs() > 1e-9)
             wholesale = mean.reindex(columns=wholesale.columns).fillna(wholesale)
         drawn = (cleared.outcome.served(case) >= 0).astype(float)  # negative load pays no uplift
-        energy = energy + drawn.mul(self.uplift_charge(cleared), axis="index")
-        return Prices(last.nodal, wholesale, energy + loads["network_charge"])
+        charges = drawn.mul(self.uplift_charge(cleared), axis="index") + loads["network_charge"]
+        return Prices(last.nodal, wholesale, retail=energy + charges, energy=energy)
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Everybody settles with the market operator, who passes the surplus to the network."""

@@ -16,6 +16,7 @@ from powermkt.rules.base import (
     Sale,
     grid_company,
 )
+from powermkt.rules.contracts import carbon_cost, in_band, output_energy, quota_energy
 
 _TINY_MW = 1e-9
 
@@ -46,10 +47,12 @@ class BenchmarkTariff(PricingRule):
         case = cleared.case
         mean = _mean_on_grid(cleared, self.on_grid(cleared))
         wholesale = _repeat(mean, case.snapshots)
+        retail = _repeat(self.retail(cleared), case.snapshots)
         return Prices(
             nodal=self.signal(cleared, wholesale),
             wholesale=wholesale,
-            retail=_repeat(self.retail(cleared), case.snapshots),
+            retail=retail,
+            energy=retail - case.loads["network_charge"],
         )
 
     def sales(self, cleared: Cleared) -> list[Sale]:
@@ -92,6 +95,7 @@ class GuaranteedPurchase(BenchmarkTariff):
     """
 
     marginal: ClassVar[bool] = True
+    contracts: ClassVar[bool] = True
     band: float = pydantic.Field(default=0.2, ge=0, le=1)
     premium: float = pydantic.Field(default=0.0, ge=-1)
 
@@ -105,25 +109,16 @@ class GuaranteedPurchase(BenchmarkTariff):
 
     def _contract(self, cleared: Cleared, clipped: bool) -> pd.Series:
         table = cleared.case.generators
-        adder = table["province"].map(self._carbon_cost(cleared)).fillna(0.0)
+        adder = table["province"].map(carbon_cost(cleared)).fillna(0.0)
         price = table["tariff"] * (1 + self.premium) + adder
-        low, high = table["tariff"] * (1 - self.band), table["tariff"] * (1 + self.band)
-        return price.clip(low, high) if clipped else price.clip(lower=low)
-
-    def _carbon_cost(self, cleared: Cleared) -> pd.Series:
-        """Mean carbon cost per MWh of the quota units of each province [money/MWh]."""
-        energy = _quota_energy(cleared)
-        province = cleared.case.generators["province"]
-        total = energy.groupby(province).sum()
-        cost = (energy * cleared.carbon_adder).groupby(province).sum()
-        return (cost / total).where(total > 0, 0.0)
+        return in_band(price, table["tariff"], self.band, capped=clipped)
 
     def retail(self, cleared: Cleared) -> pd.Series:
         """Catalogue tariff plus what the class of user bears of the contract price."""
         case, loads = cleared.case, cleared.case.loads
         table = case.generators
-        energy = _quota_energy(cleared)
-        all_energy = _energy(cleared).groupby(table["province"]).sum()
+        energy = quota_energy(cleared)
+        all_energy = output_energy(cleared).groupby(table["province"]).sum()
         change = {
             "industrial_commercial": self._contract(cleared, clipped=True) - table["tariff"],
             "energy_intensive": self._contract(cleared, clipped=False) - table["tariff"],
@@ -182,22 +177,13 @@ def _mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
     case = cleared.case
     storage = case.storage_units[case.storage_units["tariff"] != 0]
     stored = cleared.outcome.storage[storage.index].clip(lower=0.0)
-    energy = pd.concat([_energy(cleared), stored.mul(case.weights, axis="index").sum()])
+    energy = pd.concat([output_energy(cleared), stored.mul(case.weights, axis="index").sum()])
     price = pd.concat([on_grid, storage["tariff"]])
     province = pd.concat([case.generators["province"], storage["province"]])
     total = energy.groupby(province).sum()
     mean = ((energy * price).groupby(province).sum() / total).where(total > _TINY_MW)
     overall = (energy * price).sum() / energy.sum() if energy.sum() > 0 else 0.0
     return mean.reindex(pd.Index(case.provinces.unique())).fillna(overall)
-
-
-def _energy(cleared: Cleared) -> pd.Series:
-    return cleared.outcome.dispatch.mul(cleared.case.weights, axis="index").sum()
-
-
-def _quota_energy(cleared: Cleared) -> pd.Series:
-    quota = cleared.case.generators["carrier"].isin(cleared.case.carriers.quota or [])
-    return _energy(cleared).where(quota, 0.0)
 
 
 def same(table: pd.DataFrame) -> pd.Series:
