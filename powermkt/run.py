@@ -221,6 +221,7 @@ class Run:
         rules = [rule for rule in self.regime.rules if isinstance(rule, CarbonPrice)]
         given = sum((rule.allocated(self._cleared) for rule in rules), 0.0 * self.dispatch)
         return table.assign(
+            period="horizon",
             emissions_t=emitted,
             allocation_t=given.mul(hours, axis="index").sum(),
             waived_t=0.0,

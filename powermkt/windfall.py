@@ -66,17 +66,21 @@ def _windfall(base: Run, run: Run) -> pd.DataFrame:
     case, hours = run.case, run.case.weights
     plant = pd.concat([case.generators, case.storage_units, _stores(run)])[["province", "carrier"]]
     energy, gain = pd.Series(0.0, plant.index), pd.Series(0.0, plant.index)
-    for now, before in zip(run.sales, base.sales, strict=True):
+    for now, then in zip(run.sales, base.sales, strict=True):
         sold = now.quantity[plant.index].mul(hours, axis="index")
         energy += sold.sum()
-        gain += (sold * (now.price - before.price)[plant.index]).sum()
-    account = run.compliance.set_index("generator")
-    step, price = 1 - base.carbon_price / run.carbon_price, account["price"]
+        gain += (sold * (now.price - then.price)[plant.index]).sum()
+    keys = ["generator", "period"]
+    account = run.compliance.set_index(keys)
+    before = base.compliance.set_index(keys)[["price", "offset_cost"]]
+    step = account[["price", "offset_cost"]] - before.reindex(account.index).fillna(0.0)
     owed = account["emissions_t"] - account["waived_t"] - account["offsets_t"]
-    cost = price * owed + account["offset_cost"]
     cost, free = (
-        step * money.groupby(level=0).sum().reindex(plant.index, fill_value=0.0)
-        for money in (cost, price * account["allocation_t"])
+        money.groupby("generator").sum().reindex(plant.index, fill_value=0.0)
+        for money in (
+            step["price"] * owed + step["offset_cost"],
+            step["price"] * account["allocation_t"],
+        )
     )
     table = plant.rename_axis("plant").reset_index()
     for name, value in zip(_MONEY, (energy, gain, cost, free, gain - cost + free), strict=True):
