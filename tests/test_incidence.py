@@ -9,7 +9,6 @@ import pytest
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
-from reserve_toys import spinning
 
 import powermkt as pm
 from powermkt.compare import Comparison
@@ -21,7 +20,8 @@ FOUND = {
     "value_of_lost_load": 5000,
     "price_of_excess": 2000,
     "services": {
-        "products": {"spin": spinning(60, offer=3, shortage=900, regulated_price=4)},
+        "products": {"spin": {"kind": "spinning", "requirements": [{"zone": "P0", "mw": 60}],
+                              "offer": 3, "shortage": 900, "regulated_price": 4}},
         "deep_peak": {"tiers": [{"to": 0.4, "cap": 400}], "base": 0.6},
         "mileage": {"needs": [{"mw": 20}], "carriers": ["coal"], "cap": 8,
                     "performance": {"coal": {"speed": 1.8, "standard": 1.2, "response": 30,
@@ -82,11 +82,11 @@ def test_by_hand(simple: pm.Case, regime: str, tau: float, expected: dict[str, f
 @pytest.fixture(scope="module")
 def rich() -> pm.Case:
     """Two provinces with fleets, storage, a fee on their tie, services, a shortage, an excess."""
-    n = toys.random_network(11, hours=3, provinces=2)
+    n = toys.random_network(11, hours=2, provinces=2)
     first, last = n.snapshots[0], n.snapshots[-1]
-    n.loads_t["p_set"].loc[last, "P0 load"] *= 5
+    n.loads_t["p_set"].loc[last, "P0 load"] = 5000.0
     n.loads_t["p_set"].loc[first] *= 0.1
-    n.generators.loc["P1 gas", "p_min_pu"] = 0.9
+    n.generators.loc[["P0 coal 0", "P1 gas"], "p_min_pu"] = [0.3, 0.9]
     n.links["marginal_cost"] = 2.0
     n.links["wheeling_fee"] = 7.0
     n.loads["network_charge"] = 50.0
@@ -166,8 +166,8 @@ def test_one_carbon_price_gives_no_lines(simple: pm.Case) -> None:
 
 
 def committed() -> pm.Case:
-    """A unit whose minimum and start prices do not pay: load 130, coal 20, turbine 40 to 50 MW."""
-    n = toys.one_bus([130.0])
+    """Load 140: wind 25, coal 75 at the margin, a turbine at its minimum of 40 MW."""
+    n = toys.one_bus([140.0])
     unit = {"bus": "A", "carrier": "gas", "p_nom": 50.0, "p_min_pu": 0.8, "committable": True,
             "marginal_cost": 520.0, "stand_by_cost": 900.0, "start_up_cost": 5000.0,
             "down_time_before": 5, "up_time_before": 0, "emission_rate": 0.5,
