@@ -57,7 +57,7 @@ _OWN: dict[str, dict[str, tuple[float, float]]] = {
         "tariff": (0, _INF),
         "min_stable_pu": (0, 1),
     },
-    "loads": {"tariff": (0, _INF), "network_charge": (0, _INF)},
+    "loads": {"tariff": (0, _INF), "network_charge": (0, _INF), "contract_base": (0, _INF)},
     "storage_units": {"tariff": (0, _INF)},
     "links": {"wheeling_fee": (0, _INF)},
 }

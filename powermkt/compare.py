@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from powermkt import calibration as calibrate
-from powermkt import passthrough, regression
+from powermkt import incidence, passthrough, regression, windfall
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
@@ -25,6 +25,7 @@ from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
 from powermkt.run import Run, clear_all, opened
+from powermkt.userprices import user_prices
 from powermkt.writing import write_results
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -74,6 +75,31 @@ class Comparison:
     def pass_through_regression(self) -> pd.DataFrame:
         """Prices regressed on marginal carbon costs, per regime; see `regression.COLUMNS`."""
         return regression.regressions(self.runs)
+
+    @cached_property
+    def incidence(self) -> pd.DataFrame:
+        """Who gains and loses by the carbon price; see `incidence.COLUMNS`."""
+        return incidence.incidence_of(self.runs)
+
+    @property
+    def incidence_summary(self) -> pd.DataFrame:
+        """The same with one column for each group [money], as `incidence.by_group`."""
+        return incidence.by_group(self.incidence)
+
+    @cached_property
+    def windfall(self) -> pd.DataFrame:
+        """Windfall of all plant by the carbon price; see `windfall.COLUMNS`."""
+        return windfall.windfall_of(self.runs)
+
+    @property
+    def windfall_summary(self) -> pd.DataFrame:
+        """The same by carrier, as `windfall.by_carrier`."""
+        return windfall.by_carrier(self.windfall)
+
+    @cached_property
+    def retail(self) -> pd.DataFrame:
+        """What each class of users pays; see `userprices.COLUMNS`."""
+        return user_prices(self.runs)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -165,6 +191,9 @@ class Comparison:
             "comparison": self.table,
             "pass_through": self.pass_through,
             **self._of_margins,
+            "incidence": self.incidence,
+            "windfall": self.windfall,
+            "retail": self.retail,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

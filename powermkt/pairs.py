@@ -97,10 +97,18 @@ class Pair:
 
 def pairs_of(runs: Sequence[Run]) -> list[Pair]:
     """Pair each run with the run of its regime at the lowest carbon price."""
+    return [Pair(base, run) for base, run in against_lowest(runs)]
+
+
+def against_lowest(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """Pair each run with the run of its regime at the lowest carbon price, which comes first.
+
+    In the order of regimes, then of carbon prices; the runs at the lowest price make no pair.
+    """
     found = []
     for members in by_regime(runs).values():
         base, *others = sorted(members, key=lambda run: run.carbon_price)
-        found += [Pair(base, run) for run in others]
+        found += [(base, run) for run in others]
     return found
 
 

@@ -186,7 +186,7 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
         return _with_nation((product if mask is None else product.where(mask, 0.0)).sum())
 
     ones, in_fossil = over(1.0), over(1.0, fossil)
-    mean_rate = _mean_emission_rate(pair.base, weight.columns)
+    mean_rate = mean_emission_rate(pair.base, weight.columns)
     before, after = (
         _with_nation(_sum(bill, chosen)) / _with_nation(_sum(served, chosen))
         for bill, served in pair.retail
@@ -214,7 +214,7 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
 def _hourly(pair: Pair) -> pd.DataFrame:
     """Rates of a pair by hour and province, as rows."""
     change, step, provinces = pair.price_change, pair.step, pair.load.columns
-    mean_rate = _mean_emission_rate(pair.base, provinces)[provinces]
+    mean_rate = mean_emission_rate(pair.base, provinces)[provinces]
     mean_rate = mean_rate.where(mean_rate > FOSSIL_MARGINAL)
     before, after = (bill / served.where(served > 0) for bill, served in pair.retail)
     frames = {
@@ -278,7 +278,7 @@ def _ratio(part: _Table, whole: _Table, least: float = 1e-9) -> _Table:
     return part / whole.where(whole.abs() > least * scale)
 
 
-def _mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
+def mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
     """Emissions over generation, by province and of all [t/MWh]."""
     total = run.generation.groupby("province")[["emissions_t", "generation_mwh"]].sum()
     total = total.reindex(provinces, fill_value=0.0)

@@ -16,14 +16,22 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.products import procures
-from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
+from powermkt.rules import (
+    RULES,
+    CarbonPrice,
+    DispatchRule,
+    PricingRule,
+    RetailTariff,
+    Rule,
+    TwoSettlement,
+)
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
-_MANY = ("carbon", "settlement")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement")
+_MANY = ("carbon", "settlement", "retail")  # at most one each
+_ANY = ("carbon", "ancillary", "settlement", "retail")
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
@@ -72,6 +80,11 @@ class Regime:
         if not faults and self.two_settlement is not None and not self.pricing.locational:
             what = f"TwoSettlement with {type(self.pricing).__name__}"
             faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
+        if not faults and self.retail is not None and self.pricing.contracts:
+            name = type(self.pricing).__name__
+            what = f"RetailTariff with {name}, which states contracts in a band itself"
+            remedy = "price by LocationalPrice or BenchmarkTariff, or leave the retail rule away"
+            faults.append(Fault(f"regime {self.name!r}: retail", what, remedy))
         if faults:
             raise InputError(faults)
 
@@ -121,6 +134,11 @@ class Regime:
         return rule
 
     @property
+    def retail(self) -> RetailTariff | None:
+        """The rule of what users pay, if there is one beside the pricing rule."""
+        return next((rule for rule in self.rules if isinstance(rule, RetailTariff)), None)
+
+    @property
     def structure(self) -> str:
         """Key of the programme's rows: regimes with the same key share one live solver."""
         return repr([rule for rule in self.rules if rule.structural])
@@ -140,14 +158,14 @@ class Regime:
     def clearing_key(self) -> str:
         """Key of what is cleared: regimes with the same key have the same outcome.
 
-        The name is not in it. Neither are ancillary rules that only pay, nor a carbon price that
-        generators may not put into their offers: both are paid after the clearing and change
-        nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
+        The name is not in it. Neither are ancillary and retail rules that only pay, nor a carbon
+        price that generators may not put into their offers: they are paid after the clearing and
+        change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
         derived from `CarbonPrice` may do more with its price, and keeps it.
         """
         parts = []
         for rule in self.rules:
-            if rule.role == "ancillary" and rule.only_settles():
+            if rule.role in ("ancillary", "retail") and rule.only_settles():
                 continue
             content = rule.model_dump()
             if type(rule) is CarbonPrice and not rule.offered:

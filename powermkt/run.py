@@ -21,11 +21,13 @@ from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome, join
+from powermkt.parties import accounts
 from powermkt.regime import Regime, regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
+from powermkt.rules import AncillaryRule, CarbonPrice, Cleared, LocationalPrice, Prices
+from powermkt.rules.base import Sale
 from powermkt.rules.locational import ports
 
 
@@ -190,12 +192,24 @@ class Run:
         return replace(cleared, margin=margin)
 
     @cached_property
-    def announced(self) -> Prices:
-        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+    def sales(self) -> list[Sale]:
+        """What plant sells at which price, one entry for each settlement of a day."""
+        return self.regime.pricing.sales(self._cleared)
+
+    @cached_property
+    def _charged(self) -> Cleared:
+        """What was cleared, with what users are charged before a retail rule."""
         stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
         services = [rule for rule in self.regime.rules if isinstance(rule, AncillaryRule)]
         charge = sum(rule.user_charge(cleared) for rule in services)
-        return replace(stated, retail=stated.retail + charge)
+        return replace(cleared, stated=replace(stated, retail=stated.retail + charge))
+
+    @cached_property
+    def announced(self) -> Prices:
+        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+        stated, rule = self._charged.stated, self.regime.retail
+        assert stated is not None
+        return stated if rule is None else replace(stated, retail=rule.prices(self._charged))
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -204,8 +218,30 @@ class Run:
         periods = pd.Series(self.case.snapshots.map(labels), index=self.case.snapshots)
         ledger = Ledger(periods, self.case.weights)
         for rule in self.regime.rules:
-            rule.settle(ledger, self._cleared)
+            rule.settle(ledger, self._charged)
         return ledger.table()
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowances of each generator: emissions, allocation [t], price [money/t]."""
+        table, hours = self.case.generators[["province", "carrier"]], self.case.weights
+        emitted = self.outcome.emissions(self.case).mul(hours, axis="index").sum()
+        rules = [rule for rule in self.regime.rules if isinstance(rule, CarbonPrice)]
+        given = sum((rule.allocated(self._cleared) for rule in rules), 0.0 * self.dispatch)
+        return table.assign(
+            period="horizon",
+            emissions_t=emitted,
+            allocation_t=given.mul(hours, axis="index").sum(),
+            waived_t=0.0,
+            offsets_t=0.0,
+            price=self.carbon_price,
+            offset_cost=0.0,
+        ).rename_axis("generator").reset_index()  # fmt: skip
+
+    @cached_property
+    def accounts(self) -> pd.DataFrame:
+        """Net receipts, resource cost and welfare of every party, as `parties.accounts`."""
+        return accounts(self.case, self.outcome, self.ledger)
 
     def summary(self) -> pd.Series:
         """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""
@@ -214,6 +250,7 @@ class Run:
             self.outcome,
             self.announced,
             self.ledger,
+            self.accounts,
             self.regime.name,
             self.carbon_price,
         )

@@ -10,7 +10,8 @@ import toys
 
 import powermkt as pm
 from powermkt.chained import clear_chained
-from powermkt.cutting import cut_back, resource_cost
+from powermkt.costs import resource_cost
+from powermkt.cutting import cut_back
 from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.outcome import join
 

@@ -16,7 +16,7 @@ from toys import one_bus, random_network
 
 import powermkt as pm
 from powermkt.cells import Keys
-from powermkt.cutting import resource_cost
+from powermkt.costs import resource_cost
 from powermkt.rules import BenchmarkTariff, CarbonPrice, Coupled, LocationalPrice, MeritOrder, Rule
 
 COLUMNS = ["generator", "snapshot", "quantity_mw", "price"]

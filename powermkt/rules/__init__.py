@@ -17,6 +17,7 @@ from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
+from powermkt.rules.retail import RetailTariff
 from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
@@ -45,6 +46,7 @@ RULES: dict[str, type[Rule]] = {
         MileageMarket,
         CapacityPayment,
         DeviationPenalty,
+        RetailTariff,
     )
 }
 
@@ -76,6 +78,7 @@ __all__ = [
     "PriorityOrder",
     "Procurement",
     "ProvinceFirst",
+    "RetailTariff",
     "Role",
     "Rule",
     "Scheduled",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import linopy
 import pandas as pd
@@ -17,7 +17,7 @@ from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 
-Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement"]
+Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "retail"]
 
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"
@@ -37,13 +37,15 @@ class Cleared:
 
     `carbon_adder` [money/MWh] by generator is the carbon price times the unit's exposure under
     the allowance rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x
-    provider] is what ancillary services pay units beyond their offers.
+    provider] is what ancillary services pay units beyond their offers. `stated` is what users would
+    pay without a retail rule, charges for services included.
     """
 
     case: Case
     outcome: Outcome
     carbon_adder: pd.Series
     margin: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stated: Prices | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,27 @@ class Prices:
         What generation is paid, per MWh.
     retail : DataFrame [snapshot x load], money/MWh
         What users pay, all charges included.
+    energy : DataFrame [snapshot x load], money/MWh
+        The price of energy in it: without charges for networks and uplift.
     """
 
     nodal: pd.DataFrame
     wholesale: pd.DataFrame
     retail: pd.DataFrame
+    energy: pd.DataFrame
+
+
+class Sale(NamedTuple):
+    """What plant sells in one settlement, and at which price.
+
+    Attributes
+    ----------
+    quantity : DataFrame [snapshot x generator, storage unit, store], MW
+    price : DataFrame [snapshot x generator, storage unit, store], money/MWh
+    """
+
+    quantity: pd.DataFrame
+    price: pd.DataFrame
 
 
 class Rule(pydantic.BaseModel):
@@ -113,6 +131,7 @@ class PricingRule(Rule):
     role: ClassVar[Role] = "pricing"
     locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
     marginal: ClassVar[bool] = False  # whether the hourly price signal is such a value
+    contracts: ClassVar[bool] = False  # whether it states what users pay under contracts
 
     def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
         """Return what a run for prices changes once units are committed; None: nothing."""
@@ -121,3 +140,7 @@ class PricingRule(Rule):
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""
         raise TypeError(f"{type(self).__name__} does not state prices")
+
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """Return what plant sells at which price, one entry for each settlement of a day."""
+        raise TypeError(f"{type(self).__name__} does not state sales")

@@ -59,25 +59,22 @@ class CarbonPrice(Rule):
             return {}
         return {"Generator-p": self.price * self.exposure(case)}
 
+    def allocated(self, cleared: Cleared) -> pd.DataFrame:
+        """Allowances given out for nothing, [snapshot x generator] in t/h."""
+        table, dispatch = cleared.case.generators, cleared.outcome.dispatch
+        if self.allocation == "output_based":
+            return dispatch.mul(self.correction * table["benchmark"], axis="columns")
+        if self.allocation == "auction":
+            return dispatch * 0.0
+        assumed = self.free_share * self.reference_load_factor * table["p_nom"]
+        return dispatch * 0.0 + assumed * table["emission_rate"]
+
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Generators surrender allowances for emissions and receive what is allocated."""
         if self.price == 0:
             return
-        case, dispatch = cleared.case, cleared.outcome.dispatch
-        table = case.generators
-        names = pd.Series(table.index, index=table.index)
-        emissions = cleared.outcome.emissions(case)
+        names = pd.Series(cleared.case.generators.index, cleared.case.generators.index)
+        emissions = cleared.outcome.emissions(cleared.case)
         ledger.pay("carbon allowances", names, CARBON_FUND, emissions, self.price)
-        if self.allocation == "output_based":
-            given = dispatch.mul(self.correction * table["benchmark"], axis="columns")
-        elif self.allocation == "lump_sum":
-            reference = (
-                self.free_share
-                * self.reference_load_factor
-                * table["emission_rate"]
-                * table["p_nom"]
-            )
-            given = dispatch * 0.0 + reference
-        else:
-            return
+        given = self.allocated(cleared)
         ledger.pay("free allocation", CARBON_FUND, names, given, self.price)
