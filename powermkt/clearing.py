@@ -63,8 +63,8 @@ class Numbers:
         By variable, what decides dispatch beside offers and enters no price [money/MWh].
     limits : sequence of mapping
         By variable, lower and upper bounds [MW].
-    exposure : Series [generator]
-        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+    exposure : sequence of mapping
+        By variable, what one MWh adds to the net demand for allowances under each rule [t/MWh].
     units : UnitCommitment
         How units are committed.
     price_run : callable, optional
@@ -79,7 +79,7 @@ class Numbers:
     offers: Sequence[Adders]
     ranking: Sequence[Adders]
     limits: Sequence[Limits]
-    exposure: pd.Series
+    exposure: Sequence[Adders]
     units: UnitCommitment
     price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
@@ -182,7 +182,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         "offer": offered,
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
-        "exposure": programme.spread({"Generator-p": numbers.exposure}, weights),
+        "exposure": _sum(programme, numbers.exposure, weights),
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
     lower, upper = programme.bounds(numbers.limits)

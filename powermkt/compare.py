@@ -20,6 +20,7 @@ from powermkt.cells import CellStore
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
+from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
@@ -59,6 +60,16 @@ class Comparison:
     def pass_through(self) -> pd.DataFrame:
         """The four rates per regime, carbon price and province; see `passthrough.COLUMNS`."""
         return passthrough.pass_through_of(self.runs)
+
+    @cached_property
+    def leakage(self) -> pd.DataFrame:
+        """Change of emissions where the carbon price holds and elsewhere; `leakage.COLUMNS`."""
+        return leakage_of(self.runs)
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowance accounts of units per regime and carbon price; see `compliance.COLUMNS`."""
+        return self._stacked("compliance")
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -141,6 +152,8 @@ class Comparison:
         found = {
             "comparison": self.table,
             "pass_through": self.pass_through,
+            "leakage": self.leakage if len(self.leakage) else None,
+            "compliance": self.compliance if len(self.compliance) else None,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,

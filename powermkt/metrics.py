@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.compliance import CARBON_FUND
 from powermkt.ledger import balances
 from powermkt.outcome import Outcome
 from powermkt.products import shortage_cost
@@ -36,9 +37,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "congestion_rent": (
         "money",
-        "merchandising surplus of branches less wheeling fees and own cost",
+        "merchandising surplus of branches less wheeling fees, own cost and import adjustment",
     ),
-    "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
+    "carbon_revenue": (
+        "money",
+        "net receipts of the carbon fund: allowances sold less bought back, import adjustment",
+    ),
     "reserve_cost": ("money", "payments for ancillary services"),
     "reserve_short_mwh": ("MW h", "reserve requirements that were not met, all products"),
     "uplift": ("money", "make-whole payments to units whose prices do not cover their offers"),
@@ -139,10 +143,8 @@ def summary(
             "retail_price": payment / energy,
             "consumer_payment": payment,
             "producer_surplus": net.reindex(owners).fillna(0.0).sum() - plant_cost,
-            "congestion_rent": _amount(entries, "congestion rent")
-            - (_branch_cost(case, outcome) if "congestion rent" in set(entries["product"]) else 0),
-            "carbon_revenue": _amount(entries, "carbon allowances")
-            - _amount(entries, "free allocation"),
+            "congestion_rent": _congestion_rent(case, outcome, entries),
+            "carbon_revenue": float(net.get(CARBON_FUND, 0.0)),
             "reserve_cost": float(entries.loc[entries["payer"] == ANCILLARY, "amount"].sum()),
             "reserve_short_mwh": short.to_numpy().sum(),
             "uplift": _amount(entries, "uplift"),
@@ -154,6 +156,14 @@ def summary(
 
 def _amount(entries: pd.DataFrame, product: str) -> float:
     return float(entries.loc[entries["product"] == product, "amount"].sum())
+
+
+def _congestion_rent(case: Case, outcome: Outcome, entries: pd.DataFrame) -> float:
+    """What is left of the surplus of branches where they earn it [money]."""
+    if "congestion rent" not in set(entries["product"]):
+        return 0.0
+    rent = _amount(entries, "congestion rent") - _amount(entries, "import adjustment")
+    return rent - _branch_cost(case, outcome)
 
 
 def _branch_cost(case: Case, outcome: Outcome) -> float:

@@ -44,7 +44,9 @@ def pass_through_of(runs: Sequence[Run]) -> pd.DataFrame:
 
     marginal ``sum(w dP) / sum(w e_m dtau)`` and net ``sum(w dP) / sum(w (e_m - b_m) dtau)`` over
     hours whose marginal unit is fossil; rate ``sum(w dP) / sum(w dtau)`` over all hours; retail
-    ``d retail / (mean emission rate x dtau)``. Never divided by a zero emission rate.
+    ``d retail / (mean emission rate x dtau)``. Where the carbon price differs by province or in
+    time, all but the rate take dtau times the multiple that holds there. Never divided by a zero
+    emission rate or a zero carbon price.
 
     Parameters
     ----------
@@ -84,6 +86,7 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
     emission = _between(base, run, "marginal_emission", provinces)
     net = _between(base, run, "marginal_exposure", provinces)
     fossil = emission > FOSSIL_MARGINAL
+    multiple = _multiple(run, weight)
 
     def over(frame: pd.DataFrame, mask: pd.DataFrame | None = None) -> pd.Series:
         product = weight * frame
@@ -93,14 +96,18 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
     ones = weight * 0.0 + 1.0
     retail = _retail(run, provinces) - _retail(base, provinces)
     mean_rate = _mean_emission_rate(base, provinces)
+    mean_price = step * over(multiple) / over(ones)
+    priced = (mean_rate > FOSSIL_MARGINAL) & (mean_price != 0)
     in_fossil = over(ones, fossil)
     table = pd.DataFrame(
         {
             "price_change": over(change) / over(ones),
-            "pass_through_marginal": _ratio(over(change, fossil), over(emission, fossil) * step),
+            "pass_through_marginal": _ratio(
+                over(change, fossil), over(emission * multiple, fossil) * step
+            ),
             "pass_through_net": _ratio(over(change, fossil), over(net, fossil) * step, 1e-4),
             "pass_through_rate": over(change) / (over(ones) * step),
-            "pass_through_retail": (retail / (mean_rate * step)).where(mean_rate > FOSSIL_MARGINAL),
+            "pass_through_retail": retail / (mean_rate * mean_price).where(priced),
             "marginal_emission_rate": _ratio(over(emission, fossil), in_fossil),
             "renewable_marginal_share": 1 - in_fossil / over(ones),
         }
@@ -109,6 +116,12 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
     table.insert(0, "carbon_price", run.carbon_price)
     table.insert(0, "regime", run.regime.name)
     return table[list(COLUMNS)]
+
+
+def _multiple(run: Run, like: pd.DataFrame) -> pd.DataFrame:
+    """Multiple of the carbon price that holds in each province, [snapshot x province]."""
+    carbon = run.regime.carbon
+    return like * 0.0 + 1.0 if carbon is None else carbon.by_province(run.case)[like.columns]
 
 
 def _ratio(part: pd.Series, whole: pd.Series, least: float = 1e-9) -> pd.Series:

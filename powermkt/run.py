@@ -14,6 +14,7 @@ import pypsa
 from powermkt import metrics
 from powermkt.case import Case
 from powermkt.cells import CellStore
+from powermkt.compliance import no_account
 from powermkt.components import price_components
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
@@ -198,6 +199,12 @@ class Run:
         for rule in self.regime.rules:
             rule.settle(ledger, self._cleared)
         return ledger.table()
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowance account of units by compliance period; columns as `compliance.COLUMNS`."""
+        rule = self.regime.carbon
+        return no_account() if rule is None else rule.account(self._cleared)
 
     def summary(self) -> pd.Series:
         """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""

@@ -111,10 +111,10 @@ class GuaranteedPurchase(BenchmarkTariff):
 
     def _carbon_cost(self, cleared: Cleared) -> pd.Series:
         """Mean carbon cost per MWh of the quota units of each province [money/MWh]."""
-        energy = _quota_energy(cleared)
         province = cleared.case.generators["province"]
-        total = energy.groupby(province).sum()
-        cost = (energy * cleared.carbon_adder).groupby(province).sum()
+        total = _quota_energy(cleared).groupby(province).sum()
+        paid = cleared.outcome.dispatch * cleared.carbon_adder
+        cost = _quota_sum(cleared, paid).groupby(province).sum()
         return (cost / total).where(total > 0, 0.0)
 
     def retail(self, cleared: Cleared) -> pd.Series:
@@ -195,8 +195,13 @@ def _energy(cleared: Cleared) -> pd.Series:
 
 
 def _quota_energy(cleared: Cleared) -> pd.Series:
+    return _quota_sum(cleared, cleared.outcome.dispatch)
+
+
+def _quota_sum(cleared: Cleared, rate: pd.DataFrame) -> pd.Series:
+    """Sum over the horizon of what quota units have per hour, 0 for others."""
     quota = cleared.case.generators["carrier"].isin(cleared.case.carriers.quota or [])
-    return _energy(cleared).where(quota, 0.0)
+    return rate.mul(cleared.case.weights, axis="index").sum().where(quota, 0.0)
 
 
 def same(table: pd.DataFrame) -> pd.Series:
