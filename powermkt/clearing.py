@@ -21,7 +21,14 @@ from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.quadratic import Curves
-from powermkt.results import by_bus, prices_of, read_outcome, reserve_prices_of, slack_of
+from powermkt.results import (
+    by_bus,
+    import_price_of,
+    prices_of,
+    read_outcome,
+    reserve_prices_of,
+    slack_of,
+)
 from powermkt.slack import EXCESS, SHED, add_slack
 from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
@@ -230,6 +237,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         outcome.marginal_emission = prices_of(case, programme, priced, "emission")
         outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
         outcome.reserve_price = reserve_prices_of(case, programme, priced)
+        outcome.import_price = import_price_of(case, programme, priced)
         outcome.price_unique = by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes

@@ -19,13 +19,14 @@ from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.horizon import Horizon, cut
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
 from powermkt.run import Run, clear_all, opened
+from powermkt.seams import with_seams
 from powermkt.writing import write_results
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -277,7 +278,12 @@ def compare(
         faults.append(Fault("regimes", "none given", f"name some of {', '.join(presets())}"))
     if not prices:
         faults.append(Fault("carbon_prices", "none given", "give at least one number >= 0"))
-    faults += [fault for item in chosen for fault in item.faults(case)]
+    horizon, part = Horizon(weeks, year, look_ahead, start, days), case
+    try:
+        part = cut(case, horizon)
+    except InputError as error:
+        faults += error.faults
+    faults += [fault for item in chosen for fault in item.faults(part)]
     settings = case.market.calibration
     if settings is not None:
         in_folder = (case.folder or Path()) / settings.regime
@@ -289,7 +295,7 @@ def compare(
             faults += error.faults
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
-    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
+    case = with_seams(part) if year else part
     with opened(store) as kept:
         runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept)
     reference_run = None if settings is None else runs.pop()

@@ -162,8 +162,8 @@ def _congestion_rent(case: Case, outcome: Outcome, entries: pd.DataFrame) -> flo
     """What is left of the surplus of branches where they earn it [money]."""
     if "congestion rent" not in set(entries["product"]):
         return 0.0
-    rent = _amount(entries, "congestion rent") - _amount(entries, "import adjustment")
-    return rent - _branch_cost(case, outcome)
+    rent = _amount(entries, "congestion rent") - _branch_cost(case, outcome)
+    return rent - _amount(entries, "import adjustment") - _amount(entries, "origin of imports")
 
 
 def _branch_cost(case: Case, outcome: Outcome) -> float:

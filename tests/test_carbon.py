@@ -16,6 +16,7 @@ from toys import add_rows, one_bus, random_case, weigh
 
 import powermkt as pm
 from powermkt.classes import benchmark_table, shares_of
+from powermkt.ledger import balances
 from powermkt.rules import CarbonPrice, Coupled, ImportAdjustment, LocationalPrice, MeritOrder, Rule
 
 
@@ -455,7 +456,8 @@ def test_importers_pay_out_of_the_price_difference(regions: pm.Case) -> None:
 def test_clean_imports_are_shuffled(regions: pm.Case) -> None:
     """Hydro of B is named the source of 40 MW: they come in free, and B's coal takes its place.
 
-    A: gas 30, coal 30; B: coal 10 + 40. A 2 (27 + 12 - 90) = -102 t, B + 2 x 36 t.
+    A: gas 30, coal 30; B: coal 10 + 40. A 2 (27 + 12 - 90) = -102 t, B + 2 x 36 t. One MWh more of
+    a source would bring in one at 310 for one at 354: the tie passes its 44 on to hydro.
     """
     rule = ImportAdjustment(default_factor=0.9, units=["hydro B"])
     result = pm.compare(regions, [market(REGIONAL, rule)], [0, 60])
@@ -466,6 +468,10 @@ def test_clean_imports_are_shuffled(regions: pm.Case) -> None:
     assert row["priced_change_t"] == pytest.approx(-102)
     assert row["elsewhere_change_t"] == pytest.approx(72)
     assert after.ledger.query("product == 'import adjustment'").empty
+    paid = after.ledger.set_index(["payee", "product"])["amount"]
+    assert paid["hydro B", "origin sold"] == pytest.approx(44 * 40 * 2)
+    assert after.summary()["congestion_rent"] == pytest.approx(0, abs=1e-6)
+    assert balances(after.ledger)["specified imports"] == pytest.approx(0, abs=1e-6)
 
 
 def test_specified_source_pays_for_what_it_emits(regions: pm.Case) -> None:

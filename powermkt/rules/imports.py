@@ -15,13 +15,14 @@ from powermkt.compliance import CARBON_FUND
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.programme import Adders
+from powermkt.results import IMPORTS
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.locational import LocationalPrice, ports
 from powermkt.rules.pricing import same
 from powermkt.values import NonNegative
 
-_UNSPECIFIED = "Import-unspecified"
+_ORIGIN = "specified imports"  # account between importers and specified sources
 _FLOWS = {"links": "Link-p", "lines": "Line-s", "transformers": "Transformer-s"}
 
 
@@ -38,10 +39,11 @@ class ImportAdjustment(Rule):
     served by others (resource shuffling). The carbon price of a snapshot must be the same in all
     provinces that have one.
 
-    Unspecified imports are paid by who brings them in: branches, which earn the price difference,
-    where prices are locational; elsewhere the grid company of the importing province. Specified
-    sources pay for themselves; what they are paid for their origin is a contract with the importer
-    and not in the ledger.
+    Specified sources pay for themselves, unspecified imports are paid by who brings them in:
+    branches where prices are locational, since they earn the price difference; elsewhere the grid
+    company of the importing province. Importers also pay specified sources for their origin, by
+    what each brings in: the marginal value m of the row above, which is the carbon cost of an
+    unspecified MWh as long as there are any. On each MWh over the border they so lay out m in all.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ class ImportAdjustment(Rule):
                 factor: pd.DataFrame | float = -1.0 if port == "0" else 1.0
                 if name == "links" and port != "0":
                     attribute = "efficiency" if port == "1" else f"efficiency{port}"
-                    factor = case.dense("Link", attribute)[crossing]
+                    factor = case.dense("Link", attribute)[crossing].fillna(0.0)
                 brought = brought + within.loc[crossing, port].eq(True).astype(float) * factor
             found[name] = brought
         return found
@@ -132,14 +134,14 @@ class ImportAdjustment(Rule):
         if not self._carbon.offered:
             return
         index = pd.Index(case.snapshots, name="snapshot")
-        rest = 1 * model.add_variables(lower=0, coords=[index], name=_UNSPECIFIED)
+        rest = 1 * model.add_variables(lower=0, coords=[index], name=IMPORTS)
         for table, brought in self._border(case).items():
             flow = model.variables[_FLOWS[table]].sel(name=names(brought.columns))
             rest = rest - (grid(brought) * flow).sum("name")
         if self.units:
             output = model.variables["Generator-p"].sel(name=names(pd.Index(self.units)))
             rest = rest + output.sum("name")
-        model.add_constraints(rest >= 0, name=_UNSPECIFIED)
+        model.add_constraints(rest >= 0, name=IMPORTS)
 
     def exposures(self, case: Case) -> Adders:
         """Return what imports and specified sources take."""
@@ -147,7 +149,7 @@ class ImportAdjustment(Rule):
             return {}
         multiple = self._tau_multiple(case)
         own = case.generators.loc[self.units, "emission_rate"]
-        taken = {_UNSPECIFIED: (multiple * self.default_factor).to_frame("")}
+        taken = {IMPORTS: (multiple * self.default_factor).to_frame("")}
         if self.units:
             taken["Generator-p"] = pd.DataFrame({name: multiple * own[name] for name in self.units})
         return taken
@@ -174,13 +176,21 @@ class ImportAdjustment(Rule):
         brought = pd.concat(
             [outcome.flows[part.columns] * part for part in border.values()], axis=1
         )
+        payer = pd.concat([self._payer(case, name, part.columns) for name, part in border.items()])
         rest = (brought.sum(axis=1) - output.sum(axis=1)).clip(lower=0.0)
         inward = brought.clip(lower=0.0)
         total = inward.sum(axis=1)
         share = inward.div(total.where(total > 0), axis="index").fillna(0.0)
-        payer = pd.concat([self._payer(case, name, part.columns) for name, part in border.items()])
         emitted = share.mul(rest * self.default_factor, axis="index")
         ledger.pay("import adjustment", payer, CARBON_FUND, emitted, _column(tau, emitted.columns))
+        if outcome.import_price.shape[1] and self.units:
+            worth = outcome.import_price.iloc[:, 0]
+            origin = share.mul(output.sum(axis=1), axis="index")
+            for product, giver, taker, part in (
+                ("origin of imports", payer, _ORIGIN, origin),
+                ("origin sold", _ORIGIN, same(sources), output),
+            ):
+                ledger.pay(product, giver, taker, part, _column(worth, part.columns))
 
     def _payer(self, case: Case, table: str, branches: pd.Index) -> pd.Series:
         """Who brings in what flows over branches."""
