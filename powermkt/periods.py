@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 
 from powermkt.errors import Fault
 
-_LENGTHS = ("Y", "Q", "M", "D")
+# pandas reads much more, `January` as that of this year.
+_SPELLED = re.compile(r"\d{4}(Q[1-4]|-\d{2}(-\d{2})?)?")
 
 
 def as_period(key: str) -> pd.Period:
@@ -20,13 +22,13 @@ def as_period(key: str) -> pd.Period:
     ValueError
         If it names none.
     """
+    remedy = f"{key!r} is no year, quarter, month or day: write 2022, 2022Q1, 2022-01, 2022-01-31"
+    if not _SPELLED.fullmatch(key):
+        raise ValueError(remedy)
     try:
-        period = pd.Period(key)
+        return pd.Period(key)
     except ValueError:
-        period = None
-    if not isinstance(period, pd.Period) or period.freqstr.split("-")[0] not in _LENGTHS:
-        raise ValueError(f"{key!r} is no year, quarter, month or day: write 2022, 2022Q1, 2022-01")
-    return period
+        raise ValueError(remedy) from None
 
 
 def _inside(keys: Iterable[str], index: pd.DatetimeIndex) -> np.ndarray:

@@ -12,7 +12,7 @@ import yaml
 from conftest import NETWORKS
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import add_rows, one_bus, random_case, weigh
+from toys import add_rows, random_case, weigh
 
 import powermkt as pm
 from powermkt.classes import benchmark_table, shares_of
@@ -303,7 +303,7 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_fixed_tariff_does_not_see_it(name: str) -> None:
-    case, tariff = random_case(7), pm.regime("fixed_tariff")
+    case, tariff = random_case(7, 2, 2), pm.regime("fixed_tariff")
     rules = [rule for rule in tariff.rules if rule.role != "carbon"]
     regime = pm.Regime("tariff", (*rules, CarbonPrice(offered=False, **RULES[name])))
     free, priced = (pm.clear(case, regime, tau) for tau in (0.0, 80.0))
@@ -340,14 +340,14 @@ def test_path_by_months_and_years(plants: pm.Case) -> None:
     rule = pm.regime(yaml.safe_load(text)).carbon
     assert rule is not None and rule.path == {"2022": 0.9}
     assert rule.over_time(plants).tolist() == [0.9, 0.9]
-    n = one_bus([50.0])
+    n = plants.network()
     n.set_snapshots(range(1))
     assert "no times" in faults(pm.clear, pm.Case(n), market(rule))[0]
 
 
 @given(st.integers(0, 10_000), st.floats(10, 150))
 def test_emissions_do_not_rise_with_an_auctioned_price(seed: int, tau: float) -> None:
-    case = random_case(seed, 4, 2)
+    case = random_case(seed, 2, 2)
     regime = market(CarbonPrice(allocation="auction"))
     found = [pm.clear(case, regime, price).emissions for price in (0.0, tau, 2 * tau)]
     assert found[1] <= found[0] * (1 + 1e-7) and found[2] <= found[1] * (1 + 1e-7)

@@ -37,8 +37,7 @@ def plant(load: list[float], snapshots: pd.Index | None = None) -> pypsa.Network
         "bad": {**both, "marginal_cost": 300.0, "emission_rate": 0.9},
         "wind": {"bus": "A", "carrier": "onshore wind", "p_nom": 10.0, "emission_rate": 0.0},
     })  # fmt: skip
-    n.add("Load", "load", bus="A", p_set=[0.0])
-    n.loads_t["p_set"]["load"] = np.array(load, dtype=float)
+    n.add("Load", "load", bus="A", p_set=np.array(load) if len(load) > 1 else load[0])
     return n
 
 
@@ -213,7 +212,7 @@ SHARE = st.floats(0, 1)
 )  # fmt: skip
 def test_every_tonne_and_every_payment(seed: int, rule: dict[str, object]) -> None:
     """Emissions are covered, trade has two sides, and parties' net is what their account says."""
-    case = random_case(seed, 6, 3)
+    case = random_case(seed, 2, 3)
     run = pm.clear(case, market(**rule))
     account, net = run.compliance, balances(run.ledger)
     covered = account[["allocation_t", "waived_t", "offsets_t", "drawn_t", "deficit_t"]].sum(axis=1)

@@ -17,10 +17,10 @@ DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
 
 def with_rule(rule: Rule) -> pm.Regime:
-    rules = tuple({**DEFAULTS, rule.role: rule}.values())
     if isinstance(rule, pm.rules.ImportAdjustment):  # it needs a price, and a border around it
-        rules += (pm.rules.CarbonPrice(regions={"P0": 1.0}),)
-    return pm.Regime("r", rules)
+        price = pm.rules.CarbonPrice(regions={"P0": 1.0})
+        return pm.Regime("r", (*list(DEFAULTS.values())[:3], price, rule))
+    return pm.Regime("r", tuple({**DEFAULTS, rule.role: rule}.values()))
 
 
 def expected(n: pypsa.Network) -> pm.Case:
