@@ -54,6 +54,8 @@ _OWN: dict[str, dict[str, tuple[float, float]]] = {
         "units": (1e-9, _INF),
         "emission_rate": (0, _INF),
         "benchmark": (0, _INF),
+        "own_use": (0, 1),
+        "allowance_bank": (0, _INF),
         "tariff": (0, _INF),
         "min_stable_pu": (0, 1),
     },

@@ -22,7 +22,14 @@ from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.quadratic import Curves
-from powermkt.results import by_bus, prices_of, read_outcome, reserve_prices_of, slack_of
+from powermkt.results import (
+    by_bus,
+    import_price_of,
+    prices_of,
+    read_outcome,
+    reserve_prices_of,
+    slack_of,
+)
 from powermkt.slack import EXCESS, SHED, add_slack
 from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
@@ -64,8 +71,8 @@ class Numbers:
         By variable, what decides dispatch beside offers and enters no price [money/MWh].
     limits : sequence of mapping
         By variable, lower and upper bounds [MW].
-    exposure : Series [generator]
-        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+    exposure : sequence of mapping
+        By variable, what one MWh adds to the net demand for allowances under each rule [t/MWh].
     units : UnitCommitment
         How units are committed.
     price_run : callable, optional
@@ -82,7 +89,7 @@ class Numbers:
     offers: Sequence[Adders]
     ranking: Sequence[Adders]
     limits: Sequence[Limits]
-    exposure: pd.Series
+    exposure: Sequence[Adders]
     units: UnitCommitment
     price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
@@ -186,7 +193,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         "offer": offered,
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
-        "exposure": programme.spread({"Generator-p": numbers.exposure}, weights),
+        "exposure": _sum(programme, numbers.exposure, weights),
         **(outputs(case, programme) if numbers.margins else {}),
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
@@ -237,6 +244,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
         outcome.marginal_mix = mix_of(case, programme, priced)
         outcome.reserve_price = reserve_prices_of(case, programme, priced)
+        outcome.import_price = import_price_of(case, programme, priced)
         outcome.price_unique = by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes

@@ -19,12 +19,14 @@ from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.horizon import Horizon, cut
+from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.regime import Regime, presets, regime
 from powermkt.rules import Coupled
 from powermkt.run import Run, clear_all, opened
+from powermkt.seams import with_seams
 from powermkt.userprices import user_prices
 from powermkt.writing import write_results
 
@@ -100,6 +102,16 @@ class Comparison:
     def retail(self) -> pd.DataFrame:
         """What each class of users pays; see `userprices.COLUMNS`."""
         return user_prices(self.runs)
+
+    @cached_property
+    def leakage(self) -> pd.DataFrame:
+        """Change of emissions where the carbon price holds and elsewhere; `leakage.COLUMNS`."""
+        return leakage_of(self.runs)
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowance accounts of units per regime and carbon price; see `compliance.COLUMNS`."""
+        return self._stacked("compliance")
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:
@@ -194,6 +206,8 @@ class Comparison:
             "incidence": self.incidence,
             "windfall": self.windfall,
             "retail": self.retail,
+            "leakage": self.leakage if len(self.leakage) else None,
+            "compliance": self.compliance if len(self.compliance) else None,
             "curtailment": self.curtailment,
             "generation": self.generation,
             "ledger": self.ledger,
@@ -321,7 +335,12 @@ def compare(
         faults.append(Fault("regimes", "none given", f"name some of {', '.join(presets())}"))
     if not prices:
         faults.append(Fault("carbon_prices", "none given", "give at least one number >= 0"))
-    faults += [fault for item in chosen for fault in item.faults(case)]
+    horizon, part = Horizon(weeks, year, look_ahead, start, days), case
+    try:
+        part = cut(case, horizon)
+    except InputError as error:
+        faults += error.faults
+    faults += [fault for item in chosen for fault in item.faults(part)]
     settings = case.market.calibration
     if settings is not None:
         in_folder = (case.folder or Path()) / settings.regime
@@ -333,7 +352,7 @@ def compare(
             faults += error.faults
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
-    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
+    case = with_seams(part) if year else part
     with opened(store) as kept:
         runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, margins)
     reference_run = None if settings is None else runs.pop()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.compliance import CARBON_FUND
 from powermkt.outcome import Outcome
 from powermkt.parties import CONSUMERS, NETWORKS, PRODUCERS, STORAGE
 from powermkt.rules import Prices
@@ -35,9 +36,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "congestion_rent": (
         "money",
-        "merchandising surplus of branches less wheeling fees and own cost",
+        "merchandising surplus of branches less wheeling fees, own cost and import adjustment",
     ),
-    "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
+    "carbon_revenue": (
+        "money",
+        "net receipts of the carbon fund: allowances sold less bought back, import adjustment",
+    ),
     "reserve_cost": ("money", "payments for ancillary services"),
     "reserve_short_mwh": ("MW h", "reserve requirements that were not met, all products"),
     "uplift": ("money", "make-whole payments to units whose prices do not cover their offers"),
@@ -121,7 +125,6 @@ def summary(
     by_group = accounts.groupby("group")[["receipts", "resource_cost", "welfare"]].sum()
     by_group = by_group.reindex([CONSUMERS, PRODUCERS, STORAGE, NETWORKS], fill_value=0.0)
     payment = -by_group["receipts"][CONSUMERS]
-    rent, own = _amount(entries, "congestion rent"), by_group["resource_cost"][NETWORKS]
     short = outcome.reserve_short.mul(case.weights, axis="index")
     return pd.Series(
         {
@@ -138,9 +141,8 @@ def summary(
             "retail_price": payment / energy,
             "consumer_payment": payment,
             "producer_surplus": by_group["welfare"][[PRODUCERS, STORAGE]].sum(),
-            "congestion_rent": rent - (own if "congestion rent" in set(entries["product"]) else 0),
-            "carbon_revenue": _amount(entries, "carbon allowances")
-            - _amount(entries, "free allocation"),
+            "congestion_rent": _congestion_rent(entries, by_group["resource_cost"][NETWORKS]),
+            "carbon_revenue": float(accounts["receipts"].get(CARBON_FUND, 0.0)),
             "reserve_cost": float(entries.loc[entries["payer"] == ANCILLARY, "amount"].sum()),
             "reserve_short_mwh": short.to_numpy().sum(),
             "uplift": _amount(entries, "uplift"),
@@ -152,6 +154,14 @@ def summary(
 
 def _amount(entries: pd.DataFrame, product: str) -> float:
     return float(entries.loc[entries["product"] == product, "amount"].sum())
+
+
+def _congestion_rent(entries: pd.DataFrame, own: float) -> float:
+    """What is left of the surplus of branches where they earn it, their own cost taken off."""
+    if "congestion rent" not in set(entries["product"]):
+        return 0.0
+    rent = _amount(entries, "congestion rent") - own
+    return rent - _amount(entries, "import adjustment") - _amount(entries, "origin of imports")
 
 
 def generation(case: Case, outcome: Outcome) -> pd.DataFrame:

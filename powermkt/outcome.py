@@ -45,6 +45,9 @@ class Outcome:
     provisional_price : DataFrame [snapshot x bus]
         LMP of the clearing of energy before reserves were bought, where they are bought after
         energy [money/MWh]; no columns elsewhere.
+    import_price : DataFrame [snapshot x ""]
+        What one more MWh from a specified source saves on imports, where a carbon price is put on
+        them [money/MWh]; no columns elsewhere.
     offer_price : DataFrame [snapshot x bus]
         Marginal value at offers, the LMP of a market [money/MWh].
     cost_price : DataFrame [snapshot x bus]
@@ -107,6 +110,7 @@ class Outcome:
     day_ahead: Outcome | None = None
     provisional_price: pd.DataFrame = field(default_factory=pd.DataFrame)
     marginal_mix: pd.DataFrame = field(default_factory=pd.DataFrame)
+    import_price: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

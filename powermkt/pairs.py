@@ -63,6 +63,11 @@ class Pair:
         return self._between("marginal_exposure")
 
     @cached_property
+    def multiple(self) -> pd.DataFrame:
+        """Multiple of the carbon price that holds in each province and hour [1]."""
+        return multiple_of(self.run)[self.load.columns]
+
+    @cached_property
     def fossil(self) -> pd.DataFrame:
         """Whether the marginal unit is fossil."""
         return self.emission > FOSSIL_MARGINAL
@@ -125,6 +130,14 @@ def load_of(run: Run) -> pd.DataFrame:
     case = run.case
     load = case.dense("Load", "p_set").T.groupby(case.loads["province"]).sum().T
     return load.loc[:, load.mul(case.weights, axis="index").sum() > 0]
+
+
+def multiple_of(run: Run) -> pd.DataFrame:
+    """Multiple of the carbon price that holds, [snapshot x province]; 1 without a carbon rule."""
+    carbon, case = run.regime.carbon, run.case
+    if carbon is None:
+        return pd.DataFrame(1.0, case.snapshots, pd.Index(case.provinces.unique()))
+    return carbon.by_province(case)
 
 
 def signal(run: Run) -> pd.DataFrame:

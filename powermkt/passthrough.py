@@ -95,7 +95,9 @@ def pass_through_of(runs: Sequence[Run]) -> pd.DataFrame:
 
     marginal ``sum(w dP) / sum(w e_m dtau)`` and net ``sum(w dP) / sum(w (e_m - b_m) dtau)`` over
     hours whose marginal unit is fossil; rate ``sum(w dP) / sum(w dtau)`` over all hours; retail
-    ``d retail / (mean emission rate x dtau)``. Never divided by a zero emission rate.
+    ``d retail / (mean emission rate x dtau)``. Where the carbon price differs by province or in
+    time, all but the rate take dtau times the multiple that holds there. Never divided by a zero
+    emission rate or a zero carbon price.
 
     Parameters
     ----------
@@ -187,6 +189,8 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
 
     ones, in_fossil = over(1.0), over(1.0, fossil)
     mean_rate = mean_emission_rate(pair.base, weight.columns)
+    mean_price = step * over(pair.multiple) / ones
+    priced = (mean_rate > FOSSIL_MARGINAL) & (mean_price != 0)
     before, after = (
         _with_nation(_sum(bill, chosen)) / _with_nation(_sum(served, chosen))
         for bill, served in pair.retail
@@ -195,15 +199,13 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
         {
             "price_change": over(change) / ones,
             "pass_through_marginal": _ratio(
-                over(change, fossil), over(pair.emission, fossil) * step
+                over(change, fossil), over(pair.emission * pair.multiple, fossil) * step
             ),
             "pass_through_net": _ratio(
                 over(change, fossil), over(pair.exposure, fossil) * step, 1e-4
             ),
             "pass_through_rate": over(change) / (ones * step),
-            "pass_through_retail": ((after - before) / (mean_rate * step)).where(
-                mean_rate > FOSSIL_MARGINAL
-            ),
+            "pass_through_retail": (after - before) / (mean_rate * mean_price).where(priced),
             "marginal_emission_rate": _ratio(over(pair.emission, fossil), in_fossil),
             "renewable_marginal_share": 1 - in_fossil / ones,
             "renewable_price_change": _ratio(over(change, ~fossil), over(1.0, ~fossil)),
@@ -220,10 +222,14 @@ def _hourly(pair: Pair) -> pd.DataFrame:
     frames = {
         "load_mw": pair.load,
         "price_change": change,
-        "pass_through_marginal": change / (pair.emission * step).where(pair.fossil),
+        "pass_through_marginal": _ratio(
+            change, (pair.emission * pair.multiple * step).where(pair.fossil)
+        ),
         "pass_through_net": _ratio(change, (pair.exposure * step).where(pair.fossil), 1e-4),
         "pass_through_rate": change / step,
-        "pass_through_retail": (after - before).div(mean_rate * step, axis="columns"),
+        "pass_through_retail": _ratio(
+            after - before, (pair.multiple * step).mul(mean_rate, axis="columns")
+        ),
         "marginal_emission_rate": pair.emission,
         "marginal_exposure": pair.exposure,
         "renewable_marginal": ~pair.fossil,

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pydantic
 import yaml
@@ -16,10 +17,12 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.products import procures
+from powermkt.programme import Adders
 from powermkt.rules import (
     RULES,
     CarbonPrice,
     DispatchRule,
+    ImportAdjustment,
     PricingRule,
     RetailTariff,
     Rule,
@@ -30,7 +33,7 @@ from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMi
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
-_MANY = ("carbon", "settlement", "retail")  # at most one each
+_MANY = ("settlement", "retail")  # at most one each
 _ANY = ("carbon", "ancillary", "settlement", "retail")
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
@@ -48,7 +51,7 @@ class Regime:
     Raises
     ------
     InputError
-        If a role is missing or filled twice.
+        If a role is missing or filled twice, or rules do not go together.
     """
 
     name: str
@@ -67,11 +70,9 @@ class Regime:
                         f"state exactly one; there are {', '.join(_names(role))}",
                     )
                 )
-        for role in _MANY:
-            if sum(rule.role == role for rule in self.rules) > 1:
-                faults.append(
-                    Fault(f"regime {self.name!r}", f"more than one rule of {role}", "state one")
-                )
+        if sum(rule.role == "settlement" for rule in self.rules) > 1:
+            what = "more than one rule of settlement"
+            faults.append(Fault(f"regime {self.name!r}", what, "state one"))
         ways = [type(rule).__name__ for rule in self.rules if isinstance(rule, Procurement)]
         if len(ways) > 1:
             what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"
@@ -87,13 +88,27 @@ class Regime:
             faults.append(Fault(f"regime {self.name!r}: retail", what, remedy))
         if faults:
             raise InputError(faults)
+        told = tuple(rule.among(self.rules) for rule in self.rules)
+        object.__setattr__(self, "rules", told)
 
     def _clashes(self) -> list[Fault]:
-        """Return ancillary rules that stand twice, or pay for the same or contradict each other."""
+        """Return rules that stand twice, or pay for the same or contradict or need each other."""
+        found = []
+        for role in ("ancillary", "carbon"):
+            kinds = [type(rule) for rule in self.rules if rule.role == role]
+            found += [
+                Fault(f"regime {self.name!r}: {role}", f"{name} stands twice", "state it once")
+                for name in sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
+            ]
+        prices = [type(rule).__name__ for rule in self.rules if isinstance(rule, CarbonPrice)]
+        where = f"regime {self.name!r}: carbon"
+        if len(set(prices)) > 1:
+            found.append(Fault(where, f"{len(prices)} carbon prices", "state one"))
+        if not prices and any(isinstance(rule, ImportAdjustment) for rule in self.rules):
+            what = "ImportAdjustment without a carbon price"
+            found.append(Fault(where, what, "add `{rule: CarbonPrice, regions: ...}`"))
         where = f"regime {self.name!r}: ancillary"
         kinds = [type(rule) for rule in self.rules if rule.role == "ancillary"]
-        twice = sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
-        found = [Fault(where, f"{name} stands twice", "state it once") for name in twice]
         for other, what in (
             (DeepPeakMarket, "depth would be paid for twice"),
             (ObligatoryMinimum, "nothing is left to be offered"),
@@ -108,7 +123,12 @@ class Regime:
     @property
     def carbon_price(self) -> float:
         """Price that the carbon rule states, 0 without one [money/t]."""
-        return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
+        return 0.0 if self.carbon is None else self.carbon.price
+
+    @property
+    def carbon(self) -> CarbonPrice | None:
+        """The rule of the carbon price, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, CarbonPrice)), None)
 
     @property
     def two_settlement(self) -> TwoSettlement | None:
@@ -141,7 +161,7 @@ class Regime:
     @property
     def structure(self) -> str:
         """Key of the programme's rows: regimes with the same key share one live solver."""
-        return repr([rule for rule in self.rules if rule.structural])
+        return repr([rule.rows for rule in self.rules if rule.structural])
 
     @property
     def canonical(self) -> bool:
@@ -150,9 +170,7 @@ class Regime:
         So where marginal values are paid, and where the carbon price enters offers, so that
         clearings of a sweep start from each other. Elsewhere every clearing starts from scratch.
         """
-        return self.pricing.locational or any(
-            rule.offered for rule in self.rules if isinstance(rule, CarbonPrice)
-        )
+        return self.pricing.locational or (self.carbon is not None and self.carbon.offered)
 
     @property
     def clearing_key(self) -> str:
@@ -161,14 +179,15 @@ class Regime:
         The name is not in it. Neither are ancillary and retail rules that only pay, nor a carbon
         price that generators may not put into their offers: they are paid after the clearing and
         change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
-        derived from `CarbonPrice` may do more with its price, and keeps it.
+        derived from `CarbonPrice` may do more with its price, and keeps it; so does one with
+        offsets, whose price says whether they replace allowances.
         """
         parts = []
         for rule in self.rules:
             if rule.role in ("ancillary", "retail") and rule.only_settles():
                 continue
             content = rule.model_dump()
-            if type(rule) is CarbonPrice and not rule.offered:
+            if type(rule) is CarbonPrice and not rule.offered and rule.offsets is None:
                 del content["price"]
             parts.append((type(rule).__module__, type(rule).__qualname__, content))
         return repr(parts)
@@ -179,12 +198,16 @@ class Regime:
         Raises
         ------
         InputError
-            If the price is negative or not finite, or above zero without a carbon rule.
+            If the price is not finite, negative though the carbon rule does not allow that, or
+            not zero without a carbon rule.
         """
         where = f"regime {self.name!r}: carbon_price"
-        if not (0 <= carbon_price < float("inf")):
-            raise InputError([Fault(where, f"{carbon_price} is no price", "give a number >= 0")])
-        if carbon_price > 0 and not any(isinstance(rule, CarbonPrice) for rule in self.rules):
+        if not np.isfinite(carbon_price):
+            raise InputError([Fault(where, f"{carbon_price} is no price", "give a finite number")])
+        if carbon_price < 0 and not (self.carbon and self.carbon.allow_negative):
+            remedy = "give a number >= 0, or state `allow_negative: true` in the carbon rule"
+            raise InputError([Fault(where, f"{carbon_price} is negative", remedy)])
+        if carbon_price != 0 and self.carbon is None:
             raise InputError(
                 [Fault(where, "the regime has no carbon rule", "add `carbon: {rule: CarbonPrice}`")]
             )
@@ -225,21 +248,15 @@ class Regime:
         said = (rule.mitigated(case) for rule in self.rules if isinstance(rule, DispatchRule))
         return next(said, pd.DataFrame(columns=MITIGATED))
 
-    def exposure(self, case: Case) -> pd.Series:
-        """Net allowances that one more MWh of each generator takes, all rules [t/MWh]."""
-        total = pd.Series(0.0, index=case.generators.index)
-        for rule in self.rules:
-            if isinstance(rule, CarbonPrice):
-                total = total + rule.exposure(case)
-        return total
+    def exposure(self, case: Case) -> list[Adders]:
+        """What one MWh adds to the net demand for allowances, by rule and variable [t/MWh]."""
+        return [rule.exposures(case) for rule in self.rules]
 
-    def carbon_adder(self, case: Case) -> pd.Series:
-        """Carbon cost of one more MWh of each generator, all rules [money/MWh]."""
-        total = pd.Series(0.0, index=case.generators.index)
-        for rule in self.rules:
-            if isinstance(rule, CarbonPrice):
-                total = total + rule.price * rule.exposure(case)
-        return total
+    def carbon_adder(self, case: Case) -> pd.DataFrame:
+        """Carbon cost of one more MWh of each generator, [snapshot x generator] in money/MWh."""
+        if self.carbon is None:
+            return pd.DataFrame(0.0, case.snapshots, case.generators.index)
+        return self.carbon.adder(case)
 
     # ---- files -------------------------------------------------------------------------------
 

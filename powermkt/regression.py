@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from powermkt.pairs import Pair, by_province, by_regime, load_of, pairs_of, signal
+from powermkt.pairs import Pair, by_province, by_regime, load_of, multiple_of, pairs_of, signal
 from powermkt.rules.locational import days
 from powermkt.run import Run
 
@@ -110,11 +110,11 @@ def panel_of(runs: Sequence[Run]) -> pd.DataFrame:
     shared = shared.assign(**{name: frame.to_numpy().ravel() for name, frame in frames.items()})
     parts = []
     for run in runs:
-        emission = by_province(run, run.outcome.marginal_emission)[provinces].to_numpy().ravel()
+        emission = by_province(run, run.outcome.marginal_emission) * multiple_of(run)
         part = shared.assign(
             carbon_price=run.carbon_price,
             price=signal(run)[provinces].to_numpy().ravel(),
-            carbon_cost=run.carbon_price * emission,
+            carbon_cost=run.carbon_price * emission[provinces].to_numpy().ravel(),
         )
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
@@ -217,5 +217,5 @@ def _structural(pairs: Sequence[Pair]) -> float:
     for pair in pairs:
         weight = pair.energy.where(pair.fossil, 0.0)
         change += float((weight * pair.price_change).to_numpy().sum())
-        cost += float((weight * pair.emission).to_numpy().sum()) * pair.step
+        cost += float((weight * pair.emission * pair.multiple).to_numpy().sum()) * pair.step
     return change / cost if cost > 0 else np.nan

@@ -14,6 +14,7 @@ import pypsa
 from powermkt import metrics
 from powermkt.case import Case
 from powermkt.cells import CellStore
+from powermkt.compliance import no_account
 from powermkt.components import price_components
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
@@ -26,7 +27,7 @@ from powermkt.regime import Regime, regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, CarbonPrice, Cleared, LocationalPrice, Prices
+from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
 from powermkt.rules.base import Sale
 from powermkt.rules.locational import ports
 
@@ -223,20 +224,9 @@ class Run:
 
     @cached_property
     def compliance(self) -> pd.DataFrame:
-        """Allowances of each generator: emissions, allocation [t], price [money/t]."""
-        table, hours = self.case.generators[["province", "carrier"]], self.case.weights
-        emitted = self.outcome.emissions(self.case).mul(hours, axis="index").sum()
-        rules = [rule for rule in self.regime.rules if isinstance(rule, CarbonPrice)]
-        given = sum((rule.allocated(self._cleared) for rule in rules), 0.0 * self.dispatch)
-        return table.assign(
-            period="horizon",
-            emissions_t=emitted,
-            allocation_t=given.mul(hours, axis="index").sum(),
-            waived_t=0.0,
-            offsets_t=0.0,
-            price=self.carbon_price,
-            offset_cost=0.0,
-        ).rename_axis("generator").reset_index()  # fmt: skip
+        """Allowance account of units by compliance period; columns as `compliance.COLUMNS`."""
+        rule = self.regime.carbon
+        return no_account() if rule is None else rule.account(self._cleared)
 
     @cached_property
     def accounts(self) -> pd.DataFrame:

@@ -17,6 +17,9 @@ DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
 
 def with_rule(rule: Rule) -> pm.Regime:
+    if isinstance(rule, pm.rules.ImportAdjustment):  # it needs a price, and a border around it
+        price = pm.rules.CarbonPrice(regions={"P0": 1.0})
+        return pm.Regime("r", (*list(DEFAULTS.values())[:3], price, rule))
     return pm.Regime("r", tuple({**DEFAULTS, rule.role: rule}.values()))
 
 
@@ -68,7 +71,7 @@ class TestEveryRule:
         case = two_hours
         ledger = pm.clear(case, with_rule(RULES[name]()), 30.0).ledger
         n = case.network()
-        known = {"market operator", "transmission owner", "carbon fund"}
+        known = {"market operator", "transmission owner", "carbon fund", "allowance exchange"}
         known |= {*n.generators.index, *n.loads.index, *n.links.index, *n.storage_units.index}
         known |= {f"grid company {province}" for province in case.provinces}
         assert set(ledger["payer"]) | set(ledger["payee"]) <= known

@@ -9,10 +9,11 @@ from powermkt.rules.ancillary import (
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.capacity import CapacityPayment
-from powermkt.rules.carbon import CarbonPrice
+from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
+from powermkt.rules.imports import ImportAdjustment
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
@@ -36,6 +37,7 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        ImportAdjustment,
         TwoSettlement,
         CoOptimised,
         Sequential,
@@ -68,11 +70,13 @@ __all__ = [
     "ExtendedLocationalPrice",
     "FlatBlocks",
     "GuaranteedPurchase",
+    "ImportAdjustment",
     "LocationalPrice",
     "MeritOrder",
     "MileageMarket",
     "Mitigation",
     "ObligatoryMinimum",
+    "Offsets",
     "Prices",
     "PricingRule",
     "PriorityOrder",

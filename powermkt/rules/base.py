@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import linopy
 import pandas as pd
@@ -23,7 +24,6 @@ Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlemen
 MARKET = "market operator"
 TRANSMISSION = "transmission owner"
 EXCESS = "excess generation"
-CARBON_FUND = "carbon fund"
 
 
 def grid_company(province: str) -> str:
@@ -35,15 +35,15 @@ def grid_company(province: str) -> str:
 class Cleared:
     """A case, what its clearing decided, and the carbon cost that units see per MWh.
 
-    `carbon_adder` [money/MWh] by generator is the carbon price times the unit's exposure under
-    the allowance rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x
-    provider] is what ancillary services pay units beyond their offers. `stated` is what users would
-    pay without a retail rule, charges for services included.
+    `carbon_adder` [money/MWh, snapshot x generator] is what one more MWh costs under the allowance
+    rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x provider] is
+    what ancillary services pay units beyond their offers. `stated` is what users would pay without
+    a retail rule, charges for services included.
     """
 
     case: Case
     outcome: Outcome
-    carbon_adder: pd.Series
+    carbon_adder: pd.DataFrame
     margin: pd.DataFrame = field(default_factory=pd.DataFrame)
     stated: Prices | None = None
 
@@ -102,6 +102,15 @@ class Rule(pydantic.BaseModel):
         hooks = ("offer", "rank_by", "limit", "constrain")
         return all(getattr(cls, hook) is getattr(Rule, hook) for hook in hooks)
 
+    def among(self, rules: Sequence[Rule]) -> Rule:
+        """Return the rule as it stands beside the others of its regime."""
+        return self
+
+    @property
+    def rows(self) -> Any:
+        """What the rows depend on that `constrain` adds; equal text means equal rows."""
+        return self
+
     def faults(self, case: Case) -> list[Fault]:
         """Return what the case lacks for this rule."""
         return []
@@ -112,6 +121,10 @@ class Rule(pydantic.BaseModel):
 
     def rank_by(self, case: Case) -> Adders:
         """Return, by variable, weights that rank units without being offers [money/MWh]."""
+        return {}
+
+    def exposures(self, case: Case) -> Adders:
+        """Return, by variable, the allowances that one more MWh takes [t/MWh]."""
         return {}
 
     def limit(self, case: Case) -> Limits:

@@ -43,18 +43,27 @@ def contract_base(case: Case) -> pd.Series:
 
 def output_energy(cleared: Cleared) -> pd.Series:
     """Output of each generator over the horizon [MWh]."""
-    return cleared.outcome.dispatch.mul(cleared.case.weights, axis="index").sum()
+    return _over_horizon(cleared, cleared.outcome.dispatch)
 
 
 def quota_energy(cleared: Cleared) -> pd.Series:
     """Output of each generator that sells under annual contracts, 0 of others [MWh]."""
-    quota = cleared.case.generators["carrier"].isin(cleared.case.carriers.quota or [])
-    return output_energy(cleared).where(quota, 0.0)
+    return output_energy(cleared).where(_sells_under_contract(cleared), 0.0)
 
 
 def carbon_cost(cleared: Cleared) -> pd.Series:
     """Mean carbon cost of the quota units of each province [money/MWh]."""
-    sold, province = quota_energy(cleared), cleared.case.generators["province"]
-    total = sold.groupby(province).sum()
-    cost = (sold * cleared.carbon_adder).groupby(province).sum()
+    province, chosen = cleared.case.generators["province"], _sells_under_contract(cleared)
+    total = quota_energy(cleared).groupby(province).sum()
+    paid = _over_horizon(cleared, cleared.outcome.dispatch * cleared.carbon_adder)
+    cost = paid.where(chosen, 0.0).groupby(province).sum()
     return (cost / total).where(total > 0, 0.0)
+
+
+def _over_horizon(cleared: Cleared, rate: pd.DataFrame) -> pd.Series:
+    """Sum over the horizon of what generators have per hour."""
+    return rate.mul(cleared.case.weights, axis="index").sum()
+
+
+def _sells_under_contract(cleared: Cleared) -> pd.Series:
+    return cleared.case.generators["carrier"].isin(cleared.case.carriers.quota or [])

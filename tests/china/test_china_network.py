@@ -12,6 +12,8 @@ import pandas as pd
 import pypsa
 import pytest
 
+from powermkt.classes import benchmark_sets, class_benchmarks
+
 pytest.importorskip("pvlib")
 
 FOLDER = Path(__file__).resolve().parents[2] / "networks" / "china"
@@ -136,6 +138,17 @@ def test_nothing_is_missing(stored: pypsa.Network) -> None:
     assert not stored.storage_units.tariff.isna().any()
     for component in ("generators", "storage_units", "links"):
         assert (getattr(stored, component).p_nom > 0).all()
+
+
+def test_classes_give_the_benchmarks_of_2022(stored: pypsa.Network) -> None:
+    """Both are rounded to four decimals; every fleet that emits is in a class of each set."""
+    g = stored.generators
+    for name, values in benchmark_sets().items():
+        found, faults = class_benchmarks(g, values, "china")
+        assert not faults
+        if name == "china_2022":
+            np.testing.assert_allclose(found, g.benchmark, rtol=0, atol=1.5e-4)
+    assert (g.own_use[g.benchmark > 0] > 0).all()
 
 
 def test_load_energy_of_every_province_and_month(stored: pypsa.Network) -> None:
