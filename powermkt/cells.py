@@ -229,9 +229,9 @@ class Keys:
 
 @cache
 def version() -> str:
-    """What solves: versions of the packages, and a hash of powermkt's code as it lies here."""
-    code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    """What solves: versions of the packages, and a hash of powermkt's code and data files."""
+    code, folder = hashlib.sha256(), Path(__file__).parent
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("data/*.csv")]):
         code.update(path.read_bytes())
     return repr([(name, metadata.version(name)) for name in _PACKAGES]) + code.hexdigest()
 

@@ -253,8 +253,8 @@ def test_infinite_capacity_has_no_lump_sum() -> None:
 
 @pytest.mark.parametrize(
     ("benchmarks", "expected"),
-    # (520 - 300) / (0.95 - 0.38) and 220 / ((0.95 - 0.8177) - (0.38 - 0.3901))
-    [((0.0, 0.0), 385.96), ((0.8, 0.8), 385.96), ((0.8177, 0.3901), 1544.94)],
+    # One benchmark: (520 - 300) / (0.95 - 0.38); two: 220 / ((0.95 - 0.8177) - (0.38 - 0.3901))
+    [((0.8, 0.8), 385.96), ((0.8177, 0.3901), 1544.94)],
 )
 def test_switching_price_of_coal_and_gas(benchmarks: tuple[float, float], expected: float) -> None:
     coal, gas = benchmarks
@@ -301,11 +301,12 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_fixed_tariff_does_not_see_it(name: str) -> None:
+@pytest.mark.parametrize("names", [("mixture", "path"), ("cap", "offsets"), ("regions",)])
+def test_fixed_tariff_does_not_see_it(names: tuple[str, ...]) -> None:
     case, tariff = random_case(7, 2, 2), pm.regime("fixed_tariff")
     rules = [rule for rule in tariff.rules if rule.role != "carbon"]
-    regime = pm.Regime("tariff", (*rules, CarbonPrice(offered=False, **RULES[name])))
+    stated = {key: value for name in names for key, value in RULES[name].items()}
+    regime = pm.Regime("tariff", (*rules, CarbonPrice(offered=False, **stated)))
     free, priced = (pm.clear(case, regime, tau) for tau in (0.0, 80.0))
     pd.testing.assert_frame_equal(free.dispatch, priced.dispatch, check_exact=True)
     pd.testing.assert_frame_equal(free.prices, priced.prices, check_exact=True)
@@ -340,6 +341,8 @@ def test_path_by_months_and_years(plants: pm.Case) -> None:
     rule = pm.regime(yaml.safe_load(text)).carbon
     assert rule is not None and rule.path == {"2022": 0.9}
     assert rule.over_time(plants).tolist() == [0.9, 0.9]
+    first = market(CarbonPrice(path={"2022-01-03": 1.0}))  # covers what is cleared
+    assert len(pm.compare(plants, [first], [60], start="2022-01-03", days=1).table) == 1
     n = plants.network()
     n.set_snapshots(range(1))
     assert "no times" in faults(pm.clear, pm.Case(n), market(rule))[0]
@@ -451,6 +454,17 @@ def test_importers_pay_out_of_the_price_difference(regions: pm.Case) -> None:
     assert paid["ba", "import adjustment"] == pytest.approx(2_160)
     assert run.summary()["congestion_rent"] == pytest.approx(3_120)
     assert run.summary()["carbon_revenue"] == pytest.approx(2_160 + 60 * 2 * 21)
+
+
+def test_net_pass_through_of_imports_is_one() -> None:
+    """A wide tie: A pays 310 + 0.3 tau, 319 at 30 and 328 at 60, and emits where B's coal does."""
+    n = two_regions()
+    n.links.loc["ba", "p_nom"] = 200.0
+    regime = market(REGIONAL, ImportAdjustment(default_factor=0.3))
+    rates = pm.pass_through(pm.Case(n), [regime], [30, 60]).set_index("province").loc["A"]
+    assert rates["price_change"] == pytest.approx(9)
+    assert rates["pass_through_net"] == pytest.approx(1)
+    assert rates["pass_through_marginal"] == pytest.approx(0.3 / 0.9)
 
 
 def test_clean_imports_are_shuffled(regions: pm.Case) -> None:

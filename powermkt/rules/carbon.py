@@ -113,7 +113,8 @@ class CarbonPrice(Rule):
         Multiple of the price by province; others pay nothing and are given nothing. Default: 1
         everywhere.
     surplus : {"sold", "banked"}
-        What becomes of allowances left over at the end of a compliance period.
+        What becomes of allowances left over at the end of a compliance period; in the ledger a bank
+        is worth nothing until it is drawn.
     """
 
     role: ClassVar[Role] = "carbon"
