@@ -150,8 +150,7 @@ def clear_cells(
     if not any(missing.values()):
         return found, notes
     if workers is None and not cluster:
-        size = len(case.generators) * len(case.snapshots) * len({r.structure for r in distinct})
-        workers = (os.cpu_count() or 1) if size >= _WORTH_A_POOL else 1
+        workers = default_workers(case, len({item.structure for item in distinct}))
     most = len(case.windows) * len({item.structure for item in distinct})
     with open_executor(min(workers or 1, most), cluster) as executor:
         tasks = (
@@ -167,6 +166,12 @@ def clear_cells(
             found |= dict(zip(cells, outcomes, strict=True))
             report(task.what)
         return found, notes + executor.notes
+
+
+def default_workers(case: Case, structures: int = 1) -> int:
+    """Processes that pay for clearing a case under regimes of so many structures."""
+    size = len(case.generators) * len(case.snapshots) * structures
+    return (os.cpu_count() or 1) if size >= _WORTH_A_POOL else 1
 
 
 def _distinct(regimes: Sequence[Regime]) -> list[Regime]:
@@ -262,17 +267,17 @@ def _run(
 
 def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str) -> list[Outcome]:
     """Clear a window where it was sent."""
-    _check_version(wanted)
+    check_version(wanted)
     return clear_stages(case, regimes, ranges)
 
 
 def _clear_link(part: Case, regime: Regime, snapshots: pd.Index, wanted: str) -> list[Outcome]:
     """Clear a window of a chain where it was sent."""
-    _check_version(wanted)
+    check_version(wanted)
     return [clear_link(part, regime, snapshots)]
 
 
-def _check_version(wanted: str) -> None:
+def check_version(wanted: str) -> None:
     """Refuse a worker of another version, which would give other numbers."""
     if version() != wanted:
         remedy = "install the same powermkt, pypsa, linopy and highspy on every machine"

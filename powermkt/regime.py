@@ -16,7 +16,15 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.products import procures
-from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
+from powermkt.rules import (
+    RULES,
+    CarbonCap,
+    CarbonPrice,
+    DispatchRule,
+    PricingRule,
+    Rule,
+    TwoSettlement,
+)
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.dispatch import MITIGATED
@@ -96,6 +104,11 @@ class Regime:
     def carbon_price(self) -> float:
         """Price that the carbon rule states, 0 without one [money/t]."""
         return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
+
+    @property
+    def cap(self) -> CarbonCap | None:
+        """The limit on emissions that makes the carbon price, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, CarbonCap)), None)
 
     @property
     def two_settlement(self) -> TwoSettlement | None:

@@ -8,6 +8,7 @@ from powermkt.rules.ancillary import (
     Sequential,
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.cap import CarbonCap
 from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
@@ -35,6 +36,7 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        CarbonCap,
         TwoSettlement,
         CoOptimised,
         Sequential,
@@ -54,6 +56,7 @@ __all__ = [
     "AncillaryRule",
     "BenchmarkTariff",
     "CapacityPayment",
+    "CarbonCap",
     "CarbonPrice",
     "Cleared",
     "CoOptimised",

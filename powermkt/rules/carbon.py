@@ -48,10 +48,12 @@ class CarbonPrice(Rule):
 
     def exposure(self, case: Case) -> pd.Series:
         """Net allowances that one more MWh of each generator takes [t/MWh]."""
-        table = case.generators
-        if self.allocation == "output_based":
-            return table["emission_rate"] - self.correction * table["benchmark"]
-        return table["emission_rate"]
+        return case.generators["emission_rate"] - self._earned(case)
+
+    def _earned(self, case: Case) -> pd.Series:
+        """Allowances that one more MWh earns [t/MWh]."""
+        share = float(self.allocation == "output_based")
+        return share * self.correction * case.generators["benchmark"]
 
     def offer(self, case: Case) -> Adders:
         """Add the carbon cost to offers, if the regime lets it in."""
@@ -69,7 +71,7 @@ class CarbonPrice(Rule):
         emissions = cleared.outcome.emissions(case)
         ledger.pay("carbon allowances", names, CARBON_FUND, emissions, self.price)
         if self.allocation == "output_based":
-            given = dispatch.mul(self.correction * table["benchmark"], axis="columns")
+            given = dispatch.mul(self._earned(case), axis="columns")
         elif self.allocation == "lump_sum":
             reference = (
                 self.free_share
