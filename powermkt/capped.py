@@ -25,7 +25,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.cells import CellStore
-from powermkt.engine import Progress, clear_cells
+from powermkt.engine import Progress, clear_cells, windows_kept
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, join, with_columns_of_all
 from powermkt.regime import Regime
@@ -176,7 +176,8 @@ def clear_capped(
             join([found[label, item.clearing_key] for label in case.windows]) for item in regimes
         ]
 
-    outcome, found = _Finder(case, regime, cells).find()
+    with windows_kept(case):
+        outcome, found = _Finder(case, regime, cells).find()
     return replace(outcome, notes=[*outcome.notes, found.note]), found, notes
 
 
@@ -294,11 +295,12 @@ def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome
         for item in fields(Outcome)
     }
     same = np.isclose(a.offer_price, b.offer_price, rtol=0, atol=1e-6)
-    return replace(
-        a, **mixed, price_unique=a.price_unique & b.price_unique & same,
-        solver_seconds=a.solver_seconds + b.solver_seconds,
-        notes=list(dict.fromkeys([*a.notes, *b.notes])),
-    )  # fmt: skip
+    own = {
+        "price_unique": a.price_unique & b.price_unique & same,
+        "solver_seconds": a.solver_seconds + b.solver_seconds,
+        "notes": list(dict.fromkeys([*a.notes, *b.notes])),
+    }
+    return replace(a, **{**mixed, **own})
 
 
 def _between(a: Any, b: Any, share: float) -> Any:

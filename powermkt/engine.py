@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -30,6 +32,32 @@ Cell = tuple[str, str]  # label of the window, clearing key of the regime
 
 # Below this many generator-hours a pool of processes costs more than it saves.
 _WORTH_A_POOL = 50_000
+
+# Windows that stay, with what PyPSA wrote for them, for who clears them again.
+_CUT: WeakKeyDictionary[Case, dict[str, Case]] = WeakKeyDictionary()
+
+
+@contextmanager
+def windows_kept(case: Case) -> Iterator[None]:
+    """Keep the windows of a case that one process clears, and their rows, for this while.
+
+    Of a case that is worth several processes they take more memory than they save time.
+    """
+    if default_workers(case) == 1:
+        _CUT[case] = {}
+    try:
+        yield
+    finally:
+        _CUT.pop(case, None)
+
+
+def _window(case: Case, label: str) -> Case:
+    kept = _CUT.get(case)
+    if kept is None:
+        return case.window(label)
+    if label not in kept:
+        kept[label] = case.window(label)
+    return kept[label]
 
 
 @dataclass(frozen=True)
@@ -81,7 +109,7 @@ class Task:
         if self.chain is not None:
             part, snapshots = self.chain.link(case, self.label), case.windows[self.label]
             return _clear_link, part, self.regimes[0], snapshots, version()
-        return _clear_task, case.window(self.label), self.regimes, ranges, version()
+        return _clear_task, _window(case, self.label), self.regimes, ranges, version()
 
     def follow(self, case: Case, outcomes: list[Outcome]) -> Task | None:
         """Return the task that its outcomes make possible."""

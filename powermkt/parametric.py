@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -15,13 +15,15 @@ from powermkt.case import Case
 from powermkt.clearing import Builder, offered_costs, refuse_slack
 from powermkt.errors import ClearingError, Fault, InputError
 from powermkt.regime import Regime
+from powermkt.rules import CarbonPrice
 from powermkt.staircase import Search, Spot, Staircase, Step
 from powermkt.ties import tie_costs
+from powermkt.values import NOISE_MW
 from powermkt.window import numbers_of
 
 _TIES = 0.01  # as a share of the tiny costs of a clearing
 _AFFINE = 1e-9  # money/t and MWh per money/t, relative: what rounding leaves
-_MOST_KINKS = 64
+_MOST_KINKS = 32
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Trace:
         In the order of their carbon prices.
     kinks : list of (float, float)
         Carbon prices at which offers bend, and by how much the slope changes there [t].
-    groups : MultiIndex (province, carrier)
-        What the entries of `Spot.energy` are.
+    units : DataFrame
+        What the entries of `Spot.energy` are: generators, then storage units; province, carrier.
     complete : bool
         Whether every step is certified.
     envelope_error : float
@@ -52,7 +54,7 @@ class Trace:
     first: Spot
     steps: list[Step]
     kinks: list[tuple[float, float]]
-    groups: pd.MultiIndex
+    units: pd.DataFrame
     complete: bool
     envelope_error: float
     solves: int
@@ -94,7 +96,7 @@ def trace(case: Case, regime: Regime, search: Search) -> Trace:
         first=first,
         steps=steps,
         kinks=[(b.first.tau, b.first.slope - a.last.slope) for a, b in pairwise(found)],
-        groups=window.groups,
+        units=window.units,
         complete=all(step.certified for step in steps),
         envelope_error=sum(part.envelope_error for part in found) / max(abs(first.offered), 1.0),
         solves=window.solves,
@@ -134,16 +136,31 @@ class _Window:
             fault = Fault(f"{case.name}, window {label!r}", what, "relax units (`units.relaxed`)")
             raise InputError([fault])
         self.solves, self.seconds = 0, 0.0
-        self.groups, self._members = self._grouped()
+        keys = ["province", "carrier"]
+        self.units = pd.concat([case.generators[keys], case.storage_units[keys]])
         self._rate = case.generators["emission_rate"].to_numpy()
+        output = self._programme.variables["Generator-p"]
+        self._slack = output.drop(columns=case.generators.index).to_numpy().ravel()
         self._canonical = regime.canonical
         self._tie = _TIES * tie_costs(case, self._programme, self._canonical)
         self.cost_at: Callable[[float], np.ndarray] = cache(self._cost_at)
 
     def _cost_at(self, tau: float) -> np.ndarray:
-        numbers = numbers_of(self._case, self._regime.at(tau), False)
-        every = replace(numbers, offers=[*numbers.offers, *numbers.ranking])
-        return offered_costs(self._case, self._programme, every)
+        """Cost, offers and ranks at a carbon price, [column] in money of the horizon."""
+        vector = self._apart.copy()
+        for rule in self._regime.at(tau).rules:
+            if isinstance(rule, CarbonPrice):
+                for part in (rule.offer(self._case), rule.rank_by(self._case)):
+                    vector += self._programme.spread(part, self._case.weights)
+        return vector
+
+    @cached_property
+    def _apart(self) -> np.ndarray:
+        """The same without what a carbon price may change."""
+        rules = [rule for rule in self._regime.rules if not isinstance(rule, CarbonPrice)]
+        said = [hook(self._case) for rule in rules for hook in (rule.offer, rule.rank_by)]
+        numbers = replace(numbers_of(self._case, self._regime, False), offers=said)
+        return offered_costs(self._case, self._programme, numbers)
 
     def _bounds(self, tau: float) -> tuple[np.ndarray, np.ndarray]:
         return self._programme.bounds(numbers_of(self._case, self._regime.at(tau), False).limits)
@@ -193,7 +210,8 @@ class _Window:
             point = self._programme.solve(cost, *self._limits, {}, self._tie, self._canonical)
         except ClearingError as error:
             raise ClearingError(f"{self._case.name}, window {label!r}: {error}") from None
-        refuse_slack(self._case, self._programme.values("Generator-p", point))
+        if np.abs(point.columns[self._slack]).max(initial=0.0) > NOISE_MW:
+            refuse_slack(self._case, self._programme.values("Generator-p", point))
         self.solves += 1
         self.seconds += point.seconds
         self.notes += [f"at {tau:g}: {note}" for note in point.notes]
@@ -208,16 +226,8 @@ class _Window:
             cost=float(self._programme.cost @ columns),
             emissions=float(self._rate @ energy[: len(self._rate)]),
             gross=float(np.abs(self._rate).max(initial=0.0) * np.abs(energy).sum()),
-            energy=np.bincount(self._members, energy, len(self.groups)),
+            energy=energy,
         )
-
-    def _grouped(self) -> tuple[pd.MultiIndex, np.ndarray]:
-        """Provinces and carriers, and to which of them each generator and storage unit belongs."""
-        keys = ["province", "carrier"]
-        tables = [self._case.generators[keys], self._case.storage_units[keys]]
-        both = pd.concat(tables)
-        groups = pd.MultiIndex.from_frame(both.drop_duplicates())
-        return groups, groups.get_indexer(pd.MultiIndex.from_frame(both))
 
     def _energy(self, columns: np.ndarray) -> np.ndarray:
         """Energy of every generator, then storage unit, over the horizon [MWh]."""
@@ -235,33 +245,39 @@ class _Window:
         return np.concatenate(energy)
 
 
-def _kinks(
-    cost_at: Callable[[float], np.ndarray], low: float, high: float, left: int = _MOST_KINKS
-) -> list[float] | None:
+def _kinks(cost_at: Callable[[float], np.ndarray], low: float, high: float) -> list[float] | None:
     """Carbon prices between which every offer is affine, ends included; None if there are none.
 
-    Where an offer is not, its tangents at the ends meet at a kink, if it has one.
+    Where an offer is not, its tangents at both ends meet at a kink, if it has one.
     """
-    span = high - low
-    first, last = cost_at(low), cost_at(high)
-    scale = 1.0 + max(np.abs(first).max(initial=0.0), np.abs(last).max(initial=0.0))
+    found, pieces = [low], [(low, high)]
+    for _ in range(2 * _MOST_KINKS):
+        start, end = pieces.pop()
+        kink = _kink(cost_at, start, end)
+        if kink is not None:
+            pieces += [(kink, end), (start, kink)]
+            continue
+        found.append(end)
+        if not pieces:
+            return found
+    return None
+
+
+def _kink(cost_at: Callable[[float], np.ndarray], low: float, high: float) -> float | None:
+    """Where the offer that is least affine between two carbon prices bends; None if none is."""
+    span, first, last = high - low, cost_at(low), cost_at(high)
     off = np.zeros_like(first)
     for share in (0.5, 0.309, 0.809):
-        between = cost_at(low + share * span)
-        off = np.maximum(off, np.abs(between - (first + share * (last - first))))
+        chord = first + share * (last - first)
+        off = np.maximum(off, np.abs(cost_at(low + share * span) - chord))
+    scale = 1.0 + max(np.abs(first).max(initial=0.0), np.abs(last).max(initial=0.0))
     if off.max(initial=0.0) <= _AFFINE * scale:
-        return [low, high]
-    if left == 0:
         return None
     column, step = int(off.argmax()), 1e-4 * span
     a, b = first[column], last[column]
     rise = (cost_at(low + step)[column] - a) / step
     fall = (b - cost_at(high - step)[column]) / step
-    at = low + (b - a - fall * span) / (rise - fall) if rise != fall else low + span / 2
+    at = low + (b - a - fall * span) / (rise - fall) if rise != fall else low
     if not low + step < at < high - step:
         at = low + span / 2
-    at = float(np.round(at, 9))
-    parts = [_kinks(cost_at, low, at, left // 2), _kinks(cost_at, at, high, left // 2)]
-    if parts[0] is None or parts[1] is None:
-        return None
-    return [*parts[0], *parts[1][1:]]
+    return float(np.round(at, 9))

@@ -66,8 +66,8 @@ class Spot:
         [t].
     gross : float
         Emissions that outputs could have at the highest rate: what slopes are compared by [t].
-    energy : ndarray [group]
-        Output by province and carrier [MWh].
+    energy : ndarray [unit]
+        Output over the horizon [MWh].
     """
 
     tau: float

@@ -40,16 +40,17 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "cost_change": ("money", "change of resource cost at the step"),
     "emissions_change_t": ("t", "change of emissions at the step"),
     "abatement_cost": ("money/t", "cost change over abatement of the step; empty without one"),
-    "switched_mwh": ("MWh", "output that moves: half the sum of all changes"),
-    "loses": ("", "provinces and carriers that lose output, the largest first"),
-    "gains": ("", "provinces and carriers that gain output, the largest first"),
+    "switched_mwh": ("MWh", "output that moves: half the sum of the changes of all units"),
+    "loses": ("", "carriers and provinces of units that lose output, the largest first"),
+    "gains": ("", "carriers and provinces of units that gain output, the largest first"),
     "windows": ("1", "windows in which the step happens"),
 }
 SWITCHES: dict[str, tuple[str, str]] = {
     "tau": ("money/t", "carbon price of the step"),
+    "unit": ("", "generator or storage unit"),
     "province": ("", "province"),
     "carrier": ("", "carrier"),
-    "change_mwh": ("MWh", "change of output at the step; storage counts net output"),
+    "change_mwh": ("MWh", "change of output at the step; of storage net output"),
 }
 
 _NAMED = 0.05  # share of what moves from which on somebody is named
@@ -283,34 +284,35 @@ def _trace(case: Case, item: Regime, search: Search, wanted: str) -> Trace:
 
 def _merged(traces: list[Trace], resolution: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add up the staircases of windows."""
-    groups = traces[0].groups
-    steps = sorted(
-        ((step, i) for i, part in enumerate(traces) for step in part.steps),
-        key=lambda pair: pair[0].tau,
-    )
+    units = traces[0].units
     cost, emissions, net = np.sum([_state(part.first) for part in traces], axis=0)
-    rows = [_row(0.0, 0.0, True, np.zeros(3), np.zeros(len(groups)), groups, 0)]
-    energy = []
-    for members in _near(steps, resolution):
+    none = np.zeros(len(units))
+    rows = [_row(0.0, 0.0, True, np.zeros(3), _named(none, none, units), 0)]
+    moves = []
+    steps = [(step, i) for i, part in enumerate(traces) for step in part.steps]
+    for members in _near(sorted(steps, key=lambda pair: pair[0].tau), resolution):
         parts = [step for step, _ in members]
         jumps = np.array([abs(step.before.slope - step.after.slope) for step in parts])
         tau = float(np.average([step.tau for step in parts], weights=jumps))
         width = max(step.after.tau for step in parts) - min(step.before.tau for step in parts)
         change = np.sum([_state(step.after) - _state(step.before) for step in parts], axis=0)
-        moved = np.sum([step.after.energy - step.before.energy for step in parts], axis=0)
+        by_step = np.array([step.after.energy - step.before.energy for step in parts])
+        lost, gained = -by_step.clip(max=0.0).sum(axis=0), by_step.clip(min=0.0).sum(axis=0)
         certified = all(step.certified for step in parts)
         windows = len({i for _, i in members})
-        rows.append(_row(tau, width, certified, change, moved, groups, windows))
-        energy.append(_moves(tau, moved, groups))
+        rows.append(_row(tau, width, certified, change, _named(lost, gained, units), windows))
+        moved = units.assign(change_mwh=gained - lost).rename_axis("unit").reset_index()
+        moved.insert(0, "tau", tau)
+        moves.append(moved[moved["change_mwh"].abs() > _NOISE_MWH])
     table = pd.DataFrame(rows)
     table["cost"] = cost + table["cost_change"].cumsum()
     table["abatement_t"] = -table["emissions_change_t"].cumsum()
     table["emissions_t"] = emissions - table["abatement_t"]
     table["net_allowances_t"] = net + table["net_change_t"].cumsum()
-    for tau, change in (kink for part in traces for kink in part.kinks):
-        table.loc[table["tau"] >= tau, "net_allowances_t"] += change
-    switches = pd.concat(energy) if energy else pd.DataFrame(columns=list(SWITCHES))
-    return table[list(COLUMNS)], switches.reset_index(drop=True)
+    for tau, bend in (kink for part in traces for kink in part.kinks):
+        table.loc[table["tau"] >= tau, "net_allowances_t"] += bend
+    switches = pd.concat(moves, ignore_index=True) if moves else pd.DataFrame(columns=[*SWITCHES])
+    return table[list(COLUMNS)], switches
 
 
 def _state(spot: Spot) -> np.ndarray:
@@ -330,9 +332,13 @@ def _near(steps: list[tuple[Step, int]], resolution: float) -> Iterator[list[tup
 
 
 def _row(
-    tau: float, width: float, certified: bool, change: np.ndarray, moved: np.ndarray,
-    groups: pd.MultiIndex, windows: int,
-) -> dict[str, object]:  # fmt: skip
+    tau: float,
+    width: float,
+    certified: bool,
+    change: np.ndarray,
+    switched: dict[str, object],
+    windows: int,
+) -> dict[str, object]:
     """A row of the table, without what is summed up over rows."""
     cost, emissions, net = (float(value) for value in change)
     return {
@@ -343,22 +349,17 @@ def _row(
         "emissions_change_t": emissions,
         "net_change_t": net,
         "abatement_cost": -cost / emissions if abs(emissions) > 1e-6 else np.nan,
-        "switched_mwh": float(np.abs(moved).sum() / 2),
-        "loses": _named(-moved, groups),
-        "gains": _named(moved, groups),
         "windows": windows,
+        **switched,
     }
 
 
-def _named(moved: np.ndarray, groups: pd.MultiIndex) -> str:
-    """Who moves that way, the largest first, as `carrier of province`."""
-    least = max(_NAMED * moved.clip(min=0.0).sum(), _NOISE_MWH)
-    order = [i for i in np.argsort(-moved, kind="stable") if moved[i] >= least]
-    return name_list((f"{groups[i][1]} of {groups[i][0]}" for i in order), most=3)
-
-
-def _moves(tau: float, moved: np.ndarray, groups: pd.MultiIndex) -> pd.DataFrame:
-    kept = np.abs(moved) > _NOISE_MWH
-    table = groups[kept].to_frame(index=False).assign(change_mwh=moved[kept])
-    table.insert(0, "tau", tau)
-    return table
+def _named(lost: np.ndarray, gained: np.ndarray, units: pd.DataFrame) -> dict[str, object]:
+    """How much moves, and who loses and gains it, [unit] in MWh."""
+    label = units["carrier"] + " of " + units["province"]
+    said: dict[str, object] = {"switched_mwh": float((lost.sum() + gained.sum()) / 2)}
+    for name, moved in (("loses", lost), ("gains", gained)):
+        whole = pd.Series(moved).groupby(label.to_numpy()).sum().sort_values(ascending=False)
+        least = max(_NAMED * whole.sum(), _NOISE_MWH)
+        said[name] = name_list(whole.index[whole >= least], most=3)
+    return said
