@@ -47,7 +47,6 @@ _LADDER = (1e-3, 1e-2, 1e-1, 1.0)  # shares of the ceiling that are tried for an
 _NEAR = 0.02  # of the bracket, on both sides of where tangents meet
 _SAME = 1e-9  # of gross emissions: what rounding leaves
 _MOST_ROUNDS = 60
-_EVENLY = (0.2, 0.4, 0.6, 0.8)  # of the bracket, where no tangents say more
 
 
 @dataclass(frozen=True)
@@ -228,14 +227,12 @@ class _Finder:
 
     def _between(self, low: _Cleared, high: _Cleared) -> list[float]:
         """Prices to try next, between those of the bracket."""
-        span = high.tau - low.tau
-        if self._dual and not low.whole and not high.whole:
-            meet, half, near = _meet(low, high), _RESOLUTION / 2, _NEAR * span
-            prices = [meet + shift for shift in (-near, -half, half, near)]
-        else:
-            prices = [low.tau + share * span for share in _EVENLY]
-        prices = sorted({tau for tau in prices if low.tau < tau < high.tau})
-        return prices or [low.tau + span / 2]
+        meet, half = _meet(low, high), _RESOLUTION / 2
+        outer = [meet - _NEAR * (high.tau - low.tau), meet + _NEAR * (high.tau - low.tau)]
+        if not self._dual or low.whole or high.whole:  # tangents may mislead: halve what is left
+            outer = [(low.tau + meet) / 2, (meet + high.tau) / 2]
+        prices = {outer[0], meet - half, meet + half, outer[1]}
+        return sorted(tau for tau in prices if low.tau < tau < high.tau)
 
     def _try(self, prices: Sequence[float]) -> None:
         """Clear at some prices, in order, and move the bracket."""

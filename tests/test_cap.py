@@ -71,9 +71,8 @@ def in_one_piece(row: str, bound: float, rate: pd.Series) -> tuple[float, float]
     return float(n.objective), -float(dual)
 
 
-@pytest.mark.parametrize("share", [0.8, 0.55])
-def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run, share: float) -> None:
-    cap = share * free.emissions
+def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
+    cap = 0.55 * free.emissions
     run = pm.clear(case, regime(cap=cap, allocation="auction"))
     cost, price = in_one_piece("global", cap, case.generators["emission_rate"])
     assert run.objective == pytest.approx(cost, rel=1e-6)
@@ -196,10 +195,6 @@ def test_comparison_of_a_cap_and_a_price(case: pm.Case, free: pm.Run) -> None:
     change = ((capped - at_zero) * load).to_numpy().sum() / load.to_numpy().sum()
     assert rates["price_change"] == pytest.approx(change)
     assert rates["pass_through_rate"] == pytest.approx(change / rows["cap"].iloc[1])
-    # The same prices asked of a plain carbon price give what lies on one side of the mixture.
-    price = float(rows["cap"].iloc[1])
-    sides = pm.compare(case, ["full_market_auction"], [price - 0.01, price + 0.01]).table
-    assert sides["emissions_t"].iloc[0] >= 0.7 * free.emissions >= sides["emissions_t"].iloc[1]
 
 
 def test_units_take_the_side_that_keeps_the_cap() -> None:
