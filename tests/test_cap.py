@@ -51,8 +51,13 @@ def case() -> pm.Case:
 
 
 @pytest.fixture(scope="module")
-def free(case: pm.Case) -> pm.Run:
-    return pm.clear(case, regime(cap=1e9, allocation="auction"), 0.0)
+def whole() -> pm.Case:
+    return pm.Case(two_buses())
+
+
+@pytest.fixture(scope="module")
+def free(whole: pm.Case) -> pm.Run:
+    return pm.clear(whole, regime(cap=1e9, allocation="auction"), 0.0)
 
 
 def in_one_piece(row: str, bound: float, rate: pd.Series) -> tuple[float, float]:
@@ -100,12 +105,12 @@ def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
     assert (gain.where(run.dispatch > 1e-5, 0.0) >= -1e-5).all().all()
 
 
-def test_an_intensity_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
-    fossil = case.generators["emission_rate"] > 0
+def test_an_intensity_is_the_row_of_one_programme(whole: pm.Case, free: pm.Run) -> None:
+    fossil = whole.generators["emission_rate"] > 0
     energy = free.dispatch.loc[:, fossil].to_numpy().sum() * 2.0
     limit = 0.85 * free.emissions / energy
-    run = pm.clear(case, regime(intensity=limit))
-    rate = case.generators["emission_rate"].sub(limit).where(fossil, 0.0)
+    run = pm.clear(whole, regime(intensity=limit))
+    rate = whole.generators["emission_rate"].sub(limit).where(fossil, 0.0)
     cost, price = in_one_piece("own", 0.0, rate)
     assert run.objective == pytest.approx(cost, rel=1e-6)
     assert run.carbon_price == pytest.approx(price, rel=1e-6)
@@ -168,8 +173,8 @@ def test_a_cap_with_allowances_by_output_has_a_price_without_a_certificate() -> 
     assert any("no lower bound" in note for note in run.outcome.notes)
 
 
-def test_limits_that_do_not_bind_or_cannot_be_kept(case: pm.Case, free: pm.Run) -> None:
-    run = pm.clear(case, regime(cap=1.01 * free.emissions, allocation="auction"))
+def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run) -> None:
+    run = pm.clear(whole, regime(cap=1.01 * free.emissions, allocation="auction"))
     assert run.carbon_price == 0 and run.objective == pytest.approx(free.objective)
     assert run.cap is not None and run.cap.gap == 0
     # All from gas: 100 MW less 25 of wind at 0.4.
@@ -177,10 +182,10 @@ def test_limits_that_do_not_bind_or_cannot_be_kept(case: pm.Case, free: pm.Run) 
         pm.clear(pm.Case(one_bus([100.0])), regime(cap=20.0, allocation="auction"))
 
 
-def test_comparison_of_a_cap_and_a_price(case: pm.Case, free: pm.Run) -> None:
+def test_comparison_of_a_cap_and_a_price(whole: pm.Case, free: pm.Run) -> None:
     cap = regime("cap", cap=0.7 * free.emissions, allocation="auction")
     idle = regime("idle", cap=1e9, allocation="auction")
-    result = pm.compare(case, [cap, idle, "full_market_auction"], [0.0, 60.0])
+    result = pm.compare(whole, [cap, idle, "full_market_auction"], [0.0, 60.0])
     rows = result.table.set_index("regime")["carbon_price"]
     assert rows["full_market_auction"].tolist() == [0.0, 60.0]
     assert rows["idle"] == 0.0 and rows["cap"].iloc[0] == 0.0 and rows["cap"].iloc[1] > 60
@@ -191,7 +196,7 @@ def test_comparison_of_a_cap_and_a_price(case: pm.Case, free: pm.Run) -> None:
     assert caps.loc["cap", "counted_t"] == pytest.approx(0.7 * free.emissions)
     rates = result.pass_through.query("regime == 'cap' and province == 'all'").iloc[0]
     at_zero, capped = (run.prices for run in result.runs[:2])
-    load = case.dense("Load", "p_set").set_axis(["A", "B"], axis="columns")
+    load = whole.dense("Load", "p_set").set_axis(["A", "B"], axis="columns")
     change = ((capped - at_zero) * load).to_numpy().sum() / load.to_numpy().sum()
     assert rates["price_change"] == pytest.approx(change)
     assert rates["pass_through_rate"] == pytest.approx(change / rows["cap"].iloc[1])
@@ -230,12 +235,12 @@ def test_rules_that_say_too_little_or_too_much(rule: dict[str, object], said: st
         pm.regime({"name": "x", "extends": "full_market", "carbon": {"rule": "CarbonCap", **rule}})
 
 
-def test_faults_of_a_cap(case: pm.Case) -> None:
+def test_faults_of_a_cap(whole: pm.Case) -> None:
     with pytest.raises(pm.InputError, match="unknown carrier 'cole'"):
-        pm.clear(case, regime(intensity=0.5, covers=["cole"]))
+        pm.clear(whole, regime(intensity=0.5, covers=["cole"]))
     with pytest.raises(pm.InputError, match="two clearings are mixed"):
-        pm.clear(case, regime(cap=1.0, allocation="auction"), ranges=True)
+        pm.clear(whole, regime(cap=1.0, allocation="auction"), ranges=True)
     # A price that is given is a carbon price like any other.
-    assert pm.clear(case, regime(cap=1.0, allocation="auction"), 50.0).carbon_price == 50
+    assert pm.clear(whole, regime(cap=1.0, allocation="auction"), 50.0).carbon_price == 50
     text = regime(cap=1.0, allocation="auction").to_yaml()
     assert "CarbonCap" in text and "cap: 1.0" in text
