@@ -135,6 +135,8 @@ class _Window:
             what = "something is on or off: its steps are not those of a linear programme"
             fault = Fault(f"{case.name}, window {label!r}", what, "relax units (`units.relaxed`)")
             raise InputError([fault])
+        if self._programme.integral.any():
+            self.notes.append("units were on in part: steps are those of a relaxed commitment")
         self.solves, self.seconds = 0, 0.0
         keys = ["province", "carrier"]
         self.units = pd.concat([case.generators[keys], case.storage_units[keys]])
