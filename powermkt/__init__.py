@@ -20,6 +20,7 @@ from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
 from powermkt.run import Run, clear
+from powermkt.switching import SwitchingPoints, switching_points
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "Regime",
     "Run",
     "StorageError",
+    "SwitchingPoints",
     "clear",
     "compare",
     "market_power",
@@ -49,4 +51,5 @@ __all__ = [
     "regime",
     "residual_supply",
     "rules",
+    "switching_points",
 ]

@@ -217,13 +217,10 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
-    shed = slack_of(output, SHED)
-    if case.market.price_of_excess is None:
-        _refuse(case, label, slack_of(-output, EXCESS), "generation exceeds what can be used in")
-    if case.market.value_of_lost_load is None:
-        _refuse(case, label, shed, "load cannot be served in")
-    outcome = read_outcome(case, programme, point, output, shed)
+    refuse_slack(case, output)
+    outcome = read_outcome(case, programme, point, output, slack_of(output, SHED))
     outcome.cost = float((programme.cost + added) @ point.columns)
+    outcome.minimised = float((ranked + added) @ point.columns)
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
     outcome.marginal_mix = mix_of(case, programme, point)
@@ -343,6 +340,28 @@ def _curtailment_range(
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
+
+
+def refuse_slack(case: Case, output: pd.DataFrame) -> None:
+    """Refuse unserved load and excess generation that the market file does not price.
+
+    Parameters
+    ----------
+    case : Case
+        The window.
+    output : DataFrame [snapshot x generator], MW
+        With the generators that stand for slack.
+
+    Raises
+    ------
+    ClearingError
+        Naming provinces and hours.
+    """
+    label = next(iter(case.windows))
+    if case.market.price_of_excess is None:
+        _refuse(case, label, slack_of(-output, EXCESS), "generation exceeds what can be used in")
+    if case.market.value_of_lost_load is None:
+        _refuse(case, label, slack_of(output, SHED), "load cannot be served in")
 
 
 def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:

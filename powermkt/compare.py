@@ -157,6 +157,12 @@ class Comparison:
         return pd.concat(parts, ignore_index=True)
 
     @cached_property
+    def caps(self) -> pd.DataFrame | None:
+        """Limits on emissions, their prices and gaps; columns as in `capped.COLUMNS`."""
+        rows = [run.cap.row(run.regime.name) for run in self.runs if run.cap is not None]
+        return pd.DataFrame(rows) if rows else None
+
+    @cached_property
     def calibration(self) -> pd.DataFrame | None:
         """Model beside observation, where the network declares observed figures."""
         settings = self.case.market.calibration
@@ -214,6 +220,7 @@ class Comparison:
             "revenue": self.revenue,
             **self.services,
             "prices": self.prices,
+            "caps": self.caps,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
             "mitigated": self.mitigated,
@@ -294,7 +301,7 @@ def compare(
     regimes : sequence of str, Path or Regime
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
-        [money/t].
+        [money/t]. A regime with a `CarbonCap` is cleared at 0 and at the price it comes to.
     weeks, year, look_ahead, start, days, workers, cluster, store, ranges
         As in `clear`.
     progress : callable, optional
@@ -323,11 +330,12 @@ def compare(
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.append(Fault(f"regime {name!r}", "given twice", "give each regime its own name"))
     prices = list(dict.fromkeys(float(price) for price in carbon_prices))
-    cells: list[tuple[Regime, float]] = []
+    cells: list[tuple[Regime, float | None]] = []
     for item in chosen:
-        for price in prices:
+        # A limit makes its price; at price 0 it is what that is set beside.
+        for price in prices if item.cap is None else (0.0, None):
             try:
-                item.at(price)
+                item.at(price or 0.0)
             except InputError as error:
                 faults += error.faults
             cells.append((item, price))
@@ -356,6 +364,8 @@ def compare(
     with opened(store) as kept:
         runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, margins)
     reference_run = None if settings is None else runs.pop()
+    idle = {run.regime.name for run in runs if run.cap is not None and run.carbon_price == 0}
+    runs = [run for run in runs if run.cap is not None or run.regime.name not in idle]
     return Comparison(case, runs, reference_run, notes)
 
 

@@ -61,6 +61,8 @@ class Outcome:
         and demand meet in a step), a canonical clearing gives mostly that of the last MWh served.
     cost : float
         Resource cost of the horizon, unserved load at its declared value included [money].
+    minimised : float
+        What dispatch minimises: cost, what offers and fees add to it, and ranks [money].
     solver_seconds : float
         Time spent inside the solver [s].
     notes : list of str
@@ -102,6 +104,7 @@ class Outcome:
     marginal_exposure: pd.DataFrame
     price_unique: pd.DataFrame
     cost: float
+    minimised: float = 0.0
     solver_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     offered_cost: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -20,6 +20,7 @@ from powermkt.products import procures
 from powermkt.programme import Adders
 from powermkt.rules import (
     RULES,
+    CarbonCap,
     CarbonPrice,
     DispatchRule,
     ImportAdjustment,
@@ -129,6 +130,11 @@ class Regime:
     def carbon(self) -> CarbonPrice | None:
         """The rule of the carbon price, if there is one."""
         return next((rule for rule in self.rules if isinstance(rule, CarbonPrice)), None)
+
+    @property
+    def cap(self) -> CarbonCap | None:
+        """The limit on emissions that makes the carbon price, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, CarbonCap)), None)
 
     @property
     def two_settlement(self) -> TwoSettlement | None:

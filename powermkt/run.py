@@ -12,6 +12,7 @@ import pandas as pd
 import pypsa
 
 from powermkt import metrics
+from powermkt.capped import Capped, clear_capped
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.compliance import no_account
@@ -34,12 +35,16 @@ from powermkt.rules.locational import ports
 
 @dataclass(frozen=True)
 class Run:
-    """Result of one regime at one carbon price; frames are computed when asked for."""
+    """Result of one regime at one carbon price; frames are computed when asked for.
+
+    Where a limit on emissions makes the carbon price, `cap` says how it was found.
+    """
 
     case: Case
     regime: Regime
     carbon_price: float
     outcome: Outcome
+    cap: Capped | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.case.name!r}, {self.regime.name!r}, carbon_price={self.carbon_price:g})"
@@ -296,7 +301,8 @@ def clear(
     regime : str, Path or Regime
         A preset's name, a YAML file, or a regime.
     carbon_price : float, optional
-        [money/t]; default: what the regime's carbon rule states, in the presets 0.
+        [money/t]; default: what the regime's carbon rule states, in the presets 0, or what a
+        `CarbonCap` comes to. A limit plays no part at a price that is given.
     weeks, year, look_ahead, start, days
         What of the case is cleared, as in `Horizon`. A look-ahead takes no `ranges`.
     workers : int, optional
@@ -383,16 +389,35 @@ def clear_all(
     if case.look_ahead is not None and ranges:
         fault = Fault("look_ahead", "gives no ranges of curtailment", "leave one away")
         faults[str(fault)] = fault
+    limited = [
+        price is None and item.cap is not None
+        for item, (_, price) in zip(chosen, cells, strict=True)
+    ]
+    if ranges and any(limited):
+        what = "gives no ranges of curtailment: two clearings are mixed"
+        fault = Fault("CarbonCap", what, "leave one away, or give its price")
+        faults[str(fault)] = fault
     if faults:
         raise InputError(faults.values())
+    plain = [item for item, wanted in zip(chosen, limited, strict=True) if not wanted]
     outcomes, notes = clear_cells(
-        case, chosen, ranges=ranges, margins=margins, workers=workers, cluster=cluster,
+        case, plain, ranges=ranges, margins=margins, workers=workers, cluster=cluster,
         store=store, progress=progress,
     )  # fmt: skip
     # Joined once for each clearing: carbon prices that change nothing share one outcome.
     joined = {
         key: join([outcomes[label, key] for label in case.windows])
-        for key in {item.clearing_key for item in chosen}
+        for key in {item.clearing_key for item in plain}
     }
-    runs = [Run(case, item, item.carbon_price, joined[item.clearing_key]) for item in chosen]
+    runs = []
+    for item, wanted in zip(chosen, limited, strict=True):
+        if not wanted:
+            runs.append(Run(case, item, item.carbon_price, joined[item.clearing_key]))
+            continue
+        outcome, cap, said = clear_capped(
+            case, item, workers=workers, cluster=cluster, store=store, progress=progress,
+            margins=margins,
+        )  # fmt: skip
+        runs.append(Run(case, item.at(cap.price), cap.price, outcome, cap))
+        notes += said
     return runs, notes

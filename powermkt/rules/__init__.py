@@ -8,6 +8,7 @@ from powermkt.rules.ancillary import (
     Sequential,
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.cap import CarbonCap
 from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
@@ -37,6 +38,7 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        CarbonCap,
         ImportAdjustment,
         TwoSettlement,
         CoOptimised,
@@ -58,6 +60,7 @@ __all__ = [
     "AncillaryRule",
     "BenchmarkTariff",
     "CapacityPayment",
+    "CarbonCap",
     "CarbonPrice",
     "Cleared",
     "CoOptimised",
