@@ -101,6 +101,10 @@ class SwitchingPoints:
             f"{self.carbon_price_max:g}{left})"
         )
 
+    def __getitem__(self, column: str) -> pd.Series:
+        """Column of `table`."""
+        return self.table[column]
+
     def at(self, carbon_price: float) -> pd.Series:
         """Row of `table` that holds just above a carbon price.
 

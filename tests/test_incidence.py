@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
-from powermkt.compare import Comparison
+from powermkt.comparison import Comparison
 from powermkt.market import Market
 from powermkt.parties import accounts, parties
 

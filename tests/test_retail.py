@@ -11,7 +11,7 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.compare import Comparison
+from powermkt.comparison import Comparison
 from powermkt.ledger import balances
 from powermkt.market import Market
 from powermkt.rules import RetailTariff

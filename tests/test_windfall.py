@@ -8,7 +8,7 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.compare import Comparison
+from powermkt.comparison import Comparison
 from powermkt.rules import CarbonPrice, Coupled, LocationalPrice, MeritOrder
 
 WEIGHT = 3.0
