@@ -168,7 +168,14 @@ def _incidence_table(table: pd.DataFrame, currency: str) -> Table:
     money, scale = _scale(table[groups])
     shown = _table(
         f"change in welfare by the carbon price, {money} {currency}; rows sum to zero",
-        ["regime", "tau", *(name.replace(" ", "\n") for name in groups)],
+        [
+            "regime",
+            "tau",
+            *(
+                name.replace("transmission", "trans-\nmission").replace(" ", "\n")
+                for name in groups
+            ),
+        ],
     )
     for _, row in table.iterrows():
         shown.add_row(
