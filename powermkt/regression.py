@@ -157,58 +157,73 @@ def _estimate(panel: pd.DataFrame, specification: str, ols: Any) -> dict[str, ob
     }  # fmt: skip
     if panel["carbon_price"].nunique() < 2:
         return {**found, "note": "one carbon price only"}
-    price, cost = (panel[name].to_numpy(dtype=float) for name in ("price", "carbon_cost"))
-    whole, notes = {"price": price @ price, "cost": cost @ cost}, []
+    values = panel[["price", "carbon_cost", *_CONTROLS]].astype(float)
     if specification == WITHIN_HOUR:
-        price, cost = _within(panel, price), _within(panel, cost)
-        others = np.empty((len(panel), 0))
-        left = {"price": price, "cost": cost}
+        values = values[["price", "carbon_cost"]]
+        means = values.groupby([panel["province"], panel["snapshot"]]).transform("mean")
+        left, effects, redundant = values - means, 0, 0
+        spread = float((left["price"] ** 2).sum())
     else:
-        others = _others(panel)
-        partial = {"price": ols(price, others).fit(), "cost": ols(cost, others).fit()}
-        left = {name: fit.resid for name, fit in partial.items()}
-        redundant = others.shape[1] - int(partial["cost"].model.rank)
-        if redundant:
-            notes.append(f"{redundant} of {others.shape[1]} effects and controls are redundant")
-    same = {name: rest @ rest <= _NOTHING * whole[name] for name, rest in left.items()}
-    if same["cost"] or same["price"]:
-        what = "marginal carbon cost" if same["cost"] else "price"
-        notes.insert(0, f"the {what} does not vary beyond fixed effects and controls")
-        coefficient = np.nan if same["cost"] else 0.0
-        return {**found, "coefficient": coefficient, "note": "; ".join(notes)}
-    model = ols(price, np.column_stack([cost, others]))
+        left, effects, redundant = _without_effects(panel, values)
+        spread = float(((values["price"] - values["price"].mean()) ** 2).sum())
+
+    def varies(rest: pd.Series) -> bool:
+        return bool((rest**2).sum() > _NOTHING * (values[rest.name] ** 2).sum())
+
+    controls = left[[name for name in left.columns[2:] if varies(left[name])]]
+    controls = controls / controls.std()
+    redundant += len(left.columns) - 2 - len(controls.columns)
+    if len(controls.columns):
+        partial = {name: ols(left[name], controls).fit() for name in left.columns[:2]}
+        redundant += len(controls.columns) - int(partial["price"].model.rank)
+        rest = pd.DataFrame({name: fit.resid for name, fit in partial.items()})
+    else:
+        rest = left
+    notes = [f"{redundant} fixed effects and controls are redundant"] if redundant else []
+    for name, what, coefficient in (
+        ("carbon_cost", "marginal carbon cost", np.nan),
+        ("price", "price", 0.0),
+    ):
+        if not varies(rest[name]):
+            notes.insert(0, f"the {what} does not vary beyond fixed effects and controls")
+            return {**found, "coefficient": coefficient, "note": "; ".join(notes)}
+    model = ols(left["price"], pd.concat([left["carbon_cost"], controls], axis=1))
     if days_in_it > 1:
         groups = pd.factorize(panel["day"])[0]
         fitted = model.fit(cov_type="cluster", cov_kwds={"groups": groups})
-        found["standard_error"] = float(fitted.bse[0])
+        counted = len(panel) - len(controls.columns) - 1  # effects are parameters too
+        error = fitted.bse["carbon_cost"] * np.sqrt(counted / (counted - effects))
+        found["standard_error"] = float(error)
     else:
         fitted = model.fit()
         notes.append("one day only: no standard error")
     return {
         **found,
-        "coefficient": float(fitted.params[0]),
-        "r2": float(fitted.rsquared),
+        "coefficient": float(fitted.params["carbon_cost"]),
+        "r2": 1 - float(fitted.ssr) / spread,
         "note": "; ".join(notes),
     }
 
 
-def _within(panel: pd.DataFrame, values: np.ndarray) -> np.ndarray:
-    """What the mean of each province and snapshot leaves."""
-    groups = [panel["province"], panel["snapshot"]]
-    return values - pd.Series(values, panel.index).groupby(groups).transform("mean").to_numpy()
+def _without_effects(panel: pd.DataFrame, values: pd.DataFrame) -> tuple[pd.DataFrame, int, int]:
+    """What fixed effects of province, hour and period leave; how many there are, and too many.
 
-
-def _others(panel: pd.DataFrame) -> np.ndarray:
-    """Fixed effects and controls, [observation x column]; controls in standard deviations."""
-    effects = [
-        pd.get_dummies(panel["province"], dtype=float),
-        pd.get_dummies(panel["hour"], dtype=float, drop_first=True),
-        pd.get_dummies(panel["period"], dtype=float, drop_first=True),
-    ]
-    controls = panel[_CONTROLS]
-    spread = controls.std()
-    controls = ((controls - controls.mean()) / spread).loc[:, spread > 0]
-    return np.column_stack([part.to_numpy() for part in (*effects, controls)])
+    Every province has every snapshot at every carbon price, so effects of provinces and of time
+    are orthogonal but for the mean, and those of time are found on the means of snapshots.
+    """
+    by_time = values.groupby(panel["snapshot"]).mean()
+    calendar = panel.groupby("snapshot")[["hour", "period"]].first()
+    effects = pd.concat(
+        [pd.get_dummies(calendar[name], dtype=float, drop_first=True) for name in calendar], axis=1
+    )
+    effects.insert(0, "mean", 1.0, allow_duplicates=True)
+    slopes, _, rank, _ = np.linalg.lstsq(effects.to_numpy(), by_time.to_numpy())
+    fitted = pd.DataFrame(effects.to_numpy() @ slopes, by_time.index, by_time.columns)
+    by_province = values.groupby(panel["province"]).transform("mean")
+    in_time = fitted.reindex(panel["snapshot"]).set_axis(panel.index, axis="index")
+    left = values - by_province - in_time + values.mean()
+    count = panel["province"].nunique() + len(effects.columns) - 1
+    return left, count, len(effects.columns) - int(rank)
 
 
 def _structural(pairs: Sequence[Pair]) -> float:
