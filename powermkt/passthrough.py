@@ -87,7 +87,6 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
 
     ones = weight * 0.0 + 1.0
     retail = _retail(run, provinces) - _retail(base, provinces)
-    mean_rate = mean_emission_rate(base, provinces)
     in_fossil = over(ones, fossil)
     table = pd.DataFrame(
         {
@@ -95,7 +94,7 @@ def _paired(base: Run, run: Run) -> pd.DataFrame:
             "pass_through_marginal": _ratio(over(change, fossil), over(emission, fossil) * step),
             "pass_through_net": _ratio(over(change, fossil), over(net, fossil) * step, 1e-4),
             "pass_through_rate": over(change) / (over(ones) * step),
-            "pass_through_retail": (retail / (mean_rate * step)).where(mean_rate > FOSSIL_MARGINAL),
+            "pass_through_retail": retail / mean_carbon_cost(base, run, provinces),
             "marginal_emission_rate": _ratio(over(emission, fossil), in_fossil),
             "renewable_marginal_share": 1 - in_fossil / over(ones),
         }
@@ -128,7 +127,16 @@ def _retail(run: Run, provinces: pd.Index) -> pd.Series:
     return pd.concat([mean, pd.Series({NATION: bill.sum() / energy.sum()})])
 
 
-def mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
+def mean_carbon_cost(base: Run, run: Run, provinces: pd.Index) -> pd.Series:
+    """Mean emission rate of generation times the change of the carbon price [money/MWh].
+
+    By province and of all; empty where generation hardly emits.
+    """
+    rate = _mean_emission_rate(base, provinces)
+    return rate.where(rate > FOSSIL_MARGINAL) * (run.carbon_price - base.carbon_price)
+
+
+def _mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
     """Emissions over generation, by province and of all [t/MWh]."""
     total = run.generation.groupby("province")[["emissions_t", "generation_mwh"]].sum()
     total = total.reindex(provinces, fill_value=0.0)
