@@ -188,9 +188,6 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
         return _with_nation((product if mask is None else product.where(mask, 0.0)).sum())
 
     ones, in_fossil = over(1.0), over(1.0, fossil)
-    mean_rate = mean_emission_rate(pair.base, weight.columns)
-    mean_price = step * over(pair.multiple) / ones
-    priced = (mean_rate > FOSSIL_MARGINAL) & (mean_price != 0)
     before, after = (
         _with_nation(_sum(bill, chosen)) / _with_nation(_sum(served, chosen))
         for bill, served in pair.retail
@@ -205,7 +202,7 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
                 over(change, fossil), over(pair.exposure, fossil) * step, 1e-4
             ),
             "pass_through_rate": over(change) / (ones * step),
-            "pass_through_retail": (after - before) / (mean_rate * mean_price).where(priced),
+            "pass_through_retail": (after - before) / mean_carbon_cost(pair, weight),
             "marginal_emission_rate": _ratio(over(pair.emission, fossil), in_fossil),
             "renewable_marginal_share": 1 - in_fossil / ones,
             "renewable_price_change": _ratio(over(change, ~fossil), over(1.0, ~fossil)),
@@ -216,7 +213,7 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
 def _hourly(pair: Pair) -> pd.DataFrame:
     """Rates of a pair by hour and province, as rows."""
     change, step, provinces = pair.price_change, pair.step, pair.load.columns
-    mean_rate = mean_emission_rate(pair.base, provinces)[provinces]
+    mean_rate = _mean_emission_rate(pair.base, provinces)[provinces]
     mean_rate = mean_rate.where(mean_rate > FOSSIL_MARGINAL)
     before, after = (bill / served.where(served > 0) for bill, served in pair.retail)
     frames = {
@@ -284,7 +281,19 @@ def _ratio(part: _Table, whole: _Table, least: float = 1e-9) -> _Table:
     return part / whole.where(whole.abs() > least * scale)
 
 
-def mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
+def mean_carbon_cost(pair: Pair, weight: pd.DataFrame) -> pd.Series:
+    """Mean emission rate of generation times the change of the carbon price [money/MWh].
+
+    By province and of all; the carbon price by `weight` [snapshot x province]. Empty where
+    generation hardly emits or no carbon price holds.
+    """
+    rate = _mean_emission_rate(pair.base, weight.columns)
+    total = _with_nation(weight.sum())
+    price = pair.step * _with_nation((weight * pair.multiple).sum()) / total.where(total > 0)
+    return (rate * price).where((rate > FOSSIL_MARGINAL) & (price != 0))
+
+
+def _mean_emission_rate(run: Run, provinces: pd.Index) -> pd.Series:
     """Emissions over generation, by province and of all [t/MWh]."""
     total = run.generation.groupby("province")[["emissions_t", "generation_mwh"]].sum()
     total = total.reindex(provinces, fill_value=0.0)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from powermkt.pairs import FOSSIL_MARGINAL, against_lowest
-from powermkt.passthrough import mean_emission_rate
+from powermkt.pairs import Pair, against_lowest
+from powermkt.passthrough import mean_carbon_cost
 from powermkt.run import Run
 
 # column -> (unit, meaning)
@@ -52,10 +52,10 @@ def user_prices(runs: Sequence[Run]) -> pd.DataFrame:
             table[["price_change", "pass_through"]] = float("nan")
         else:
             table["price_change"] = table["price"] - _prices(base)["price"]
-            rate = mean_emission_rate(base, table.index.unique("province"))
-            rate = rate[table.index.get_level_values("province")].set_axis(table.index)
-            cost = rate * (run.carbon_price - base.carbon_price)
-            table["pass_through"] = table["price_change"] / cost.where(rate > FOSSIL_MARGINAL)
+            pair = Pair(base, run)
+            cost = mean_carbon_cost(pair, pair.energy)
+            province = table.index.get_level_values("province")
+            table["pass_through"] = table["price_change"] / cost.reindex(province).to_numpy()
         table = table.reset_index()
         rows.append(table.assign(regime=run.regime.name, carbon_price=run.carbon_price))
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]

@@ -116,19 +116,21 @@ def test_all_lines_sum_to_zero_under_every_preset(all_presets: Comparison) -> No
     assert {"deep peak regulation", "AGC mileage", "reserve spin", "wheeling"} <= products
 
 
-def test_consumers_lose_what_they_pay_and_what_is_not_served(all_presets: Comparison) -> None:
+def test_consumers_bear_what_they_pay_and_what_is_not_served(all_presets: Comparison) -> None:
     """Independently: price times load served, load not served at 5000, short reserves at 900."""
-    for before, after in zip(all_presets.runs[::2], all_presets.runs[1::2], strict=True):
-        lost = []
-        for run in (before, after):
-            hours = run.case.weights
-            paid = (run.outcome.served(run.case) * run.announced.retail).mul(hours, axis="index")
-            row = run.summary()
-            short = 900 * row["reserve_short_mwh"]
-            lost.append(paid.to_numpy().sum() + 5000 * row["load_shed_mwh"] + short)
-        wide = all_presets.incidence_summary.set_index("regime")["consumers"]
-        expected = lost[0] - lost[1]
-        assert wide[after.regime.name] == pytest.approx(expected, rel=1e-9, abs=1e-9 * lost[0])
+    welfare = []
+    for run in all_presets.runs:
+        paid = (run.outcome.served(run.case) * run.announced.retail).mul(
+            run.case.weights, axis="index"
+        )
+        row = run.summary()
+        borne = paid.to_numpy().sum() + 5000 * row["load_shed_mwh"] + 900 * row["reserve_short_mwh"]
+        welfare.append(-borne)
+        found = run.accounts.groupby("group")["welfare"].sum()
+        assert found["consumers"] == pytest.approx(-borne, rel=1e-9)
+    change = [after - before for before, after in zip(welfare[::2], welfare[1::2], strict=True)]
+    found = all_presets.incidence_summary["consumers"].tolist()
+    assert found == pytest.approx(change, rel=1e-9, abs=1e-9 * max(map(abs, welfare)))
 
 
 def test_what_a_party_earns_is_its_margin(all_presets: Comparison) -> None:
@@ -195,16 +197,14 @@ def test_a_day_settled_twice() -> None:
     assert lines(result)["producers", "coal"] == pytest.approx(0, abs=1e-6)
 
 
-def test_quadratic_costs_leave_nothing_over() -> None:
-    """The clearing takes small steps along the curve; what they leave is borne by plant."""
-    n = toys.one_bus([120.0])
-    n.generators.loc["coal", "marginal_cost_quadratic"] = 0.7
-    result = pm.compare(pm.Case(n), ["full_market_auction"], [0, 60])
-    assert residual(result) < 1e-9
-    run = result.runs[1]
-    assert run.accounts["resource_cost"].sum() == pytest.approx(run.objective, rel=1e-12)
-    expected = 300 * run.dispatch["coal"].iloc[0] + 0.7 * run.dispatch["coal"].iloc[0] ** 2
-    assert run.accounts.loc["coal", "resource_cost"] == pytest.approx(expected, rel=1e-6)
+def test_what_quantities_do_not_explain_is_borne_by_plant(simple: pm.Case) -> None:
+    """Small steps along curved costs, storage that charges while it discharges: 10 more here."""
+    run = pm.clear(simple, "full_market")
+    more = dataclasses.replace(run.outcome, cost=run.outcome.cost + 10)
+    table = accounts(simple, more, run.ledger)
+    change = table["resource_cost"] - run.accounts["resource_cost"]
+    assert change["coal"] == pytest.approx(10)  # nobody else has a cost
+    assert table["resource_cost"].sum() == pytest.approx(run.objective + 10, rel=1e-12)
 
 
 @given(
