@@ -164,20 +164,19 @@ def no_account() -> pd.DataFrame:
 def _mean_price(held: Position, weights: pd.Series, year: pd.Series) -> pd.DataFrame:
     """Mean price of each market over its emissions, [period x generator] in money/t.
 
-    Over time where nothing is emitted. Written from the lowest price up, so that a price that does
-    not change is itself to the last digit.
+    Over time where nothing is emitted. A price that does not change is itself to the last digit.
     """
-    names = held.market
-    least = held.price.groupby(year).transform("min")
-    beyond = held.price - least
-    by_market = held.emissions.T.groupby(names).transform("sum").T.mul(weights, axis="index")
-    by_market = by_market.clip(lower=0.0)
+    least = held.price.groupby(year).min()
+    if (held.price == held.price.iloc[0]).all(axis=None):
+        return least
+    beyond = held.price - least.loc[year.to_numpy()].set_axis(held.price.index, axis="index")
+    by_market = held.emissions.T.groupby(held.market).transform("sum").T.clip(lower=0.0)
+    by_market = by_market.mul(weights, axis="index")
     hours = by_market * 0.0 + weights.to_numpy()[:, None]
     emitted = by_market.groupby(year).transform("sum")
     weight = by_market.where(emitted > 0, hours)
-    mean = (beyond * weight).groupby(year).sum() / weight.groupby(year).sum()
-    lowest: pd.DataFrame = held.price.groupby(year).min()
-    return lowest + mean
+    mean: pd.DataFrame = (beyond * weight).groupby(year).sum() / weight.groupby(year).sum()
+    return least + mean
 
 
 def settle(ledger: Ledger, case: Case, held: Position, table: pd.DataFrame) -> None:
@@ -217,6 +216,7 @@ def settle(ledger: Ledger, case: Case, held: Position, table: pd.DataFrame) -> N
         ("allowance sale", sold, EXCHANGE, parties),
         ("allowance auction", auctioned, parties, CARBON_FUND),
     ):
-        tonnes = net * at((quantity * per_tonne).fillna(0.0))
-        ledger.enter(product, payer, payee, tonnes * price, tonnes)
+        who = quantity.columns[(quantity != 0).any()]
+        tonnes = net[who] * at((quantity * per_tonne)[who].fillna(0.0))
+        ledger.enter(product, payer, payee, tonnes * price[who], tonnes)
     ledger.pay("offsets", parties, OFFSET_SUPPLIERS, held.offsets, held.offset_price)

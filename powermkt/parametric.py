@@ -44,6 +44,9 @@ class Trace:
     envelope_error : float
         Difference between the change of the offered cost and the integral of its slope, relative
         to the offered cost [1].
+    left_error : float
+        By how much the offered cost may lie below what steps say that are not certified, relative
+        to it [1].
     solves : int
     seconds : float
         Time spent in HiGHS [s].
@@ -56,6 +59,7 @@ class Trace:
     units: pd.DataFrame
     complete: bool
     envelope_error: float
+    left_error: float
     solves: int
     seconds: float
     notes: list[str]
@@ -89,6 +93,7 @@ def trace(case: Case, regime: Regime, search: Search) -> Trace:
         part = replace(search, low=piece.low, high=high, most=search.most - window.solves)
         found.append(Staircase(partial(window.solve, piece), part))
     first = found[0].first
+    scale = max(abs(first.offered), 1.0)
     steps = [step for part in found for step in part.steps]
     label = next(iter(case.windows))
     return Trace(
@@ -97,7 +102,8 @@ def trace(case: Case, regime: Regime, search: Search) -> Trace:
         kinks=[(b.first.tau, b.first.slope - a.last.slope) for a, b in pairwise(found)],
         units=window.units,
         complete=all(step.certified for step in steps),
-        envelope_error=sum(part.envelope_error for part in found) / max(abs(first.offered), 1.0),
+        envelope_error=sum(part.envelope_error for part in found) / scale,
+        left_error=max(part.left_error for part in found) / scale,
         solves=window.solves,
         seconds=window.seconds,
         notes=[f"{label}: {note}" for note in window.notes],
@@ -206,17 +212,12 @@ class _Window:
             As `clearing.clear`.
         """
         cost = piece.at(tau)
-        label = next(iter(self._case.windows))
-        try:
-            point = self._programme.solve(cost, *self._limits, {}, self._tie, self._canonical)
-        except ClearingError as error:
-            raise ClearingError(f"{self._case.name}, window {label!r}: {error}") from None
-        if np.abs(point.columns[self._slack]).max(initial=0.0) > NOISE_MW:
-            refuse_slack(self._case, self._programme.values("Generator-p", point))
+        columns, seconds, notes = self._optimum(cost)
+        if np.abs(columns[self._slack]).max(initial=0.0) > NOISE_MW:
+            refuse_slack(self._case, self._programme.frame("Generator-p", columns))
         self.solves += 1
-        self.seconds += point.seconds
-        self.notes += [f"at {tau:g}: {note}" for note in point.notes]
-        columns = point.columns
+        self.seconds += seconds
+        self.notes += [f"at {tau:g}: {note}" for note in notes]
         energy = self._energy(columns)
         offered = float(cost @ columns)
         return Spot(
@@ -229,6 +230,17 @@ class _Window:
             gross=float(np.abs(self._rate).max(initial=0.0) * np.abs(energy).sum()),
             energy=energy,
         )
+
+    def _optimum(self, cost: np.ndarray) -> tuple[np.ndarray, float, list[str]]:
+        """Columns at an optimum, time in HiGHS [s], and notes."""
+        try:
+            if self.solves and self._canonical:
+                return self._programme.follow(cost, self._tie)
+            point = self._programme.solve(cost, *self._limits, {}, self._tie, self._canonical)
+        except ClearingError as error:
+            label = next(iter(self._case.windows))
+            raise ClearingError(f"{self._case.name}, window {label!r}: {error}") from None
+        return point.columns, point.seconds, point.notes
 
     def _energy(self, columns: np.ndarray) -> np.ndarray:
         """Energy of every generator, then storage unit, over the horizon [MWh]."""

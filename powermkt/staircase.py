@@ -45,7 +45,7 @@ class Search:
     high: float
     resolution: float
     tolerance: float = 0.0
-    most: int = 10_000
+    most: int = 2_000
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,12 @@ class Staircase:
         slopes = [self.first.slope, *(step.after.slope for step in self.steps)]
         integral = float(np.diff(knots) @ np.array(slopes))
         return abs(self.last.offered - self.first.offered - integral)
+
+    @property
+    def left_error(self) -> float:
+        """By how much the offered cost may lie below what steps say that are not certified."""
+        errors = (_error(step.before, step.after) for step in self.steps if not step.certified)
+        return max(errors, default=0.0)
 
     def _solve(self, tau: float) -> Spot:
         self._left -= 1

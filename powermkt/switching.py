@@ -76,7 +76,11 @@ class SwitchingPoints:
         certified stand for several.
     envelope_error : float
         Change of the offered cost over the range less the integral of net allowances, relative to
-        the offered cost [1].
+        the offered cost [1]. It checks what lies between steps; where those are not certified it
+        says nothing.
+    left_error : float
+        By how much the offered cost may lie below what steps say that are not certified, relative
+        to it: the largest of any window [1].
     solves : int
         Programmes solved, all windows.
     solver_seconds : float
@@ -90,6 +94,7 @@ class SwitchingPoints:
     switches: pd.DataFrame
     complete: bool
     envelope_error: float
+    left_error: float
     solves: int
     solver_seconds: float
     notes: list[str]
@@ -151,7 +156,7 @@ def switching_points(
     cluster: str | None = None,
     resolution: float = 1e-3,
     tolerance: float = 0.0,
-    most: int = 10_000,
+    most: int = 2_000,
     progress: Progress | None = None,
 ) -> SwitchingPoints:
     """Find the carbon prices at which dispatch changes, each to within a resolution.
@@ -176,8 +181,9 @@ def switching_points(
     tolerance : float, default 0
         Error of the offered cost of a window, relative to it, below which no more steps are looked
         for between two solutions [1].
-    most : int, default 10,000
-        Solves in each window after which the search ends.
+    most : int, default 2,000
+        Solves in each window after which the search ends; a step takes two to four. What is left is
+        then coarse everywhere alike.
     progress : callable, optional
         Called with windows done, windows in all, and the window.
 
@@ -223,6 +229,7 @@ def switching_points(
         complete=all(part.complete for part in traces),
         envelope_error=sum(part.envelope_error * abs(part.first.offered) for part in traces)
         / max(sum(abs(part.first.offered) for part in traces), 1.0),
+        left_error=max(part.left_error for part in traces),
         solves=sum(part.solves for part in traces),
         solver_seconds=sum(part.seconds for part in traces),
         notes=notes + [note for part in traces for note in part.notes],

@@ -91,7 +91,7 @@ def test_budget_ends_the_search_and_says_so() -> None:
         return Spot(tau, value, value, float(lines[k, 1]), 0.0, 0.0, 1e3, np.zeros(1))
 
     found = Staircase(solve, Search(0.0, 100.0, 1e-3, most=20))
-    assert not all(step.certified for step in found.steps)
+    assert not all(step.certified for step in found.steps) and found.left_error > 0
     drops = [step.before.slope - step.after.slope for step in found.steps]
     assert sum(drops) == pytest.approx(lines[0, 1] - lines[-1, 1])
     rough = Staircase(solve, Search(0.0, 100.0, 1e-3, tolerance=1e-2))
@@ -112,7 +112,7 @@ def test_coal_to_gas(two_hours: pm.Case, regime: str, tau: float) -> None:
     In the second hour gas has 100 MW. 260 MWh x 220 = 57,200; 260 x 0.57 = 148.2 t.
     """
     found = pm.switching_points(two_hours, regime, 2000.0)
-    assert found.complete and len(found.table) == 2
+    assert found.complete and len(found.table) == 2 and found.left_error == 0
     step = found.table.iloc[1]
     assert step["tau"] == pytest.approx(tau, rel=1e-9)
     assert step["width"] <= 1e-3 * (1 + 1e-9) and step["certified"]
