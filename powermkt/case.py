@@ -21,7 +21,7 @@ from powermkt.intake import (
     take_schedule,
     texts,
     working_copy,
-)  # fmt: skip
+)
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
