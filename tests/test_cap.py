@@ -69,7 +69,8 @@ def in_one_piece(row: str, bound: float, rate: pd.Series) -> tuple[float, float]
     model = n.optimize.create_model(include_objective_constant=False)
     if row == "own":
         weights = n.snapshot_weightings["objective"].to_xarray()
-        coefficient = rate.rename_axis("name").to_xarray() * weights
+        names = model["Generator-p"].indexes["name"]
+        coefficient = rate[names].rename_axis("name").to_xarray() * weights
         model.add_constraints((model["Generator-p"] * coefficient).sum() <= bound, name="limit")
     n.optimize.solve_model(log_to_console=False)
     dual = n.global_constraints["mu"]["cap"] if row == "global" else model.dual["limit"].item()
