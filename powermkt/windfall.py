@@ -57,9 +57,10 @@ def windfall_of(runs: Sequence[Run]) -> pd.DataFrame:
 
 def by_carrier(table: pd.DataFrame) -> pd.DataFrame:
     """Sum a table of windfalls over provinces and plant, and over all plant (carrier `all`)."""
-    keys = ["regime", "carbon_price", "carrier"]
+    keys = ["regime", "carbon_price"]
     everything = pd.concat([table, table.assign(carrier="all")])
-    return _per_mwh(everything.groupby(keys, as_index=False, sort=False)[_MONEY].sum())
+    total = everything.groupby([*keys, "carrier"], as_index=False, sort=False)[_MONEY].sum()
+    return table[keys].drop_duplicates().merge(_per_mwh(total), on=keys)  # in the order of the runs
 
 
 def _windfall(base: Run, run: Run) -> pd.DataFrame:

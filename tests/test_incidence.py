@@ -164,7 +164,8 @@ def test_every_party_is_in_one_group_and_strangers_are_not_lost(simple: pm.Case)
 def test_one_carbon_price_gives_no_lines(simple: pm.Case) -> None:
     result = pm.compare(simple, ["full_market"], [30.0])
     assert result.incidence.empty and result.incidence_summary.empty
-    assert result.windfall.empty and len(result.retail) == 1
+    assert result.windfall.empty and result.windfall_summary.empty
+    assert len(result.retail) == 1
 
 
 def committed() -> pm.Case:

@@ -96,6 +96,7 @@ def test_sums_by_carrier(result: Comparison) -> None:
     assert table.loc[("all free", "coal"), "windfall"] == pytest.approx(2 * 57 * 500 * 6)
     assert table.loc[("all free", "coal"), "per_mwh"] == pytest.approx(57 * 1000 / 800)
     assert table.loc[("auction", "all"), "windfall"] == pytest.approx(9 * 500 * 6 + 57 * 600)
+    assert table.index[:3].tolist() == [("auction", c) for c in ("coal", "onshore wind", "all")]
 
 
 def test_against_a_lowest_price_above_zero_counts_the_difference() -> None:
