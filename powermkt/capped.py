@@ -298,6 +298,10 @@ def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome
         "price_unique": a.price_unique & b.price_unique & same,
         "solver_seconds": a.solver_seconds + b.solver_seconds,
         "notes": list(dict.fromkeys([*a.notes, *b.notes])),
+        # What one more MWh emits differs on both sides: it is that of the way up to the price.
+        "marginal_emission": a.marginal_emission,
+        "marginal_exposure": a.marginal_exposure,
+        "marginal_mix": a.marginal_mix,
     }
     return replace(a, **{**mixed, **own})
 
