@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from powermkt.errors import Fault, InputError, nearest
 from powermkt.pairs import Pair, by_province, by_regime, load_of, multiple_of, pairs_of, signal
 from powermkt.rules.locational import days
 from powermkt.run import Run
@@ -139,7 +140,21 @@ def estimate(panel: pd.DataFrame, specification: str) -> dict[str, object]:
         coefficient, standard_error, r2, observations, clusters, note, as in `COLUMNS`. The
         coefficient is empty where the carbon cost does not vary beyond what else explains it, and 0
         where the price does not.
+
+    Raises
+    ------
+    InputError
+        If the specification is unknown, or a province lacks a snapshot or carbon price that
+        another one has.
     """
+    if specification not in SPECIFICATIONS:
+        remedy = nearest(specification, SPECIFICATIONS)
+        raise InputError([Fault("specification", f"{specification!r} is unknown", remedy)])
+    keys = ["province", "snapshot", "carbon_price"]
+    every = np.prod([panel[key].nunique() for key in keys])
+    if len(panel) != every or panel.duplicated(keys).any():
+        what = f"{len(panel)} rows for {every} of province, snapshot and carbon price"
+        raise InputError([Fault("panel", what, "give each of them one row")])
     # Takes a second to import, and only who regresses needs it.
     from statsmodels.regression.linear_model import OLS
     from statsmodels.tools.sm_exceptions import SingularMatrixWarning

@@ -268,7 +268,7 @@ def test_table_of_rules_and_allowances(study: pm.PassThroughStudy, tmp_path: Pat
         fixed = rows["fixed_tariff", allowances]
         assert set(fixed) <= {"0.000", "-"} and fixed[0] == fixed[2] == "0.000"
     # By output 7.938 / 57 in North, -724.2 / 76,200 in South: not both below a tenth.
-    assert cells[-1][-1].endswith("by output, 2022: 0.139 and -0.010, outside")
+    assert cells[-1][-1].endswith("by output, 2022: 0.139 and -0.010, outside by 0.039")
     file = tmp_path / "README.md"
     file.write_text("<!-- pass-through -->\nold\n<!-- /pass-through -->\n", encoding="utf-8")
     put_between_marks(module.table(study), file, "pass-through")

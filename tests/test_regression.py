@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import powermkt as pm
 from powermkt.regression import FIXED_EFFECTS, WITHIN_HOUR, estimate
 
 
@@ -106,3 +107,10 @@ def test_what_cannot_be_estimated_says_why() -> None:
     single = estimate(day, FIXED_EFFECTS)
     assert np.isnan(single["standard_error"]) and "one day only" in single["note"]
     assert np.isfinite(single["coefficient"])
+    for wrong, specification, what in (
+        (panel, "fixed", "'fixed' is unknown"),
+        (panel.iloc[1:], WITHIN_HOUR, "431 rows for 432"),
+        (pd.concat([panel.iloc[1:], panel.iloc[-1:]]), WITHIN_HOUR, "432 rows for 432"),
+    ):
+        with pytest.raises(pm.InputError, match=what):
+            estimate(wrong, specification)

@@ -194,8 +194,8 @@ def _theirs(study: pm.PassThroughStudy, item: Published) -> tuple[str, ...]:
             float(_rates(study, name, province)[column].iloc[-1])
             for province in item.provinces or (NATION,)
         ]
-    inside = all(item.low <= value <= item.high for value in ours)
-    verdict = "inside" if inside else "outside"
+    off = max(max(item.low - value, value - item.high, 0.0) for value in ours)
+    verdict = f"outside by {off:.3f}" if off else "inside"
     beside = f"full_market, {ALLOCATIONS[item.allocation]}"
     shown = " and ".join(_number(value) for value in ours)
     cells = ["", *("" for _ in HEAD[1:-1]), f"{item.measures}; {beside}: {shown}, {verdict}"]
