@@ -190,6 +190,9 @@ def clear(
     chosen = _collect(faults, lambda: as_regime(regime))
     if chosen is not None and carbon_price is not None:
         stated, price = chosen, carbon_price
+        if stated.cap is not None:
+            what = "the regime finds the price of its limit"
+            faults.append(Fault("--carbon-price", what, "leave it away, or state CarbonPrice"))
         chosen = _collect(faults, lambda: stated.at(price))
     if out is not None:
         _collect(faults, lambda: check_target(out))
@@ -206,7 +209,7 @@ def clear(
     table.add_column(f"at {row['carbon_price']:g} {case.market.currency}/t", justify="right")
     for name, value in row.drop(["regime", "carbon_price"]).items():
         table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
-    _print(result.table, [table], as_json)
+    _print(result.table.tail(1), [table], as_json)
 
 
 @app.command()
@@ -321,11 +324,10 @@ def _given(
     for item in regimes:
         for price in taus:
             _collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]
-        if case is not None:
-            faults += item.faults(case)
     if case is not None:
         found = case
-        _collect(faults, lambda: cut(found, horizon))
+        part = _collect(faults, lambda: cut(found, horizon))
+        faults += [fault for item in regimes for fault in item.faults(part or case)]
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     return _Given(case, regimes, taus, horizon, target)

@@ -112,7 +112,24 @@ def compare(
     reference_run = None if settings is None else runs.pop()
     idle = {run.regime.name for run in runs if run.cap is not None and run.carbon_price == 0}
     runs = [run for run in runs if run.cap is not None or run.regime.name not in idle]
+    priced = any(run.carbon_price for run in runs)
+    notes = [*notes, *_without_benchmarks(case, chosen, priced)]
     return Comparison(case, runs, reference_run, notes)
+
+
+def _without_benchmarks(case: Case, regimes: Sequence[Regime], priced: bool) -> list[str]:
+    """Say where allowances by output are none, since no benchmark is known."""
+    plant = case.generators[case.generators["emission_rate"] > 0]
+    if plant.empty or (plant["benchmark"] > 0).any() or not priced:
+        return []
+    return [
+        f"{item.name}: allowances by output, but no generator has a benchmark: as if auctioned"
+        for item in regimes
+        if item.carbon is not None
+        and item.carbon.benchmarks is None
+        and item.carbon.share("output_based") > 0
+        and (item.cap is None or item.cap.intensity is None)
+    ]
 
 
 def pass_through(

@@ -35,7 +35,8 @@ class Comparison:
     calibration_run : Run, optional
         The run that is set beside observed figures, where the network declares one.
     notes : list of str
-        What went wrong while clearing and was mended: lost workers, damaged files.
+        What went wrong while clearing and was mended: lost workers, damaged files;
+        and what the input lacks.
     """
 
     case: Case

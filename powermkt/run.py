@@ -21,7 +21,7 @@ from powermkt.regime import Regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
+from powermkt.rules import AncillaryRule, Cleared, ImportAdjustment, LocationalPrice, Prices
 from powermkt.rules.base import Sale
 from powermkt.rules.locational import ports
 
@@ -186,7 +186,7 @@ class Run:
         if not isinstance(self.regime.pricing, LocationalPrice):
             return cleared  # nobody is made whole
         for rule in self.regime.rules:
-            if isinstance(rule, AncillaryRule):
+            if isinstance(rule, AncillaryRule | ImportAdjustment):
                 margin = margin.add(rule.margin(cleared), fill_value=0.0)
         return replace(cleared, margin=margin)
 

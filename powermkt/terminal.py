@@ -121,17 +121,16 @@ def study_report(study: PassThroughStudy) -> Iterator[Table | str]:
 
 
 def _load_table(table: pd.DataFrame) -> Table:
-    """Pass-through by level of load, at the highest carbon price."""
-    highest = table["carbon_price"].max()
+    """Pass-through by level of load, at the highest carbon price of each regime."""
     shown = _table(
-        f"pass-through at {highest:g} by level of load, all provinces (1: lowest load)",
-        ["regime", "level", "dP", "marginal", "net", "dP/dtau\nt/MWh", "no fossil\nmargin %",
+        "pass-through by level of load, all provinces (1: lowest load)",
+        ["regime", "tau", "level", "dP", "marginal", "net", "dP/dtau\nt/MWh", "no fossil\nmargin %",
          "dP then"],
     )  # fmt: skip
-    chosen = (table["province"] == NATION) & (table["carbon_price"] == highest)
-    for _, row in table[chosen].iterrows():
+    for _, row in _dearest(table[table["province"] == NATION]).iterrows():
         shown.add_row(
-            row["regime"], f"{row['quantile']:g}", _number(row["price_change"], 2),
+            row["regime"], f"{row['carbon_price']:g}", f"{row['quantile']:g}",
+            _number(row["price_change"], 2),
             _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
             _number(row["pass_through_rate"], 4),
             _number(100 * row["renewable_marginal_share"], 1),
@@ -186,23 +185,30 @@ def _incidence_table(table: pd.DataFrame, currency: str) -> Table:
 
 
 def _windfall_table(table: pd.DataFrame, currency: str) -> Table:
-    """Windfall of plant by carrier, at the highest carbon price."""
-    chosen = table[table["carbon_price"] == table["carbon_price"].max()]
+    """Windfall of plant by carrier, at the highest carbon price of each regime."""
+    chosen = _dearest(table)
     names = ["price_gain", "carbon_cost", "free_allowances", "windfall"]
     money, scale = _scale(chosen[names])
     shown = _table(
-        f"windfall at {chosen['carbon_price'].max():g}, {money} {currency}",
-        ["regime", "carrier", "gain by\nprice", "carbon\ncost", "free\nallowances", "windfall",
-         "per\nMWh"],
+        f"windfall, {money} {currency}",
+        ["regime", "tau", "carrier", "gain by\nprice", "carbon\ncost", "free\nallow.",
+         "wind-\nfall", "per\nMWh"],
     )  # fmt: skip
     for _, row in chosen.iterrows():
         if row[names].abs().max() < scale / 2000:
             continue
         shown.add_row(
-            row["regime"], row["carrier"], *(_number(row[name] / scale, 3) for name in names),
+            row["regime"], f"{row['carbon_price']:g}", row["carrier"],
+            *(_number(row[name] / scale, 3) for name in names),
             _number(row["per_mwh"], 2),
         )  # fmt: skip
     return shown
+
+
+def _dearest(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows at the highest carbon price of each regime."""
+    highest = table.groupby("regime")["carbon_price"].transform("max")
+    return table[table["carbon_price"] == highest]
 
 
 _MOST_STEPS = 12

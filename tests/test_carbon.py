@@ -497,6 +497,42 @@ def test_specified_source_pays_for_what_it_emits(regions: pm.Case) -> None:
     assert paid["coal B", "specified import"] == pytest.approx(2 * output * 0.9 * 60)
 
 
+def test_border_is_part_of_the_programme() -> None:
+    """A multiple of zero is outside: regimes that differ in it do not share rows."""
+    both, one = (
+        market(CarbonPrice(allocation="auction", regions={"A": 1.0, "B": x}), ImportAdjustment())
+        for x in (1.0, 0.0)
+    )
+    assert both.structure != one.structure
+
+
+def test_origin_counts_before_a_source_is_made_whole() -> None:
+    """A source on or off: fuel 50 x 100 + 50 x 0.5 x 100 for carbon an hour, 7,500.
+
+    It is paid 90 x 50 for energy, cB being marginal, and the carbon cost of an unspecified MWh,
+    0.6 x 100, for the origin of each: 4,500 + 3,000 = 7,500, no more and no less.
+    """
+    n = pypsa.Network()
+    n.set_snapshots(pd.date_range("2022-01-03", periods=2, freq="h"))
+    n.add("Carrier", ["coal", "gas", "AC"])
+    n.add("Bus", ["A", "B"], carrier="AC")
+    rows: dict[str, dict[str, object]] = {
+        "gA": {"bus": "A", "p_nom": 200.0, "marginal_cost": 400.0, "emission_rate": 0.9},
+        "hB": {"bus": "B", "p_nom": 50.0, "marginal_cost": 100.0, "emission_rate": 0.5,
+               "committable": True, "p_min_pu": 0.5},
+        "cB": {"bus": "B", "p_nom": 200.0, "marginal_cost": 90.0, "emission_rate": 0.9},
+    }  # fmt: skip
+    add_rows(n, "Generator", {name: {"carrier": "coal", **row} for name, row in rows.items()})
+    n.add("Load", ["a", "b"], bus=["A", "B"], p_set=[100.0, 80.0])
+    n.add("Link", "ba", bus0="B", bus1="A", p_nom=80.0, carrier="AC")
+    carbon = CarbonPrice(allocation="auction", regions={"A": 1.0})
+    rule = ImportAdjustment(units=["hB"], default_factor=0.6)
+    run = pm.clear(pm.Case(n), market(carbon, rule), 100.0)
+    assert run.dispatch["hB"].tolist() == pytest.approx([50, 50])
+    assert run.uplift["uplift"].sum() == pytest.approx(0, abs=1e-6)
+    assert run.accounts.loc["hB", "welfare"] == pytest.approx(0, abs=1e-6)
+
+
 def test_a_line_carries_imports_too() -> None:
     """A exports 10 at tau 0; at 60 it imports 60, and with the adjustment nothing."""
     case = pm.Case(two_regions("Line"))

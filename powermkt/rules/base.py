@@ -37,8 +37,8 @@ class Cleared:
 
     `carbon_adder` [money/MWh, snapshot x generator] is what one more MWh costs under the allowance
     rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x provider] is
-    what ancillary services pay units beyond their offers. `stated` is what users would pay without
-    a retail rule, charges for services included.
+    what ancillary services and the origin of imports pay units beyond their offers. `stated` is
+    what users would pay without a retail rule, charges for services included.
     """
 
     case: Case

@@ -73,7 +73,9 @@ class ImportAdjustment(Rule):
     @property
     def rows(self) -> Any:
         """The rule and the provinces around which the border runs."""
-        return self, sorted(self._carbon.regions or {}), self._carbon.offered
+        regions = self._carbon.regions or {}
+        priced = sorted(name for name, multiple in regions.items() if multiple > 0)
+        return self, priced, self._carbon.offered
 
     def faults(self, case: Case) -> list[Fault]:
         """Name sources that are none, and a border that is none."""
@@ -191,6 +193,13 @@ class ImportAdjustment(Rule):
                 ("origin sold", _ORIGIN, same(sources), output),
             ):
                 ledger.pay(product, giver, taker, part, _column(worth, part.columns))
+
+    def margin(self, cleared: Cleared) -> pd.DataFrame:
+        """What sources are paid for their origin, [snapshot x generator] in money/h."""
+        worth = cleared.outcome.import_price
+        if not worth.shape[1] or not self.units:
+            return pd.DataFrame(index=cleared.case.snapshots)
+        return cleared.outcome.dispatch[self.units].mul(worth.iloc[:, 0], axis="index")
 
     def _payer(self, case: Case, table: str, branches: pd.Index) -> pd.Series:
         """Who brings in what flows over branches."""
