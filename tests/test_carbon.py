@@ -507,10 +507,10 @@ def test_border_is_part_of_the_programme() -> None:
 
 
 def test_origin_counts_before_a_source_is_made_whole() -> None:
-    """A source on or off: fuel 50 x 100 + 50 x 0.5 x 100 for carbon an hour, 7,500.
+    """A source on or off: fuel 50 x 95 + 50 x 0.5 x 100 for carbon an hour, 7,250.
 
     It is paid 90 x 50 for energy, cB being marginal, and the carbon cost of an unspecified MWh,
-    0.6 x 100, for the origin of each: 4,500 + 3,000 = 7,500, no more and no less.
+    0.6 x 100, for the origin of each: 4,500 + 3,000 = 7,500. It gains 250 an hour unaided.
     """
     n = pypsa.Network()
     n.set_snapshots(pd.date_range("2022-01-03", periods=2, freq="h"))
@@ -518,7 +518,7 @@ def test_origin_counts_before_a_source_is_made_whole() -> None:
     n.add("Bus", ["A", "B"], carrier="AC")
     rows: dict[str, dict[str, object]] = {
         "gA": {"bus": "A", "p_nom": 200.0, "marginal_cost": 400.0, "emission_rate": 0.9},
-        "hB": {"bus": "B", "p_nom": 50.0, "marginal_cost": 100.0, "emission_rate": 0.5,
+        "hB": {"bus": "B", "p_nom": 50.0, "marginal_cost": 95.0, "emission_rate": 0.5,
                "committable": True, "p_min_pu": 0.5},
         "cB": {"bus": "B", "p_nom": 200.0, "marginal_cost": 90.0, "emission_rate": 0.9},
     }  # fmt: skip
@@ -530,7 +530,7 @@ def test_origin_counts_before_a_source_is_made_whole() -> None:
     run = pm.clear(pm.Case(n), market(carbon, rule), 100.0)
     assert run.dispatch["hB"].tolist() == pytest.approx([50, 50])
     assert run.uplift["uplift"].sum() == pytest.approx(0, abs=1e-6)
-    assert run.accounts.loc["hB", "welfare"] == pytest.approx(0, abs=1e-6)
+    assert run.accounts.loc["hB", "welfare"] == pytest.approx(2 * 250)
 
 
 def test_a_line_carries_imports_too() -> None:
