@@ -182,19 +182,16 @@ class Regime:
     def clearing_key(self) -> str:
         """Key of what is cleared: regimes with the same key have the same outcome.
 
-        The name is not in it. Neither are ancillary and retail rules that only pay, nor a carbon
-        price that generators may not put into their offers: they are paid after the clearing and
-        change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
-        derived from `CarbonPrice` may do more with its price, and keeps it; so does one with
-        offsets, whose price says whether they replace allowances.
+        The name is not in it. Neither are ancillary and retail rules that only pay, nor what of a
+        carbon price is settled alone (`CarbonPrice.cleared_as`): they are paid after the clearing
+        and change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A
+        class derived from `CarbonPrice` may do more with what it states, and keeps it.
         """
         parts = []
         for rule in self.rules:
             if rule.role in ("ancillary", "retail") and rule.only_settles():
                 continue
-            content = rule.model_dump()
-            if type(rule) is CarbonPrice and not rule.offered and rule.offsets is None:
-                del content["price"]
+            content = rule.cleared_as() if type(rule) is CarbonPrice else rule.model_dump()
             parts.append((type(rule).__module__, type(rule).__qualname__, content))
         return repr(parts)
 

@@ -599,3 +599,12 @@ def test_rules_of_2022_as_a_file(plants: pm.Case) -> None:
     assert found["new"] == pytest.approx(60 * (0.95 - (0.8177 + 0.9303) / 2))
     assert found["turbine"] == 0 and found["heat"] == 0
     assert found["cycle"] == pytest.approx(60 * (0.38 - 0.3901))
+
+
+def test_what_is_offered_alike_is_cleared_once() -> None:
+    """A lump sum moves profits only, so auction and lump sum share one clearing; output does not."""
+    auction, lump, output = (
+        market(CarbonPrice(price=60.0, allocation=way)).clearing_key
+        for way in ("auction", {"lump_sum": 0.5, "auction": 0.5}, "output_based")
+    )
+    assert auction == lump != output

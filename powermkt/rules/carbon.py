@@ -320,6 +320,20 @@ class CarbonPrice(Rule):
             return {}
         return {"Generator-p": self.adder(case)}
 
+    def cleared_as(self) -> dict[str, object]:
+        """Return what of the rule a clearing depends on.
+
+        Auctioned and lump-sum allowances are offered alike, and a price that nobody may offer moves
+        nothing, unless it says whether offsets take the place of allowances.
+        """
+        content = self.model_dump()
+        content["allocation"] = self.share("output_based")
+        for name in ("free_share", "reference_load_factor", "surplus"):
+            del content[name]
+        if not self.offered and self.offsets is None:
+            del content["price"]
+        return content
+
     # ---- compliance --------------------------------------------------------------------------
 
     def position(self, cleared: Cleared) -> compliance.Position:
