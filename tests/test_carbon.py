@@ -602,7 +602,7 @@ def test_rules_of_2022_as_a_file(plants: pm.Case) -> None:
 
 
 def test_what_is_offered_alike_is_cleared_once() -> None:
-    """A lump sum moves profits only, so auction and lump sum share one clearing; output does not."""
+    """A lump sum moves profits only: auction and lump sum share one clearing."""
     auction, lump, output = (
         market(CarbonPrice(price=60.0, allocation=way)).clearing_key
         for way in ("auction", {"lump_sum": 0.5, "auction": 0.5}, "output_based")
