@@ -10,7 +10,7 @@ import pytest
 import powermkt as pm
 
 # Shrinking over linear programmes takes minutes and teaches little.
-for profile, examples in (("lp", 1), ("many", 10)):
+for profile, examples in (("lp", 1), ("many", 6)):
     hypothesis.settings.register_profile(
         profile,
         max_examples=examples,
