@@ -223,7 +223,7 @@ def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run)
     # All from gas: 100 MW less 25 of wind at 0.4.
     with pytest.raises(pm.ClearingError, match=r"limit of 20\.0 t is below .* 30\.0 t"):
         pm.clear(pm.Case(one_bus([100.0])), regime(cap=20.0, allocation="auction"))
-    # Coal that earns more than it emits: gas 60 and coal 20 at price 0, later coal 80 at 72 t.
+    # Coal that earns more than it emits: gas 60 and coal 20 at price 0, later coal 100 at 90 t.
     n = one_bus([105.0])
     n.generators.loc["gas", ["p_nom", "marginal_cost", "benchmark"]] = 60.0, 290.0, 0.4
     n.generators.loc["coal", "benchmark"] = 1.0
