@@ -9,9 +9,13 @@ price both are optimal, and so is every mixture of them. The one in which the li
 optimum under the limit; the dual value is its certificate.
 
 There is no such certificate where the sum that is limited is not what the price is put on
-(emissions are capped while allowances follow output), nor where windows are cleared in steps or one
-after another. Then the price is found between two at which the limit is and is not kept. Where
-plant is on or off, nothing is mixed: what is dispatched is the solution that keeps the limit.
+(emissions are capped while allowances follow output, or imports pay that are not counted), nor
+where windows are cleared in steps or one after another. Then the price is found between two at
+which the limit is and is not kept. Where plant is on or off, nothing is mixed: what is dispatched
+is the solution that keeps the limit.
+
+The tiny costs that choose among equal offers move what is cleared a little along the carbon price;
+where tangents meet is computed without them, and may lie that much beside the two solutions.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from powermkt.engine import Progress, clear_cells, windows_kept
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, join, with_columns_of_all
 from powermkt.regime import Regime
+from powermkt.ties import TIE_STEP
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "regime": ("", "name of the regime"),
@@ -44,7 +49,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 _RESOLUTION = 1e-3  # money/t between two solutions that are mixed
 _LADDER = (1e-3, 1e-2, 1e-1, 1.0)  # shares of the ceiling that are tried for an upper end
-_NEAR = 0.02  # of the bracket, on both sides of where tangents meet
+# Of the bracket, on both sides of where tangents meet within it, and from its end where they meet
+# beside it: tiny costs have moved the step, nobody knows how far.
+_NEAR = (0.02,)
+_BESIDE = (0.02, 0.14, 0.5)
 _SAME = 1e-9  # of gross emissions: what rounding leaves
 _MOST_ROUNDS = 60
 
@@ -105,7 +113,10 @@ class Capped:
 
 @dataclass(frozen=True)
 class _Cleared:
-    """What one carbon price leads to: what is counted, and the net allowances as offered [t]."""
+    """What one carbon price leads to: what is counted, and net allowances as offered [t].
+
+    Net allowances are NaN where more is offered with the carbon price than generators' output.
+    """
 
     tau: float
     outcome: Outcome
@@ -196,9 +207,12 @@ class _Finder:
             or regime.two_settlement is not None
             or regime.buys_after_energy(case)
         )
+        self._alone = sum(bool(taken) for taken in regime.exposure(case)) == 1
         self._low: _Cleared | None = None
         self._high: _Cleared | None = None
-        self._tried, self._bound, self._dual = 0, -np.inf, not self._in_steps
+        self._least = (np.inf, 0.0)  # least that was counted, and the price there
+        self._tried, self._bound = 0, -np.inf
+        self._dual = self._alone and not self._in_steps
 
     def find(self) -> tuple[Outcome, Capped]:
         """Find the price and what is dispatched at it."""
@@ -209,11 +223,11 @@ class _Finder:
                 self._try([tau])
         low, high = self._low, self._high
         if high is None:
-            assert low is not None
+            counted, tau = self._least
             raise ClearingError(
                 f"{self._case.name}, regime {self._regime.name!r}: carbon: the limit of "
-                f"{self._rule.target:,.1f} t is below what can be reached: {low.counted:,.1f} t at "
-                f"a carbon price of {low.tau:g} (`ceiling`)"
+                f"{self._rule.target:,.1f} t is below all that was reached up to a carbon price of "
+                f"{self._rule.ceiling:g} (`ceiling`): {counted:,.1f} t at {tau:g}"
             )
         for _ in range(_MOST_ROUNDS):
             if low is None or high.tau - low.tau <= _RESOLUTION * (1 + 1e-9):
@@ -224,16 +238,18 @@ class _Finder:
             return high.outcome, self._found(low or high, high, high.tau, 0.0)
         share = (self._rule.target - high.counted) / (low.counted - high.counted)
         share = float(np.clip(share, 0.0, 1.0))
-        price = _meet(low, high)
+        price = self._price(low, high)
         return _mixed(low, high, share, price), self._found(low, high, price, share)
 
     def _between(self, low: _Cleared, high: _Cleared) -> list[float]:
         """Prices to try next, between those of the bracket."""
-        meet, half = _meet(low, high), _RESOLUTION / 2
-        outer = [meet - _NEAR * (high.tau - low.tau), meet + _NEAR * (high.tau - low.tau)]
+        where, half = _meet(low, high), _RESOLUTION / 2
+        meet = float(np.clip(where, low.tau, high.tau))
+        shares = _NEAR if meet == where else _BESIDE
+        steps = [half, *(share * (high.tau - low.tau) for share in shares)]
+        prices = {meet + sign * step for step in steps for sign in (-1, 1)}
         if not self._dual or low.whole or high.whole:  # tangents may mislead: halve what is left
-            outer = [(low.tau + meet) / 2, (meet + high.tau) / 2]
-        prices = {outer[0], meet - half, meet + half, outer[1]}
+            prices = {meet - half, meet + half, (low.tau + meet) / 2, (meet + high.tau) / 2}
         return sorted(tau for tau in prices if low.tau < tau < high.tau)
 
     def _try(self, prices: Sequence[float]) -> None:
@@ -250,7 +266,8 @@ class _Finder:
                 float((energy * rate).to_numpy().sum())
                 for rate in (self._counted, exposure, case.generators["emission_rate"])
             )
-            found = _Cleared(item.carbon_price, outcome, counted, net)
+            found = _Cleared(item.carbon_price, outcome, counted, net if self._alone else np.nan)
+            self._least = min(self._least, (counted, found.tau))
             self._bound = max(self._bound, found.bound - found.tau * target)
             if self._high is not None and found.tau >= self._high.tau:
                 continue
@@ -258,6 +275,17 @@ class _Finder:
                 self._high = found
             elif self._low is None or found.tau > self._low.tau:
                 self._low = found
+
+    def _price(self, low: _Cleared, high: _Cleared) -> float:
+        """Carbon price at which both are optimal [money/t].
+
+        It is beside them by no more than tiny costs move it: what is further off is rounding.
+        """
+        moved = (low.outcome.dispatch - high.outcome.dispatch).abs()
+        energy = float(moved.mul(self._case.weights, axis="index").to_numpy().sum())
+        tiny = TIE_STEP * (len(self._case.carriers.renewable) + 2) * energy
+        slack = tiny / (low.net - high.net) if low.net > high.net else 0.0
+        return float(np.clip(_meet(low, high), low.tau - slack, high.tau + slack))
 
     def _found(self, low: _Cleared, high: _Cleared, price: float, share: float) -> Capped:
         """What is known of a mixture of the two."""
@@ -269,15 +297,15 @@ class _Finder:
             )
         )
         gap = max(0.0, cost - self._bound) / max(abs(cost), 1.0) if self._dual else None
-        return Capped(price, low.tau, high.tau, self._rule.target, counted, share, gap, self._tried)
+        ends = min(low.tau, price), max(high.tau, price)
+        return Capped(price, *ends, self._rule.target, counted, share, gap, self._tried)
 
 
 def _meet(low: _Cleared, high: _Cleared) -> float:
-    """Carbon price between two at which both cost the same [money/t]."""
-    if low.net == high.net:
+    """Carbon price at which both are offered at the same cost; halfway if unknown [money/t]."""
+    if not low.net > high.net:
         return (low.tau + high.tau) / 2
-    price = (high.without_carbon - low.without_carbon) / (low.net - high.net)
-    return float(np.clip(price, low.tau, high.tau))
+    return (high.without_carbon - low.without_carbon) / (low.net - high.net)
 
 
 def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,16 +18,20 @@ from powermkt.curves import quadratic_costs
 from powermkt.engine import Progress, check_version, default_workers
 from powermkt.errors import Fault, InputError, name_list
 from powermkt.executor import Executor, open_executor
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.horizon import Horizon, cut, with_horizon
 from powermkt.parametric import Trace, trace
 from powermkt.regime import Regime
 from powermkt.regime import regime as regime_of
 from powermkt.rules import CarbonPrice
-from powermkt.staircase import Search, Spot, Step
+from powermkt.staircase import Search, Spot
 
 # column -> (unit, meaning)
 COLUMNS: dict[str, tuple[str, str]] = {
-    "tau": ("money/t", "carbon price of the step; the first row is what is cleared at price 0"),
+    "tau": (
+        "money/t",
+        "carbon price of the step, or of a kink in offers at which net allowances "
+        "change and nothing moves; the first row is what is cleared at price 0",
+    ),
     "width": ("money/t", "interval around tau in which all of the step lies"),
     "certified": ("", "whether the programme was solved at both ends of that interval"),
     "cost": ("money", "resource cost above the step"),
@@ -53,6 +58,8 @@ SWITCHES: dict[str, tuple[str, str]] = {
     "change_mwh": ("MWh", "change of output at the step; of storage net output"),
 }
 
+_T = TypeVar("_T")
+
 _NAMED = 0.05  # share of what moves from which on somebody is named
 _NOISE_MWH = 1e-3
 
@@ -67,7 +74,8 @@ class SwitchingPoints:
     carbon_price_max : float
         Upper end of the range [money/t].
     table : DataFrame
-        One row for each step, in order; columns and units as in `switching.COLUMNS`.
+        One row for each step and each kink in offers, in order; columns and units as in
+        `switching.COLUMNS`.
     switches : DataFrame
         What moves at each step; columns as in `switching.SWITCHES`.
     complete : bool
@@ -102,7 +110,7 @@ class SwitchingPoints:
     def __repr__(self) -> str:
         left = "" if self.complete else ", not complete"
         return (
-            f"SwitchingPoints({self.regime!r}: {len(self.table) - 1} steps up to "
+            f"SwitchingPoints({self.regime!r}: {(self['switched_mwh'] > 0).sum()} steps up to "
             f"{self.carbon_price_max:g}{left})"
         )
 
@@ -111,7 +119,7 @@ class SwitchingPoints:
         return self.table[column]
 
     def at(self, carbon_price: float) -> pd.Series:
-        """Row of `table` that holds just above a carbon price.
+        """Row of `table` whose cost, emissions and net allowances hold just above a carbon price.
 
         Raises
         ------
@@ -131,8 +139,7 @@ class SwitchingPoints:
         lowers emissions. tau is what a tonne is worth to who switches, `abatement_cost` what it
         costs in resources; they differ where offers are not costs, or allowances follow output.
         """
-        table = self.table.iloc[1:]
-        table = table[table["emissions_change_t"] < 0]
+        table = self.table[self["emissions_change_t"] < 0]
         return pd.DataFrame(
             {
                 "from_t": table["abatement_t"] + table["emissions_change_t"],
@@ -202,10 +209,15 @@ def switching_points(
     """
     chosen = regime_of(regime)
     faults = _option_faults(carbon_price_max, resolution, tolerance, most)
-    faults += chosen.faults(case) + _staircase_faults(case, chosen)
+    horizon, part = Horizon(weeks, year, None, start, days), case
+    try:
+        part = cut(case, horizon)
+    except InputError as error:
+        faults += error.faults
+    faults += chosen.faults(part) + _staircase_faults(part, chosen)
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
-    case = with_horizon(case, Horizon(weeks, year, None, start, days))
+    case = with_horizon(case, horizon)
     if case.look_ahead is not None:
         what = "windows hand on their state: what one does changes with what those before did"
         raise InputError([Fault("look_ahead, days", what, "trace one day, or weeks")])
@@ -301,7 +313,7 @@ def _merged(traces: list[Trace], resolution: float) -> tuple[pd.DataFrame, pd.Da
     rows = [_row(0.0, 0.0, True, np.zeros(3), _named(none, none, units), 0)]
     moves = []
     steps = [(step, i) for i, part in enumerate(traces) for step in part.steps]
-    for members in _near(sorted(steps, key=lambda pair: pair[0].tau), resolution):
+    for members in _near(steps, lambda pair: pair[0].tau, resolution):
         parts = [step for step, _ in members]
         jumps = np.array([abs(step.before.slope - step.after.slope) for step in parts])
         tau = float(np.average([step.tau for step in parts], weights=jumps))
@@ -315,13 +327,15 @@ def _merged(traces: list[Trace], resolution: float) -> tuple[pd.DataFrame, pd.Da
         moved = units.assign(change_mwh=gained - lost).rename_axis("unit").reset_index()
         moved.insert(0, "tau", tau)
         moves.append(moved[moved["change_mwh"].abs() > _NOISE_MWH])
-    table = pd.DataFrame(rows)
+    kinks = [kink for part in traces for kink in part.kinks]
+    for same in _near(kinks, lambda kink: kink[0], resolution):
+        bend = np.array([0.0, 0.0, sum(change for _, change in same)])
+        rows.append(_row(same[0][0], 0.0, True, bend, _named(none, none, units), len(same)))
+    table = pd.DataFrame(rows).sort_values("tau", kind="stable", ignore_index=True)
     table["cost"] = cost + table["cost_change"].cumsum()
     table["abatement_t"] = -table["emissions_change_t"].cumsum()
     table["emissions_t"] = emissions - table["abatement_t"]
     table["net_allowances_t"] = net + table["net_change_t"].cumsum()
-    for tau, bend in (kink for part in traces for kink in part.kinks):
-        table.loc[table["tau"] >= tau, "net_allowances_t"] += bend
     switches = pd.concat(moves, ignore_index=True) if moves else pd.DataFrame(columns=[*SWITCHES])
     return table[list(COLUMNS)], switches
 
@@ -330,14 +344,14 @@ def _state(spot: Spot) -> np.ndarray:
     return np.array([spot.cost, spot.emissions, spot.slope])
 
 
-def _near(steps: list[tuple[Step, int]], resolution: float) -> Iterator[list[tuple[Step, int]]]:
-    """Put steps together that lie within the resolution."""
-    group: list[tuple[Step, int]] = []
-    for pair in steps:
-        if group and pair[0].tau - group[0][0].tau > resolution:
+def _near(items: list[_T], tau: Callable[[_T], float], resolution: float) -> Iterator[list[_T]]:
+    """Put items together whose carbon prices lie within the resolution, in order."""
+    group: list[_T] = []
+    for item in sorted(items, key=tau):
+        if group and tau(item) - tau(group[0]) > resolution:
             yield group
             group = []
-        group.append(pair)
+        group.append(item)
     if group:
         yield group
 

@@ -9,7 +9,7 @@ import pytest
 from toys import add_rows, one_bus, weigh
 
 import powermkt as pm
-from powermkt.rules import CarbonCap
+from powermkt.rules import CarbonCap, ImportAdjustment
 
 RATES = {"coal": 0.9, "lignite": 1.1, "gas": 0.4}
 
@@ -88,7 +88,7 @@ def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
     assert run.cap.high - run.cap.low <= 1e-3 * (1 + 1e-6)
     assert any("limit of" in note for note in run.outcome.notes)
     paid = run.ledger
-    assert paid.loc[paid["product"] == "carbon allowances", "amount"].sum() == pytest.approx(
+    assert paid.loc[paid["product"] == "allowance auction", "amount"].sum() == pytest.approx(
         cap * price
     )
     net = run.dispatch.T.groupby(case.generators["bus"]).sum().T
@@ -174,6 +174,48 @@ def test_a_cap_with_allowances_by_output_has_a_price_without_a_certificate() -> 
     assert any("no lower bound" in note for note in run.outcome.notes)
 
 
+def test_a_cap_beside_imports_that_pay_has_no_certificate() -> None:
+    """Limit 50 t in A: coal (300, 0.9), gas (360, 0.4), load 100; B: coal (320, 0.9), load 50.
+
+    A imports nothing at a price of 320 + 0.9 tau; gas replaces coal at 60 / 0.5 = 120: coal 20 and
+    gas 80 in A, coal 50 in B, 6,000 + 28,800 + 16,000 = 50,800. Where imports do not pay, the limit
+    is kept for less: coal 55.56 in A and 94.44 in B, 46,889.
+    """
+    n = one_bus([100.0])
+    n.remove("Generator", "wind")
+    n.generators.loc["gas", "marginal_cost"] = 360.0
+    n.add("Bus", "B", carrier="AC")
+    n.add("Load", "load B", bus="B", p_set=50.0)
+    n.add("Generator", "coal B", bus="B", carrier="coal", p_nom=200, marginal_cost=320)
+    n.generators.loc["coal B", "emission_rate"] = 0.9
+    n.add("Link", "BA", bus0="B", bus1="A", carrier="AC", p_nom=60)
+    case = pm.Case(n)
+    alone = regime(cap=50.0, allocation="auction", regions={"A": 1.0})
+    beside = pm.Regime("beside", (*alone.rules, ImportAdjustment(default_factor=0.9)))
+    free, paying = (pm.clear(case, item) for item in (alone, beside))
+    assert free.objective == pytest.approx(50 / 0.9 * 300 + (150 - 50 / 0.9) * 320)
+    assert free.cap is not None and free.cap.gap == pytest.approx(0, abs=1e-6)
+    assert paying.objective == pytest.approx(50_800)
+    assert paying.carbon_price == pytest.approx(120, abs=1e-3)
+    assert paying.cap is not None and paying.cap.gap is None
+    assert paying.cap.counted == pytest.approx(50)
+
+
+def test_tiny_costs_do_not_move_the_price_of_a_cap() -> None:
+    """Coal (300, 0.9) and better coal (301, 0.89): 1 / 0.01 = 100, whatever decides among equals.
+
+    1e-4 money/MWh of tiny costs move the step of a clearing by as much as 1e-4 / 0.01 = 1e-2.
+    """
+    n = one_bus([75.0, 95.0])
+    n.generators.loc["gas", ["marginal_cost", "emission_rate"]] = 301.0, 0.89
+    for cap in (0.897 * 120, 0.892 * 120):
+        run = pm.clear(pm.Case(n), regime(cap=cap, allocation="auction"))
+        assert run.carbon_price == pytest.approx(100, abs=1e-6)
+        assert run.cap is not None and run.cap.low <= run.carbon_price <= run.cap.high
+        assert run.cap.high - run.cap.low < 1.2e-2 and run.cap.tried <= 24
+        assert run.emissions == pytest.approx(cap)
+
+
 def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run) -> None:
     run = pm.clear(whole, regime(cap=1.01 * free.emissions, allocation="auction"))
     assert run.carbon_price == 0 and run.objective == pytest.approx(free.objective)
@@ -181,6 +223,12 @@ def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run)
     # All from gas: 100 MW less 25 of wind at 0.4.
     with pytest.raises(pm.ClearingError, match=r"limit of 20\.0 t is below .* 30\.0 t"):
         pm.clear(pm.Case(one_bus([100.0])), regime(cap=20.0, allocation="auction"))
+    # Coal that earns more than it emits: gas 60 and coal 20 at price 0, later coal 100 at 90 t.
+    n = one_bus([105.0])
+    n.generators.loc["gas", ["p_nom", "marginal_cost", "benchmark"]] = 60.0, 290.0, 0.4
+    n.generators.loc["coal", "benchmark"] = 1.0
+    with pytest.raises(pm.ClearingError, match=r"up to a carbon price of 10000 .* 42\.0 t at 0"):
+        pm.clear(pm.Case(n), regime(cap=30.0))
 
 
 def test_comparison_of_a_cap_and_a_price(whole: pm.Case, free: pm.Run) -> None:
@@ -228,6 +276,10 @@ def test_units_take_the_side_that_keeps_the_cap() -> None:
         ({"cap": 1, "intensity": 1}, "cap and intensity"),
         ({"intensity": 0.5, "allocation": "auction"}, "by output"),
         ({"cap": 1, "covers": "all"}, "leave it out"),
+        ({"intensity": 0.5, "exempt_deficits": ["coal"]}, "loosen intensity"),
+        ({"balance": "allowances", "deficit_cap": 0.2}, "loosen balance"),
+        ({"intensity": 0.5, "correction": 0.9}, "intensity is the benchmark"),
+        ({"intensity": 0.5, "benchmarks": {"coal": 0.8}}, "intensity is the benchmark"),
         ({"cap": 1, "offered": False}, "moves no emissions"),
     ],
 )

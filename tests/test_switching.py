@@ -188,9 +188,25 @@ def test_offers_with_a_kink(two_hours: pm.Case) -> None:
     """385.96 felt is 300 + 2 x 85.96 charged; beyond 300 the slope is half of emissions."""
     found = pm.switching_points(two_hours, with_rule(HalvedAbove(allocation="auction")), 600.0)
     assert found.complete and found.envelope_error < 1e-9
-    assert found.table["tau"].tolist() == pytest.approx([0.0, 2 * 220 / 0.57 - 300])
-    assert found.table["emissions_t"].tolist() == pytest.approx([247.0, 98.8])
-    assert found.table["net_allowances_t"].tolist() == pytest.approx([247.0, 49.4])
+    step = 2 * 220 / 0.57 - 300
+    assert found.table["tau"].tolist() == pytest.approx([0.0, 300.0, step])
+    assert found.table["emissions_t"].tolist() == pytest.approx([247.0, 247.0, 98.8])
+    # Half of 247 t between the kink and the step, where no output moves.
+    assert found.table["net_allowances_t"].tolist() == pytest.approx([247.0, 123.5, 49.4])
+    net = [found.at(tau)["net_allowances_t"] for tau in (299.0, 301.0, step - 1, step + 1)]
+    assert net == pytest.approx([247.0, 123.5, 123.5, 49.4])
+    assert found.table["windows"].tolist() == [0, 1, 1] and len(found.abatement_curve) == 1
+    assert "1 steps up to 600" in repr(found)
+
+
+def test_rules_are_asked_of_what_is_cleared() -> None:
+    """A price path of the first day alone is enough for that day."""
+    case = pm.Case(coal_and_gas([65.0] * 48))
+    rule = with_rule(CarbonPrice(allocation="auction", path={"2022-01-03": 2.0}))
+    found = pm.switching_points(case, rule, 300.0, days=1)
+    assert found.table["tau"].tolist() == pytest.approx([0.0, 220 / 0.57 / 2])
+    with pytest.raises(pm.InputError, match="path"):
+        pm.switching_points(case, rule, 300.0, days=1, start="2022-01-04")
 
 
 def test_what_has_no_staircase_is_refused(two_hours: pm.Case) -> None:

@@ -39,7 +39,10 @@ class CarbonCap(CarbonPrice):
     price : float
         Found by the engine; what is stated plays no part.
 
-    Other parameters are those of `CarbonPrice`.
+    Other parameters are those of `CarbonPrice`. A limit holds for what plant emits where the price
+    is: imports that `ImportAdjustment` makes pay are not counted. What loosens an intensity or a
+    balance (`deficit_cap`, `exempt_deficits`), or would say an intensity twice (`benchmarks`,
+    `correction`), is refused.
     """
 
     cap: float | None = pydantic.Field(default=None, ge=0, allow_inf_nan=False)
@@ -58,6 +61,10 @@ class CarbonCap(CarbonPrice):
             raise ValueError(f"{said[0]} gives allowances by output: allocation is output_based")
         if self.intensity is None and self.covers != "emitting":
             raise ValueError("covers says whose MWh an intensity counts: leave it out")
+        if self.cap is None and (self.exempt_deficits or self.deficit_cap is not None):
+            raise ValueError(f"deficit_cap and exempt_deficits loosen {said[0]}: leave them out")
+        if self.intensity is not None and (self.benchmarks is not None or self.correction != 1):
+            raise ValueError("intensity is the benchmark: leave benchmarks and correction out")
         if not self.offered:
             raise ValueError("a price that is not offered moves no emissions: offered is true")
         return self
