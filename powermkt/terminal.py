@@ -216,7 +216,7 @@ _MOST_STEPS = 12
 
 def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | str]:
     """The largest steps of dispatch."""
-    table = part.table.iloc[1:]
+    table = part.table[part.table["switched_mwh"] > 0]
     found = f"{part.regime}: {len(table)} switching points up to {part.carbon_price_max:g}"
     sure = "each within its width" if part.complete else "not all told apart"
     if table.empty:
