@@ -348,6 +348,7 @@ def test_path_by_months_and_years(plants: pm.Case) -> None:
     assert "no times" in faults(pm.clear, pm.Case(n), market(rule))[0]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.floats(10, 150))
 def test_emissions_do_not_rise_with_an_auctioned_price(seed: int, tau: float) -> None:
     case = random_case(seed, 2, 2)

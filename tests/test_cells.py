@@ -186,6 +186,7 @@ def test_who_edits_a_rule_gets_new_cells(tmp_path: Path) -> None:
 # ---- the store -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stored_cells_are_used_damaged_ones_are_not(tmp_path: Path) -> None:
     case = study()
     calls: list[tuple[int, int, str]] = []

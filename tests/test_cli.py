@@ -77,6 +77,7 @@ def test_out_that_holds_something_else_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
+@pytest.mark.slow
 def test_pass_through_prints_and_writes(tmp_path: Path) -> None:
     (tmp_path / "cap.yaml").write_text(
         "extends: full_market_auction\ncarbon: {rule: CarbonCap, allocation: auction, cap: 28000}\n"

@@ -240,6 +240,7 @@ def test_every_tonne_and_every_payment(seed: int, rule: dict[str, object]) -> No
     np.testing.assert_allclose(-mine, cost, atol=1e-9 * turnover)
 
 
+@pytest.mark.slow
 def test_windows_add_up_to_the_account() -> None:
     """A lump sum is too much in one window and too little in the other: nets within the year."""
     n = plant([170.0, 130.0])

@@ -100,6 +100,7 @@ def all_presets(rich: pm.Case) -> Comparison:
     return pm.compare(rich, [name for name in pm.presets() if name != "two_settlement"], [20, 90])
 
 
+@pytest.mark.slow
 def test_all_lines_sum_to_zero_under_every_preset(all_presets: Comparison) -> None:
     """With a shortage, an excess, short reserves, deep peak, mileage, fees and links' own cost."""
     last = all_presets.runs[-1].summary()
@@ -116,6 +117,7 @@ def test_all_lines_sum_to_zero_under_every_preset(all_presets: Comparison) -> No
     assert {"deep peak regulation", "AGC mileage", "reserve spin", "wheeling"} <= products
 
 
+@pytest.mark.slow
 def test_consumers_bear_what_they_pay_and_what_is_not_served(all_presets: Comparison) -> None:
     """Independently: price times load served, load not served at 5000, short reserves at 900."""
     welfare = []
@@ -189,6 +191,7 @@ def test_uplift_is_somebodys_gain_and_somebodys_loss() -> None:
     assert change["gas"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_day_settled_twice() -> None:
     n = toys.one_bus([110.0, 120.0])
     forecast = {"loads_t.p_set": n.loads_t["p_set"] * 0.9}

@@ -182,6 +182,7 @@ def test_ranges_tell_ties_from_small_differences(lost_load: float | None) -> Non
     assert found.loc["onshore wind"].tolist() == pytest.approx([15, 15])
 
 
+@pytest.mark.slow
 def test_a_case_cleared_again_goes_on_from_pypsas_rows_and_gives_the_same_bits() -> None:
     """Other rules in between leave nothing in the model that is kept, nor labels."""
     case = random_case(11)

@@ -148,6 +148,7 @@ def test_unserved_load_excess_and_spill_are_named() -> None:
     assert np.allclose(mix.T.groupby(level="bus").sum(), 1)
 
 
+@pytest.mark.slow
 def test_windows_bytes_and_steps_keep_the_mix() -> None:
     n = one_bus([60.0, 150.0])
     windows = {"early": n.snapshots[:1], "late": n.snapshots[1:]}
