@@ -21,7 +21,8 @@ class Pair:
     """A run and the run of its regime at the lowest carbon price; frames [snapshot x province].
 
     Only provinces with load are in it. What one more MWh of load emits and bears is the mean of
-    the two runs, the trapezoid between their carbon prices.
+    the two runs, the trapezoid between their carbon prices; net allowances, where offsets become
+    cheaper between them, each by the part of the step on its side of the price of offsets.
 
     Parameters
     ----------
@@ -58,9 +59,14 @@ class Pair:
         return self._between("marginal_emission")
 
     @cached_property
+    def priced(self) -> pd.DataFrame:
+        """Emissions of one more MWh times the multiple of the carbon price on them [t/MWh]."""
+        return self._between("marginal_priced")
+
+    @cached_property
     def exposure(self) -> pd.DataFrame:
         """Net allowances that one more MWh of load takes [t/MWh]."""
-        return self._between("marginal_exposure")
+        return self._between("marginal_exposure", self._late)
 
     @cached_property
     def multiple(self) -> pd.DataFrame:
@@ -71,6 +77,11 @@ class Pair:
     def fossil(self) -> pd.DataFrame:
         """Whether the marginal unit is fossil."""
         return self.emission > FOSSIL_MARGINAL
+
+    @cached_property
+    def bearing(self) -> pd.DataFrame:
+        """Whether the marginal unit is fossil and where the carbon price holds."""
+        return self.fossil & (self.priced.abs() > 1e-9)
 
     @cached_property
     def retail(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], ...]:
@@ -94,10 +105,30 @@ class Pair:
         names = np.array(list(shares), dtype=object)
         return pd.DataFrame(names[most], self.load.index, self.load.columns)
 
-    def _between(self, name: str) -> pd.DataFrame:
-        """Mean of the two runs of a marginal quantity."""
-        mean = (getattr(self.base.outcome, name) + getattr(self.run.outcome, name)) / 2
-        return by_province(self.run, mean)[self.load.columns]
+    def _between(self, name: str, late: pd.DataFrame | float = 0.5) -> pd.DataFrame:
+        """Mean of the two runs of a marginal quantity; `late` is the weight of the run [1]."""
+        before, after = (
+            by_province(self.run, getattr(item.outcome, name))[self.load.columns]
+            for item in (self.base, self.run)
+        )
+        return before + late * (after - before)
+
+    @property
+    def _late(self) -> pd.DataFrame | float:
+        """Part of the step above the price of offsets, if it lies in the step; else half [1].
+
+        A province without the carbon price has that of the provinces it may buy from.
+        """
+        carbon = self.run.regime.carbon
+        if carbon is None or carbon.offsets is None or carbon.offsets.use is not None:
+            return 0.5
+        multiple = multiple_of(self.run)
+        highest = multiple.max(axis=1)
+        multiple = multiple.apply(lambda column: column.where(column > 0, highest))
+        first, last = (item.carbon_price * multiple for item in (self.base, self.run))
+        part = (last - carbon.offsets.price) / (last - first)
+        crossed = (first <= carbon.offsets.price) & (carbon.offsets.price < last)
+        return part.where(crossed, 0.5)[self.load.columns]
 
 
 def pairs_of(runs: Sequence[Run]) -> list[Pair]:
