@@ -261,7 +261,7 @@ class Regime:
     def priced_emission(self, case: Case) -> list[Adders]:
         """Emissions of one MWh times the multiple of the carbon price on them, by rule [t/MWh].
 
-        What the net demand for allowances would be if none were free.
+        What imports and specified sources pay for, of the others what they emit.
         """
         # Allowances are the carbon rule's; what imports take is without any.
         found = [rule.exposures(case) for rule in self.rules if rule is not self.carbon]

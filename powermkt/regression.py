@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.pairs import Pair, by_province, by_regime, load_of, pairs_of, signal
+from powermkt.pairs import Pair, by_province, by_regime, load_of, pairs_of, priced_emission, signal
 from powermkt.rules.locational import days
 from powermkt.run import Run
 
@@ -111,7 +111,7 @@ def panel_of(runs: Sequence[Run]) -> pd.DataFrame:
     shared = shared.assign(**{name: frame.to_numpy().ravel() for name, frame in frames.items()})
     parts = []
     for run in runs:
-        emission = by_province(run, run.outcome.marginal_priced)
+        emission = by_province(run, priced_emission(run))
         part = shared.assign(
             carbon_price=run.carbon_price,
             price=signal(run)[provinces].to_numpy().ravel(),
