@@ -73,6 +73,8 @@ class Numbers:
         By variable, lower and upper bounds [MW].
     exposure : sequence of mapping
         By variable, what one MWh adds to the net demand for allowances under each rule [t/MWh].
+    priced : sequence of mapping
+        By variable, emissions of one MWh times the multiple of the carbon price on them [t/MWh].
     units : UnitCommitment
         How units are committed.
     price_run : callable, optional
@@ -90,6 +92,7 @@ class Numbers:
     ranking: Sequence[Adders]
     limits: Sequence[Limits]
     exposure: Sequence[Adders]
+    priced: Sequence[Adders]
     units: UnitCommitment
     price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
@@ -194,6 +197,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
         "exposure": _sum(programme, numbers.exposure, weights),
+        "priced": _sum(programme, numbers.priced, weights),
         **(outputs(case, programme) if numbers.margins else {}),
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
@@ -239,6 +243,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         # What one more MWh emits goes with what it costs.
         outcome.marginal_emission = prices_of(case, programme, priced, "emission")
         outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
+        outcome.marginal_priced = prices_of(case, programme, priced, "priced")
         outcome.marginal_mix = mix_of(case, programme, priced)
         outcome.reserve_price = reserve_prices_of(case, programme, priced)
         outcome.import_price = import_price_of(case, programme, priced)

@@ -56,6 +56,9 @@ class Outcome:
         Emissions of one more MWh of load [t/MWh].
     marginal_exposure : DataFrame [snapshot x bus]
         Carbon exposure (emissions less output-based allocation) of one more MWh of load [t/MWh].
+    marginal_priced : DataFrame [snapshot x bus]
+        Emissions of one more MWh of load, each times the multiple of the carbon price where it is
+        emitted; imports by what they pay for [t/MWh].
     price_unique : DataFrame of bool [snapshot x bus]
         Whether the marginal values are the same in every optimal basis. Where they are not (supply
         and demand meet in a step), a canonical clearing gives mostly that of the last MWh served.
@@ -114,6 +117,7 @@ class Outcome:
     provisional_price: pd.DataFrame = field(default_factory=pd.DataFrame)
     marginal_mix: pd.DataFrame = field(default_factory=pd.DataFrame)
     import_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marginal_priced: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

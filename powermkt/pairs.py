@@ -9,11 +9,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from powermkt.rules import ImportAdjustment
 from powermkt.rules.locational import load_weighted
 from powermkt.run import Run
 
 # Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].
 FOSSIL_MARGINAL = 0.05
+_ROUNDING = 1e-6  # likewise, that bear no carbon price
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Pair:
     """A run and the run of its regime at the lowest carbon price; frames [snapshot x province].
 
     Only provinces with load are in it. What one more MWh of load emits and bears is the mean of
-    the two runs, the trapezoid between their carbon prices.
+    the two runs, the trapezoid between their carbon prices; net allowances, where offsets become
+    cheaper between them, each by the part of the step on its side of the price of offsets.
 
     Parameters
     ----------
@@ -55,12 +58,18 @@ class Pair:
     @cached_property
     def emission(self) -> pd.DataFrame:
         """Emissions of one more MWh of load [t/MWh]."""
-        return self._between("marginal_emission")
+        return self._between([item.outcome.marginal_emission for item in (self.base, self.run)])
+
+    @cached_property
+    def priced(self) -> pd.DataFrame:
+        """Emissions of one more MWh times the multiple of the carbon price on them [t/MWh]."""
+        return self._between([priced_emission(self.base), priced_emission(self.run)])
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
         """Net allowances that one more MWh of load takes [t/MWh]."""
-        return self._between("marginal_exposure")
+        found = [item.outcome.marginal_exposure for item in (self.base, self.run)]
+        return self._between(found, self._late)
 
     @cached_property
     def multiple(self) -> pd.DataFrame:
@@ -71,6 +80,11 @@ class Pair:
     def fossil(self) -> pd.DataFrame:
         """Whether the marginal unit is fossil."""
         return self.emission > FOSSIL_MARGINAL
+
+    @cached_property
+    def bearing(self) -> pd.DataFrame:
+        """Whether the marginal unit is fossil and where the carbon price holds."""
+        return self.fossil & (self.priced.abs() > _ROUNDING)
 
     @cached_property
     def retail(self) -> tuple[tuple[pd.DataFrame, pd.DataFrame], ...]:
@@ -94,10 +108,27 @@ class Pair:
         names = np.array(list(shares), dtype=object)
         return pd.DataFrame(names[most], self.load.index, self.load.columns)
 
-    def _between(self, name: str) -> pd.DataFrame:
-        """Mean of the two runs of a marginal quantity."""
-        mean = (getattr(self.base.outcome, name) + getattr(self.run.outcome, name)) / 2
-        return by_province(self.run, mean)[self.load.columns]
+    def _between(self, found: list[pd.DataFrame], late: pd.DataFrame | float = 0.5) -> pd.DataFrame:
+        """Mean of a marginal quantity in base and run; `late` is the weight of the run [1]."""
+        before, after = (by_province(self.run, frame)[self.load.columns] for frame in found)
+        return before + late * (after - before)
+
+    @property
+    def _late(self) -> pd.DataFrame | float:
+        """Part of the step above the price of offsets, if it lies in the step; else half [1].
+
+        A province without the carbon price has that of the provinces it may buy from.
+        """
+        carbon = self.run.regime.carbon
+        if carbon is None or carbon.offsets is None or carbon.offsets.use is not None:
+            return 0.5
+        multiple = multiple_of(self.run)
+        highest = multiple.max(axis=1)
+        multiple = multiple.apply(lambda column: column.where(column > 0, highest))
+        first, last = (item.carbon_price * multiple for item in (self.base, self.run))
+        part = (last - carbon.offsets.price) / (last - first)
+        crossed = (first <= carbon.offsets.price) & (carbon.offsets.price < last)
+        return part.where(crossed, 0.5)[self.load.columns]
 
 
 def pairs_of(runs: Sequence[Run]) -> list[Pair]:
@@ -138,6 +169,19 @@ def multiple_of(run: Run) -> pd.DataFrame:
     if carbon is None:
         return pd.DataFrame(1.0, case.snapshots, pd.Index(case.provinces.unique()))
     return carbon.by_province(case)
+
+
+def priced_emission(run: Run) -> pd.DataFrame:
+    """Emissions of one more MWh times the multiple of the carbon price on them, [snapshot x bus].
+
+    Imports that pay for a default rate count by what is emitted for them [t/MWh].
+    """
+    priced = run.outcome.marginal_priced
+    if not any(isinstance(rule, ImportAdjustment) for rule in run.regime.rules):
+        return priced
+    multiple = multiple_of(run).max(axis=1)  # the one that there is
+    emitted = run.outcome.marginal_emission.mul(multiple, axis="index")
+    return emitted.where(priced.abs() > _ROUNDING, 0.0)
 
 
 def signal(run: Run) -> pd.DataFrame:

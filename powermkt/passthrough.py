@@ -22,10 +22,14 @@ _KEYS = {
     "carbon_price": ("money/t", "carbon price tau"),
 }
 _RATES = {
-    "pass_through_marginal": ("1", "dP / (e_m tau) over hours with a fossil marginal unit"),
+    "pass_through_marginal": (
+        "1",
+        "dP / (e_m tau) over hours with a fossil marginal unit that bears a carbon price",
+    ),
     "pass_through_net": (
         "1",
-        "dP / ((e_m - b_m) tau) over the same hours; empty where nobody bears a net carbon cost",
+        "dP / ((e_m - b_m) tau) over the same hours; empty where nobody bears a net carbon cost; "
+        "b_m holds what offsets meet",
     ),
     "pass_through_rate": ("t/MWh", "kappa = dP / d tau, all hours"),
     "pass_through_retail": (
@@ -51,7 +55,10 @@ HOURLY: dict[str, tuple[str, str]] = {
     "province": ("", "province"),
     "load_mw": ("MW", "load"),
     "price_change": ("money/MWh", "change dP of the wholesale price"),
-    "pass_through_marginal": ("1", "dP / (e_m tau); empty without a fossil marginal unit"),
+    "pass_through_marginal": (
+        "1",
+        "dP / (e_m tau); empty without a fossil marginal unit that bears a carbon price",
+    ),
     "pass_through_net": (
         "1",
         "dP / ((e_m - b_m) tau); empty without a fossil marginal unit or without net carbon cost",
@@ -94,10 +101,11 @@ def pass_through_of(runs: Sequence[Run]) -> pd.DataFrame:
     two runs, the trapezoid between them), and dtau the step of the carbon price:
 
     marginal ``sum(w dP) / sum(w e_m dtau)`` and net ``sum(w dP) / sum(w (e_m - b_m) dtau)`` over
-    hours whose marginal unit is fossil; rate ``sum(w dP) / sum(w dtau)`` over all hours; retail
-    ``d retail / (mean emission rate x dtau)``. Where the carbon price differs by province or in
-    time, all but the rate take dtau times the multiple that holds there. Never divided by a zero
-    emission rate or a zero carbon price.
+    hours whose marginal unit is fossil and bears a carbon price; rate ``sum(w dP) / sum(w dtau)``
+    over all hours; retail ``d retail / (mean emission rate x dtau)``. Where the carbon price
+    differs by province or in time, all but the rate take dtau times the multiple that holds where
+    and when is emitted. Where offsets become cheaper between the runs, e_m - b_m is weighted by the
+    parts of dtau below and above. Never divided by a zero emission rate or a zero carbon price.
 
     Parameters
     ----------
@@ -182,6 +190,7 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
     """Rates of a pair over chosen hours, by province and of all; [province x column]."""
     weight = pair.energy if chosen is None else pair.energy.where(chosen, 0.0)
     change, fossil, step = pair.price_change, pair.fossil, pair.step
+    bearing = pair.bearing
 
     def over(frame: pd.DataFrame | float, mask: pd.DataFrame | None = None) -> pd.Series:
         product = weight * frame
@@ -196,10 +205,10 @@ def _rates(pair: Pair, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
         {
             "price_change": over(change) / ones,
             "pass_through_marginal": _ratio(
-                over(change, fossil), over(pair.emission * pair.multiple, fossil) * step
+                over(change, bearing), over(pair.priced, bearing) * step
             ),
             "pass_through_net": _ratio(
-                over(change, fossil), over(pair.exposure, fossil) * step, 1e-4
+                over(change, bearing), over(pair.exposure, bearing) * step, 1e-4
             ),
             "pass_through_rate": over(change) / (ones * step),
             "pass_through_retail": (after - before) / mean_carbon_cost(pair, weight),
@@ -219,10 +228,8 @@ def _hourly(pair: Pair) -> pd.DataFrame:
     frames = {
         "load_mw": pair.load,
         "price_change": change,
-        "pass_through_marginal": _ratio(
-            change, (pair.emission * pair.multiple * step).where(pair.fossil)
-        ),
-        "pass_through_net": _ratio(change, (pair.exposure * step).where(pair.fossil), 1e-4),
+        "pass_through_marginal": _ratio(change, (pair.priced * step).where(pair.bearing)),
+        "pass_through_net": _ratio(change, (pair.exposure * step).where(pair.bearing), 1e-4),
         "pass_through_rate": change / step,
         "pass_through_retail": _ratio(
             after - before, (pair.multiple * step).mul(mean_rate, axis="columns")
@@ -284,12 +291,16 @@ def _ratio(part: _Table, whole: _Table, least: float = 1e-9) -> _Table:
 def mean_carbon_cost(pair: Pair, weight: pd.DataFrame) -> pd.Series:
     """Mean emission rate of generation times the change of the carbon price [money/MWh].
 
-    By province and of all; the carbon price by `weight` [snapshot x province]. Empty where
-    generation hardly emits or no carbon price holds.
+    By province and of all; the carbon price of a province by `weight` [snapshot x province], that
+    of all by the emissions of provinces. Empty where generation hardly emits or no carbon price
+    holds.
     """
     rate = _mean_emission_rate(pair.base, weight.columns)
-    total = _with_nation(weight.sum())
-    price = pair.step * _with_nation((weight * pair.multiple).sum()) / total.where(total > 0)
+    total = weight.sum()
+    price = pair.step * (weight * pair.multiple).sum() / total.where(total > 0)
+    emitted = pair.base.generation.groupby("province")["emissions_t"].sum()
+    emitted = emitted.reindex(price.dropna().index, fill_value=0.0)
+    price.loc[NATION] = (emitted * price).sum() / emitted.sum() if emitted.sum() else np.nan
     return (rate * price).where((rate > FOSSIL_MARGINAL) & (price != 0))
 
 

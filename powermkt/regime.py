@@ -255,6 +255,20 @@ class Regime:
         """What one MWh adds to the net demand for allowances, by rule and variable [t/MWh]."""
         return [rule.exposures(case) for rule in self.rules]
 
+    def priced_emission(self, case: Case) -> list[Adders]:
+        """Emissions of one MWh times the multiple of the carbon price on them, by rule [t/MWh].
+
+        What imports and specified sources pay for, of the others what they emit.
+        """
+        # Allowances are the carbon rule's; what imports take is without any.
+        found = [rule.exposures(case) for rule in self.rules if rule is not self.carbon]
+        if self.carbon is not None:
+            table = case.generators
+            multiple = self.carbon.by_province(case)[table["province"]]
+            by_unit = multiple.set_axis(table.index, axis="columns") * table["emission_rate"]
+            found.append({"Generator-p": by_unit})
+        return found
+
     def carbon_adder(self, case: Case) -> pd.DataFrame:
         """Carbon cost of one more MWh of each generator, [snapshot x generator] in money/MWh."""
         if self.carbon is None:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.pairs import Pair, by_province, by_regime, load_of, multiple_of, pairs_of, signal
+from powermkt.pairs import Pair, by_province, by_regime, load_of, pairs_of, priced_emission, signal
 from powermkt.rules.locational import days
 from powermkt.run import Run
 
@@ -41,7 +41,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "structural_rate": (
         "1",
         "marginal pass-through of the clearings: sum(w dP) / sum(w e_m dtau) over all provinces, "
-        "hours with a fossil marginal unit, and carbon prices above the lowest",
+        "hours whose fossil marginal unit bears the price, and carbon prices above the lowest",
     ),
     "note": ("", "why something is empty, or what the design lacks"),
 }
@@ -111,7 +111,7 @@ def panel_of(runs: Sequence[Run]) -> pd.DataFrame:
     shared = shared.assign(**{name: frame.to_numpy().ravel() for name, frame in frames.items()})
     parts = []
     for run in runs:
-        emission = by_province(run, run.outcome.marginal_emission) * multiple_of(run)
+        emission = by_province(run, priced_emission(run))
         part = shared.assign(
             carbon_price=run.carbon_price,
             price=signal(run)[provinces].to_numpy().ravel(),
@@ -245,7 +245,7 @@ def _structural(pairs: Sequence[Pair]) -> float:
     """Marginal pass-through of all pairs together [1]."""
     change = cost = 0.0
     for pair in pairs:
-        weight = pair.energy.where(pair.fossil, 0.0)
+        weight = pair.energy.where(pair.bearing, 0.0)
         change += float((weight * pair.price_change).to_numpy().sum())
-        cost += float((weight * pair.emission * pair.multiple).to_numpy().sum()) * pair.step
+        cost += float((weight * pair.priced).to_numpy().sum()) * pair.step
     return change / cost if cost > 0 else np.nan

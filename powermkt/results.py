@@ -88,6 +88,7 @@ def read_outcome(
         cost_price=prices_of(case, programme, point, "cost"),
         marginal_emission=prices_of(case, programme, point, "emission"),
         marginal_exposure=prices_of(case, programme, point, "exposure"),
+        marginal_priced=prices_of(case, programme, point, "priced"),
         price_unique=by_bus(case, programme, point.unique),
         import_price=import_price_of(case, programme, point),
         cost=0.0,

@@ -4,8 +4,10 @@ Of a unit with output q under a carbon price, emission rate e and free allowance
 
     windfall = sum over hours of w q (dP - e dtau) + dtau A,
 
-where dP is the change of the price it is paid and dtau that of the carbon price. It is no profit:
-output is held, so that dispatch, starts and services play no part.
+where dP is the change of the price it is paid and dtau that of the carbon price; what need not be
+covered is left out of e, offsets cost their own price, and sources of specified imports pay for
+their emissions and are paid for their origin. It is no profit: output is held at that of the run,
+so that dispatch, starts and services play no part.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from powermkt.pairs import against_lowest
+from powermkt.compliance import no_account
+from powermkt.pairs import against_lowest, multiple_of
+from powermkt.rules import Cleared, ImportAdjustment
 from powermkt.run import Run
 
 # column -> (unit, meaning)
@@ -25,10 +29,14 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "carrier": ("", "its carrier"),
     "plant": ("", "generator, storage unit or store"),
     "energy_mwh": ("MWh", "net output"),
-    "price_gain": ("money", "output times the change of the price it is paid"),
+    "price_gain": (
+        "money",
+        "output times the change of the price it is paid, of what its origin is paid too",
+    ),
     "carbon_cost": (
         "money",
-        "emissions times the carbon price, whether or not allowances are free",
+        "emissions times the carbon price, whether or not allowances are free; what offsets meet "
+        "at their price",
     ),
     "free_allowances": ("money", "allowances given out for nothing times the carbon price"),
     "windfall": ("money", "price_gain - carbon_cost + free_allowances"),
@@ -71,23 +79,41 @@ def _windfall(base: Run, run: Run) -> pd.DataFrame:
         sold = now.quantity[plant.index].mul(hours, axis="index")
         energy += sold.sum()
         gain += (sold * (now.price - then.price)[plant.index]).sum()
-    keys = ["generator", "period"]
-    account = run.compliance.set_index(keys)
-    before = base.compliance.set_index(keys)[["price", "offset_cost"]]
-    step = account[["price", "offset_cost"]] - before.reindex(account.index).fillna(0.0)
-    owed = account["emissions_t"] - account["waived_t"] - account["offsets_t"]
-    cost, free = (
-        money.groupby("generator").sum().reindex(plant.index, fill_value=0.0)
-        for money in (
-            step["price"] * owed + step["offset_cost"],
-            step["price"] * account["allocation_t"],
-        )
-    )
+    account = (_carbon(run, run) - _carbon(base, run)).reindex(plant.index, fill_value=0.0)
+    cost, free = account["cost"], account["free"]
+    for sources in (rule.units for rule in run.regime.rules if isinstance(rule, ImportAdjustment)):
+        sold = run.dispatch[sources].mul(hours, axis="index")
+        step = _price_of_imports(run) - _price_of_imports(base)
+        worth = (run.outcome.import_price - base.outcome.import_price).sum(axis=1)
+        rate = case.generators.loc[sources, "emission_rate"]
+        cost[sources] += (sold * rate).mul(step, axis="index").sum()
+        gain[sources] += sold.mul(worth, axis="index").sum()
     table = plant.rename_axis("plant").reset_index()
     for name, value in zip(_MONEY, (energy, gain, cost, free, gain - cost + free), strict=True):
         table[name] = value.to_numpy()
     table = table.assign(regime=run.regime.name, carbon_price=run.carbon_price)
     return _per_mwh(table)[list(COLUMNS)]
+
+
+def _carbon(item: Run, run: Run) -> pd.DataFrame:
+    """What emissions cost and free allowances are worth at one's carbon price, [generator].
+
+    At the output of `run`, so that between two carbon prices no output moves.
+    """
+    rule, case = item.regime.carbon, run.case
+    cleared = Cleared(case, run.outcome, item.regime.carbon_adder(case))
+    account = no_account() if rule is None else rule.account(cleared)
+    owed = account["emissions_t"] - account["waived_t"] - account["offsets_t"]
+    money = account.assign(
+        cost=account["price"] * owed + account["offset_cost"],
+        free=account["price"] * account["allocation_t"],
+    )
+    return money.groupby("generator")[["cost", "free"]].sum()
+
+
+def _price_of_imports(run: Run) -> pd.Series:
+    """Carbon price that imports pay, [snapshot] in money/t: the one of provinces that have one."""
+    return run.carbon_price * multiple_of(run).max(axis=1)
 
 
 def _per_mwh(table: pd.DataFrame) -> pd.DataFrame:

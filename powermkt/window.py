@@ -95,6 +95,7 @@ def numbers_of(case: Case, item: Regime, ranges: bool = False, margins: bool = F
         ranking=[rule.rank_by(case) for rule in item.rules],
         limits=[*(rule.limit(case) for rule in item.rules), _still_on(case)],
         exposure=item.exposure(case),
+        priced=item.priced_emission(case),
         units=item.units,
         price_run=lambda found: item.pricing.price_run(case, found.commitment),
         canonical=item.canonical,

@@ -10,9 +10,10 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import pypsa
 import pytest
 from conftest import NETWORKS
-from toys import one_bus, random_case
+from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
 from powermkt.passthrough import (
@@ -24,6 +25,8 @@ from powermkt.passthrough import (
 )
 from powermkt.regression import COLUMNS as REGRESSION
 from powermkt.regression import WITHIN_HOUR, panel_of, regressions
+from powermkt.rules import CarbonPrice, Coupled, LocationalPrice, MeritOrder
+from powermkt.rules.carbon import Offsets
 from powermkt.writing import put_between_marks
 
 AUCTION, LUMP_SUM, BY_OUTPUT = (
@@ -194,6 +197,69 @@ def test_hours_and_quantiles_add_up_to_the_rates() -> None:
     assert parts[parts["province"] == "all"]["hours"].sum() == pytest.approx(
         2 * result.case.weights.sum()
     )
+
+
+def two_places(cost: dict[str, float], rate_b: float, link: float) -> pm.Comparison:
+    """Load 100 MW in A and in B; coal of 300 MW in A (e 0.9), plant in B; only A pays 100."""
+    n = pypsa.Network()
+    n.set_snapshots(pd.date_range("2022-01-03", periods=1, freq="h"))
+    n.add("Carrier", "coal")
+    n.add("Bus", ["A", "B"])
+    plant = {"carrier": "coal", "p_nom": 300.0}
+    rows = {
+        name: {**plant, "bus": name, "marginal_cost": cost[name], "emission_rate": rate}
+        for name, rate in (("A", 0.9), ("B", rate_b))
+    }
+    add_rows(n, "Generator", rows)
+    n.add("Load", ["load A", "load B"], bus=["A", "B"], p_set=100.0)
+    n.add("Link", "line", bus0="A", bus1="B", p_nom=link, p_min_pu=-1)
+    carbon = CarbonPrice(allocation="auction", regions={"A": 1})
+    regime = pm.Regime("market", (MeritOrder(), Coupled(), LocationalPrice(), carbon))
+    return pm.compare(pm.Case(n), [regime], [0, 100])
+
+
+def test_the_carbon_cost_of_all_is_of_what_is_emitted_where_it_is_priced() -> None:
+    """No trade, wind in B. A passes on 90 = 0.9 x 100; so does the mean of both, 45 of 45 a MWh:
+    half of what is generated bears 90. (Mean rate 0.45 x mean price 50 would be 22.5.)
+    """
+    rates = two_places({"A": 300.0, "B": 0.0}, 0.0, 0.0).pass_through.set_index("province")
+    assert rates.loc["all", "price_change"] == pytest.approx(45)
+    assert rates["pass_through_retail"][["A", "all"]].tolist() == pytest.approx([1, 1])
+    assert np.isnan(rates.loc["B", "pass_through_retail"])
+
+
+def test_marginal_rates_divide_by_the_carbon_cost_where_the_marginal_unit_is() -> None:
+    """A serves B, which has no carbon price: dP = 90 = 0.9 x 100 in both, 1 in each and in all.
+
+    The other way about B serves A: dP = 0, and nobody marginal bears a price.
+    """
+    result = two_places({"A": 300.0, "B": 600.0}, 0.9, 150.0)
+    rates = result.pass_through.set_index("province")
+    for name in ("pass_through_marginal", "pass_through_net"):
+        assert rates[name].tolist() == pytest.approx([1, 1, 1])
+        assert hourly_pass_through(result.runs)[name].tolist() == pytest.approx([1, 1])
+    found = regressions(result.runs)
+    assert found["structural_rate"].tolist() == pytest.approx([1, 1])
+    assert panel_of(result.runs[1:])["carbon_cost"].tolist() == pytest.approx([90, 90])
+    result = two_places({"A": 600.0, "B": 300.0}, 0.9, 150.0)
+    rates = result.pass_through.set_index("province")
+    assert (rates["price_change"] == 0).all() and (rates["marginal_emission_rate"] == 0.9).all()
+    assert rates[["pass_through_marginal", "pass_through_net"]].isna().all(axis=None)
+    assert regressions(result.runs)["structural_rate"].isna().all()
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.5])
+def test_net_rate_is_1_where_offsets_become_cheaper_in_the_step(limit: float) -> None:
+    """Coal (e) at the margin at 0, 5 and 60, offsets at 10 for a share s: the price rises by
+    60 (1 - s) e + 10 s e, exposure e for 10 of 60 and (1 - s) e for 50; s = 1/2: 35 e of 60 e.
+    """
+    carbon = CarbonPrice(allocation="auction", offsets=Offsets(limit=limit, price=10))
+    regime = pm.Regime("market", (MeritOrder(), Coupled(), LocationalPrice(), carbon))
+    result = pm.compare(pm.Case(one_bus([100.0])), [regime], [0, 5, 60])
+    rates = result.pass_through[result.pass_through["province"] == "A"]
+    assert rates["pass_through_net"].tolist() == pytest.approx([1, 1])
+    passed = (60 * (1 - limit) + 10 * limit) / 60
+    assert rates["pass_through_marginal"].tolist() == pytest.approx([1, passed])
 
 
 def test_study_is_written(study: pm.PassThroughStudy, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import toys
 
 import powermkt as pm
 from powermkt.comparison import Comparison
-from powermkt.rules import CarbonPrice, Coupled, LocationalPrice, MeritOrder
+from powermkt.rules import CarbonPrice, Coupled, ImportAdjustment, LocationalPrice, MeritOrder
+from powermkt.rules.carbon import Offsets
 
 WEIGHT = 3.0
 FREE = {"auction": 0.0, "half free": 0.5, "all free": 1.0}
@@ -34,8 +35,8 @@ def coal_pair() -> pypsa.Network:
     return n
 
 
-def market(name: str, carbon: CarbonPrice) -> pm.Regime:
-    return pm.Regime(name, (MeritOrder(), Coupled(), LocationalPrice(), carbon))
+def market(name: str, *carbon: CarbonPrice | ImportAdjustment) -> pm.Regime:
+    return pm.Regime(name, (MeritOrder(), Coupled(), LocationalPrice(), *carbon))
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,57 @@ def test_against_a_lowest_price_above_zero_counts_the_difference() -> None:
     table = pm.compare(pm.Case(coal_pair()), [regime], [20, 60]).windfall.set_index("plant")
     assert table.loc["usc", "per_mwh"] == pytest.approx(6.0)
     assert table.loc["usc", "carbon_cost"] == pytest.approx(0.80 * 40 * 3000)
+
+
+def test_offsets_are_counted_at_the_output_of_the_run() -> None:
+    """Coal serves 80 MW at 300 (e 0.9) until at 100 gas takes all of it at 320 (e 0.4).
+
+    A twentieth is met with offsets at both prices: the cost of gas is 100 x 0.95 x 0.4 = 38 a MWh,
+    and coal, which sells nothing now, has none. P from 300 + 0.05 x 40 x 0.9 = 301.8 to
+    320 + 38 + 0.05 x 40 x 0.4 = 358.8: gas gains 57 - 38 = 19.
+    """
+    n = toys.one_bus([80.0])
+    n.remove("Generator", n.generators.index)
+    for name, cost, rate in (("coal", 300.0, 0.9), ("gas", 320.0, 0.4)):
+        n.add("Generator", name, bus="A", carrier="coal", p_nom=100, marginal_cost=cost,
+              emission_rate=rate)  # fmt: skip
+    used = Offsets(limit=0.05, use=0.05, price=40)
+    regime = market("offsets", CarbonPrice(allocation="auction", offsets=used))
+    table = pm.compare(pm.Case(n), [regime], [0, 100]).windfall.set_index("plant")
+    money = table[["price_gain", "carbon_cost", "windfall"]]
+    assert money.loc["coal"].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert money.loc["gas"].tolist() == pytest.approx([57 * 80, 38 * 80, 19 * 80])
+
+
+def test_sources_of_specified_imports_pay_and_are_paid() -> None:
+    """A has the carbon price, B has not; 50 MW flow to A, of which B's gas delivers 40.
+
+    Gas (at 50, e 0.5) pays 0.5 x 100 a MWh for what it emits, and is paid for its origin the
+    0.428 x 100 that an unspecified MWh pays. Coal at 90 sets B's price before and after: the
+    windfall is 42.8 - 50 = -7.2 a MWh. It is the change of profit, as dispatch stays.
+    """
+    n = toys.one_bus([100.0])
+    n.remove("Generator", n.generators.index)
+    n.add("Bus", "B")
+    for name, bus, size, cost, rate in (
+        ("coal A", "A", 200.0, 300.0, 0.9), ("gas", "B", 40.0, 50.0, 0.5),
+        ("coal B", "B", 150.0, 90.0, 0.9),
+    ):  # fmt: skip
+        n.add("Generator", name, bus=bus, carrier="coal", p_nom=size, marginal_cost=cost,
+              emission_rate=rate)  # fmt: skip
+    n.add("Load", "load B", bus="B", p_set=100.0)
+    n.add("Link", "line", bus0="B", bus1="A", p_nom=50.0)
+    carbon = CarbonPrice(allocation="auction", regions={"A": 1})
+    regime = market("imports", carbon, ImportAdjustment(units=["gas"]))
+    result = pm.compare(pm.Case(n), [regime], [0, 100])
+    found = result.windfall.set_index("plant").loc["gas"]
+    base, run = result.runs
+    pd.testing.assert_frame_equal(base.dispatch, run.dispatch)
+    assert run.dispatch["gas"].tolist() == [40]
+    money = found[["price_gain", "carbon_cost", "windfall"]].astype(float)
+    assert money.tolist() == pytest.approx([42.8 * 40, 50 * 40, -7.2 * 40])
+    profit = run.accounts["welfare"]["gas"] - base.accounts["welfare"]["gas"]
+    assert found["windfall"] == pytest.approx(profit, abs=1e-6)
 
 
 def test_storage_and_a_day_settled_twice() -> None:
