@@ -329,6 +329,7 @@ def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome
         # What one more MWh emits differs on both sides: it is that of the way up to the price.
         "marginal_emission": a.marginal_emission,
         "marginal_exposure": a.marginal_exposure,
+        "marginal_priced": a.marginal_priced,
         "marginal_mix": a.marginal_mix,
     }
     return replace(a, **{**mixed, **own})

@@ -297,3 +297,13 @@ def test_faults_of_a_cap(whole: pm.Case) -> None:
     assert pm.clear(whole, regime(cap=1.0, allocation="auction"), 50.0).carbon_price == 50
     text = regime(cap=1.0, allocation="auction").to_yaml()
     assert "CarbonCap" in text and "cap: 1.0" in text
+
+
+def test_pass_through_up_to_a_cap_is_that_of_the_unit_below() -> None:
+    """Coal (300, 0.9) sets the price up to 200 / 0.5 = 400: 660 - 300 = 0.9 x 400."""
+    result = pm.compare(pm.Case(one_bus([120.0, 120.0])), [regime(cap=100.0, allocation="auction")])
+    rates = result.pass_through.set_index("province").loc["all"]
+    assert rates["carbon_price"] == pytest.approx(400, abs=1e-3)
+    assert rates["price_change"] == pytest.approx(360, abs=1e-3)
+    assert rates["pass_through_marginal"] == pytest.approx(1)
+    assert rates["pass_through_net"] == pytest.approx(1)
