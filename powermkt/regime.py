@@ -71,9 +71,10 @@ class Regime:
                         f"state exactly one; there are {', '.join(_names(role))}",
                     )
                 )
-        if sum(rule.role == "settlement" for rule in self.rules) > 1:
-            what = "more than one rule of settlement"
-            faults.append(Fault(f"regime {self.name!r}", what, "state one"))
+        for role in _MANY:
+            if sum(rule.role == role for rule in self.rules) > 1:
+                what = f"more than one rule of {role}"
+                faults.append(Fault(f"regime {self.name!r}", what, "state one"))
         ways = [type(rule).__name__ for rule in self.rules if isinstance(rule, Procurement)]
         if len(ways) > 1:
             what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"

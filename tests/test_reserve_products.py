@@ -145,6 +145,7 @@ def test_held_by_order_nobody_offers_and_the_regulated_price_is_paid() -> None:
     assert balances(run.ledger)["ancillary services"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_two_settlements_pay_the_day_ahead_and_the_change() -> None:
     n = toy(150, hours=2)
     forecast = {"loads_t.p_set": pd.DataFrame({"load": [150.0, 150.0]}, index=n.snapshots)}

@@ -67,6 +67,7 @@ class TestEveryRule:
         with pytest.raises(ValueError, match="Extra inputs"):
             made(name, anything=1)
 
+    @pytest.mark.slow
     def test_clears_one_hour_deterministically_at_another_weight(
         self, name: str, hours: tuple[pm.Case, pm.Case]
     ) -> None:

@@ -273,6 +273,7 @@ def test_a_sweep_and_a_single_run_find_the_same() -> None:
         assert run.objective == pytest.approx(alone.objective)
 
 
+@pytest.mark.slow
 def test_days_in_a_row_hand_on_what_the_last_step_left() -> None:
     run = pm.clear(two_days(), AFTER, start="2022-01-03", days=2, look_ahead=6)
     level, net = (frame["pumped"] for frame in (run.outcome.state_of_charge, run.storage))

@@ -213,6 +213,7 @@ def test_a_start_is_spread_over_intervals_too() -> None:
     assert run.prices["A"].tolist()[2:6] == pytest.approx([62.8] * 4)
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_in_real_time_is_off_and_named() -> None:
     """Coal was committed and is gone from the second hour on: oil serves 90 at 90 a MWh."""
     from test_units import coal_and_turbine

@@ -158,6 +158,7 @@ def many_units(hours: int = 24) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_in_an_error_or_with_the_incumbent_and_its_gap() -> None:
     case = pm.Case(many_units(), Market(value_of_lost_load=9000))
     limit = {"gap": 0, "time_limit": 2.0}

@@ -159,6 +159,7 @@ def test_sources_of_specified_imports_pay_and_are_paid() -> None:
     assert found["windfall"] == pytest.approx(profit, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_storage_and_a_day_settled_twice() -> None:
     """Load 100 expected, 95 came; coal at the margin both times: dP = 0.9 x 60 = 54.
 

@@ -73,6 +73,7 @@ def test_file_holds_the_static_tables_of_the_builder(
             assert a[column].astype(str).tolist() == b[column].astype(str).tolist(), column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("component", "attribute", "unit"),
     [
