@@ -174,6 +174,7 @@ def test_a_cap_with_allowances_by_output_has_a_price_without_a_certificate() -> 
     assert any("no lower bound" in note for note in run.outcome.notes)
 
 
+@pytest.mark.slow
 def test_a_cap_beside_imports_that_pay_has_no_certificate() -> None:
     """Limit 50 t in A: coal (300, 0.9), gas (360, 0.4), load 100; B: coal (320, 0.9), load 50.
 
@@ -201,6 +202,7 @@ def test_a_cap_beside_imports_that_pay_has_no_certificate() -> None:
     assert paying.cap.counted == pytest.approx(50)
 
 
+@pytest.mark.slow
 def test_tiny_costs_do_not_move_the_price_of_a_cap() -> None:
     """Coal (300, 0.9) and better coal (301, 0.89): 1 / 0.01 = 100, whatever decides among equals.
 

@@ -301,6 +301,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("mixture", "path"), ("cap", "offsets"), ("regions",)])
 def test_fixed_tariff_does_not_see_it(names: tuple[str, ...]) -> None:
     case, tariff = random_case(7, 2, 2), pm.regime("fixed_tariff")

@@ -193,6 +193,7 @@ def test_bank_must_not_be_negative() -> None:
 SHARE = st.floats(0, 1)
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 10_000),
     st.builds(

@@ -135,6 +135,7 @@ def test_consumers_bear_what_they_pay_and_what_is_not_served(all_presets: Compar
     assert found == pytest.approx(change, rel=1e-9, abs=1e-9 * max(map(abs, welfare)))
 
 
+@pytest.mark.slow
 def test_what_a_party_earns_is_its_margin(all_presets: Comparison) -> None:
     """A market without services for it: wind's welfare is output times price."""
     run = all_presets.runs[2]

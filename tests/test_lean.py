@@ -118,6 +118,7 @@ def test_shifts_survive_limits_that_bind_the_output_itself() -> None:
         assert programme.cost @ free.columns <= programme.cost @ point.columns + 1e-6
 
 
+@pytest.mark.slow
 def test_trouble_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simplex that may not iterate cannot solve; interior point with crossover does."""
     case = days(7, 2e4)

@@ -145,6 +145,7 @@ def test_quantiles_of_load(study: pm.PassThroughStudy) -> None:
     assert day["pass_through_retail"] == pytest.approx(change / 2200 / (30_810 / 43_200 * 60))
 
 
+@pytest.mark.slow
 def test_hours_of_equal_load_stay_together_and_margins_are_tables() -> None:
     """Loads 60, 60, 60, 150: by halves three hours against one."""
     case = pm.Case(one_bus([60.0, 150.0, 60.0, 60.0]))

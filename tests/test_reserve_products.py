@@ -29,6 +29,7 @@ def test_awards_due_within_minutes_share_the_ramp_rate() -> None:
     assert awards_of(run) == pytest.approx({("spin", "coal"): 10, ("slow", "coal"): 20})
 
 
+@pytest.mark.slow
 def test_units_hold_spinning_reserve_while_they_are_on_and_start_for_non_spinning() -> None:
     n = toy(80)
     n.generators["committable"] = [True, True]

@@ -75,6 +75,7 @@ class TestEveryRule:
         pd.testing.assert_frame_equal(first.dispatch, second.dispatch, check_exact=True)
         pd.testing.assert_frame_equal(first.ledger, second.ledger, check_exact=True)
 
+    @pytest.mark.slow
     def test_ledger_parties_are_known(self, name: str, two_hours: pm.Case) -> None:
         case = two_hours
         ledger = pm.clear(case, with_rule(made(name)), 30.0).ledger

@@ -70,6 +70,7 @@ def blocky(seed: int, block: int, efficiency: float = 1.0) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_water_waits_for_the_dear_week() -> None:
     """All 10 x 168 = 1,680 MWh wait for the second week, where they save 30 each.
 

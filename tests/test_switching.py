@@ -231,6 +231,7 @@ def test_what_has_no_staircase_is_refused(two_hours: pm.Case) -> None:
 # ---- against clearings -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.sampled_from(["full_market", "full_market_auction"]))
 def test_staircase_is_what_clearings_at_many_prices_give(seed: int, regime: str) -> None:
     case = random_case(seed, hours=3, provinces=2)

@@ -95,6 +95,7 @@ def test_file_holds_the_series_of_the_builder(
     assert gap.max() < 1.01 * unit
 
 
+@pytest.mark.slow
 def test_links_hold_the_schedule_if_there_is_one(
     built: pypsa.Network, stored: pypsa.Network
 ) -> None:
@@ -174,6 +175,7 @@ def test_spring_festival_dips(stored: pypsa.Network) -> None:
     assert total["2022-02-02"] < 0.9 * total["2022-02-23"]
 
 
+@pytest.mark.slow
 def test_monthly_means_of_wind_and_solar(
     stored: pypsa.Network, goals: dict[tuple[str, str], pd.Series]
 ) -> None:
