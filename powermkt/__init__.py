@@ -3,7 +3,9 @@
 from powermkt import rules
 from powermkt.case import Case
 from powermkt.cells import CellStore
-from powermkt.compare import Comparison, compare, pass_through
+from powermkt.clearall import clear
+from powermkt.compare import compare, pass_through
+from powermkt.comparison import Comparison
 from powermkt.errors import (
     ClearingError,
     ExecutionError,
@@ -15,10 +17,12 @@ from powermkt.errors import (
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
+from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
-from powermkt.run import Run, clear
+from powermkt.run import Run
+from powermkt.switching import SwitchingPoints, switching_points
 
 __version__ = "0.1.0"
 
@@ -32,18 +36,22 @@ __all__ = [
     "Fault",
     "InputError",
     "Market",
+    "PassThroughStudy",
     "PowermktError",
     "Regime",
     "Run",
     "StorageError",
+    "SwitchingPoints",
     "clear",
     "compare",
     "market_power",
     "pass_through",
+    "pass_through_study",
     "plan_schedule",
     "presets",
     "read",
     "regime",
     "residual_supply",
     "rules",
+    "switching_points",
 ]

@@ -13,7 +13,15 @@ import pypsa
 from powermkt.check import check, provinces_of, was_off
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.intake import after, forecast_faults, present_forecasts, take_schedule, working_copy
+from powermkt.intake import (
+    after,
+    column,
+    forecast_faults,
+    present_forecasts,
+    take_schedule,
+    texts,
+    working_copy,
+)
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
@@ -155,15 +163,15 @@ class Case:
         """Static generator data with every default filled in.
 
         Columns: bus, province, carrier, p_nom [MW], units [1], emission_rate [t/MWh electric],
-        benchmark [t/MWh], tariff [money/MWh], min_stable_pu [1], start_cost [money per MW of
-        capacity started], no_load_cost [money/h per MW online], ramp_up, ramp_down [1/h],
-        committable.
+        benchmark [t/MWh], benchmark_class, own_use [1], allowance_bank [t], tariff [money/MWh],
+        min_stable_pu [1], start_cost [money per MW of capacity started], no_load_cost [money/h
+        per MW online], ramp_up, ramp_down [1/h], committable.
         """
         g = self._n.generators
         n_carriers = self._n.carriers
         fuel = n_carriers["co2_emissions"] if "co2_emissions" in n_carriers else pd.Series(0.0)
         by_carrier = g["carrier"].map(fuel).fillna(0.0) / g["efficiency"].replace(0, np.nan)
-        units = _column(g, "units", 1.0)
+        units = column(g, "units", 1.0)
         per_mw = units / g["p_nom"].where(g["p_nom"] > 0)
         table = pd.DataFrame(
             {
@@ -172,10 +180,13 @@ class Case:
                 "carrier": g["carrier"],
                 "p_nom": g["p_nom"],
                 "units": units,
-                "emission_rate": _column(g, "emission_rate", by_carrier.fillna(0.0)),
-                "benchmark": _column(g, "benchmark", 0.0),
-                "tariff": _column(g, "tariff", self.default_tariff),
-                "min_stable_pu": _column(g, "min_stable_pu", 0.0),
+                "emission_rate": column(g, "emission_rate", by_carrier.fillna(0.0)),
+                "benchmark": column(g, "benchmark", 0.0),
+                "benchmark_class": texts(g, "benchmark_class"),
+                "own_use": column(g, "own_use", 0.0),
+                "allowance_bank": column(g, "allowance_bank", 0.0),
+                "tariff": column(g, "tariff", self.default_tariff),
+                "min_stable_pu": column(g, "min_stable_pu", 0.0),
                 "start_cost": (g["start_up_cost"] * per_mw).fillna(0.0),
                 "no_load_cost": (g["stand_by_cost"] * per_mw).fillna(0.0),
                 "committable": g["committable"].astype(bool),
@@ -207,13 +218,13 @@ class Case:
     def loads(self) -> pd.DataFrame:
         """Static load data: bus, province, tariff, network_charge [money/MWh], user_class."""
         loads = self._n.loads
-        charge = _column(loads, "network_charge", 0.0)
+        charge = column(loads, "network_charge", 0.0)
         given = loads["user_class"] if "user_class" in loads else pd.Series("", loads.index)
         return pd.DataFrame(
             {
                 "bus": loads["bus"],
                 "province": loads["bus"].map(self.provinces),
-                "tariff": _column(loads, "tariff", self.default_tariff + charge),
+                "tariff": column(loads, "tariff", self.default_tariff + charge),
                 "network_charge": charge,
                 "user_class": given.fillna("").replace("", "industrial_commercial"),
             }
@@ -231,7 +242,7 @@ class Case:
                 "carrier": storage["carrier"],
                 "p_nom": storage["p_nom"],
                 # Plant without inflow is an asset of the grid: a tariff pays it nothing.
-                "tariff": _column(storage, "tariff", inflow * self.default_tariff),
+                "tariff": column(storage, "tariff", inflow * self.default_tariff),
             }
         )
 
@@ -245,7 +256,7 @@ class Case:
                 "province1": links["bus1"].map(self.provinces),
                 "p_nom": links["p_nom"],
                 "efficiency": self.dense("Link", "efficiency").mean(),
-                "wheeling_fee": _column(links, "wheeling_fee", 0.0),
+                "wheeling_fee": column(links, "wheeling_fee", 0.0),
             }
         )
         return table[table["province0"] != table["province1"]]
@@ -393,12 +404,3 @@ def summed(case: Case) -> pd.Index:
     """Generators whose energy over all snapshots is limited."""
     g = case._n.generators
     return g.index[np.isfinite(g["e_sum_max"]) | np.isfinite(g["e_sum_min"])]
-
-
-def _column(table: pd.DataFrame, column: str, default: pd.Series | float) -> pd.Series:
-    """Return an optional numeric column with its default filled in."""
-    if not isinstance(default, pd.Series):
-        default = pd.Series(float(default), index=table.index)
-    if column not in table:
-        return default.astype(float)
-    return pd.to_numeric(table[column], errors="coerce").fillna(default).astype(float)

@@ -174,14 +174,16 @@ class Keys:
     case : Case
     ranges : bool
         Whether outcomes have their range of curtailment.
+    margins : bool, default False
+        Whether outcomes have their marginal mix.
     """
 
-    def __init__(self, case: Case, ranges: bool) -> None:
+    def __init__(self, case: Case, ranges: bool, margins: bool = False) -> None:
         self._case = case
         self._windows: dict[str, str] = {}
         self._chained = case.look_ahead is not None
         digest = hashlib.sha256()
-        _feed(digest, version(), repr(ranges), repr(case.look_ahead), repr(case.market))
+        _feed(digest, version(), repr((ranges, margins)), repr(case.look_ahead), repr(case.market))
         for component in case._n.components:
             _feed(digest, component.name)
             _feed_frame(digest, component.static)
@@ -227,9 +229,9 @@ class Keys:
 
 @cache
 def version() -> str:
-    """What solves: versions of the packages, and a hash of powermkt's code as it lies here."""
-    code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    """What solves: versions of the packages, and a hash of powermkt's code and data files."""
+    code, folder = hashlib.sha256(), Path(__file__).parent
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("data/*.csv")]):
         code.update(path.read_bytes())
     return repr([(name, metadata.version(name)) for name in _PACKAGES]) + code.hexdigest()
 

@@ -74,7 +74,7 @@ def link(case: Case, label: str, done: Sequence[Outcome]) -> Case:
     return part
 
 
-def clear_link(part: Case, regime: Regime, snapshots: pd.Index) -> Outcome:
+def clear_link(part: Case, regime: Regime, snapshots: pd.Index, margins: bool = False) -> Outcome:
     """Clear a window of a chain; what it says of its look-ahead and the cost of that are dropped.
 
     Parameters
@@ -84,8 +84,10 @@ def clear_link(part: Case, regime: Regime, snapshots: pd.Index) -> Outcome:
     regime : Regime
     snapshots : Index
         Those of the window.
+    margins : bool, default False
+        Find which carriers give one more MWh of load as well.
     """
-    (outcome,) = clear_stages(part, [regime])
+    (outcome,) = clear_stages(part, [regime], margins=margins)
     return cut_back(part, outcome, snapshots)
 
 

@@ -54,10 +54,12 @@ _OWN: dict[str, dict[str, tuple[float, float]]] = {
         "units": (1e-9, _INF),
         "emission_rate": (0, _INF),
         "benchmark": (0, _INF),
+        "own_use": (0, 1),
+        "allowance_bank": (0, _INF),
         "tariff": (0, _INF),
         "min_stable_pu": (0, 1),
     },
-    "loads": {"tariff": (0, _INF), "network_charge": (0, _INF)},
+    "loads": {"tariff": (0, _INF), "network_charge": (0, _INF), "contract_base": (0, _INF)},
     "storage_units": {"tariff": (0, _INF)},
     "links": {"wheeling_fee": (0, _INF)},
 }

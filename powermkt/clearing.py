@@ -17,11 +17,19 @@ from powermkt.deeppeak import DEPTH
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
+from powermkt.marginal import mix_of, outputs
 from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits, Point, Programme
 from powermkt.quadratic import Curves
-from powermkt.results import by_bus, prices_of, read_outcome, reserve_prices_of, slack_of
+from powermkt.results import (
+    by_bus,
+    import_price_of,
+    prices_of,
+    read_outcome,
+    reserve_prices_of,
+    slack_of,
+)
 from powermkt.slack import EXCESS, SHED, add_slack
 from powermkt.soft import penalties, soften
 from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
@@ -63,8 +71,10 @@ class Numbers:
         By variable, what decides dispatch beside offers and enters no price [money/MWh].
     limits : sequence of mapping
         By variable, lower and upper bounds [MW].
-    exposure : Series [generator]
-        Tonnes that one MWh adds to the net allowance demand of its generator [t/MWh].
+    exposure : sequence of mapping
+        By variable, what one MWh adds to the net demand for allowances under each rule [t/MWh].
+    priced : sequence of mapping
+        By variable, emissions of one MWh times the multiple of the carbon price on them [t/MWh].
     units : UnitCommitment
         How units are committed.
     price_run : callable, optional
@@ -74,16 +84,20 @@ class Numbers:
         Find the optimum that does not depend on what was solved before (`Programme.solve`).
     ranges : bool, default False
         Also find the least and largest curtailment of each province and carrier over all optima.
+    margins : bool, default False
+        Also find which carriers give one more MWh of load (`marginal`).
     """
 
     offers: Sequence[Adders]
     ranking: Sequence[Adders]
     limits: Sequence[Limits]
-    exposure: pd.Series
+    exposure: Sequence[Adders]
+    priced: Sequence[Adders]
     units: UnitCommitment
     price_run: Callable[[Outcome], PriceRun | None] | None = None
     canonical: bool = False
     ranges: bool = False
+    margins: bool = False
 
 
 class Builder:
@@ -182,7 +196,9 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         "offer": offered,
         "cost": programme.cost,
         "emission": programme.spread({"Generator-p": emission}, weights),
-        "exposure": programme.spread({"Generator-p": numbers.exposure}, weights),
+        "exposure": _sum(programme, numbers.exposure, weights),
+        "priced": _sum(programme, numbers.priced, weights),
+        **(outputs(case, programme) if numbers.margins else {}),
     }
     ranked = offered + _sum(programme, numbers.ranking, weights)
     lower, upper = programme.bounds(numbers.limits)
@@ -205,15 +221,13 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     output = programme.values("Generator-p", point)
-    shed = slack_of(output, SHED)
-    if case.market.price_of_excess is None:
-        _refuse(case, label, slack_of(-output, EXCESS), "generation exceeds what can be used in")
-    if case.market.value_of_lost_load is None:
-        _refuse(case, label, shed, "load cannot be served in")
-    outcome = read_outcome(case, programme, point, output, shed)
+    refuse_slack(case, output)
+    outcome = read_outcome(case, programme, point, output, slack_of(output, SHED))
     outcome.cost = float((programme.cost + added) @ point.columns)
+    outcome.minimised = float((ranked + added) @ point.columns)
     outcome.search = search
     outcome.offered_cost = _offered_cost(case, programme, point, offered)
+    outcome.marginal_mix = mix_of(case, programme, point)
     if numbers.ranges:
         outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
     pricing = None if numbers.price_run is None else numbers.price_run(outcome)
@@ -229,7 +243,10 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         # What one more MWh emits goes with what it costs.
         outcome.marginal_emission = prices_of(case, programme, priced, "emission")
         outcome.marginal_exposure = prices_of(case, programme, priced, "exposure")
+        outcome.marginal_priced = prices_of(case, programme, priced, "priced")
+        outcome.marginal_mix = mix_of(case, programme, priced)
         outcome.reserve_price = reserve_prices_of(case, programme, priced)
+        outcome.import_price = import_price_of(case, programme, priced)
         outcome.price_unique = by_bus(case, programme, priced.unique)
         outcome.solver_seconds += priced.seconds
         notes += priced.notes
@@ -328,6 +345,28 @@ def _curtailment_range(
     bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
     index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
     return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
+
+
+def refuse_slack(case: Case, output: pd.DataFrame) -> None:
+    """Refuse unserved load and excess generation that the market file does not price.
+
+    Parameters
+    ----------
+    case : Case
+        The window.
+    output : DataFrame [snapshot x generator], MW
+        With the generators that stand for slack.
+
+    Raises
+    ------
+    ClearingError
+        Naming provinces and hours.
+    """
+    label = next(iter(case.windows))
+    if case.market.price_of_excess is None:
+        _refuse(case, label, slack_of(-output, EXCESS), "generation exceeds what can be used in")
+    if case.market.value_of_lost_load is None:
+        _refuse(case, label, slack_of(output, SHED), "load cannot be served in")
 
 
 def _refuse(case: Case, label: str, slack: pd.DataFrame, what: str) -> None:

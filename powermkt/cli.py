@@ -6,12 +6,14 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import pandas as pd
 import pydantic
 import rich.box
 import typer
@@ -28,8 +30,9 @@ from rich.table import Table
 
 from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
-from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, Comparison
+from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
 from powermkt.compare import compare as compare_regimes
+from powermkt.comparison import Comparison
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError, faults_of
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
@@ -41,19 +44,24 @@ from powermkt.options import (
     NetworkArgument,
     OffersOption,
     OutOption,
+    PricesOption,
     QuietOption,
+    RegimesOption,
     ServicesOption,
     StartOption,
     Study,
+    StudyOption,
     WeeksOption,
     WorkersOption,
     YearOption,
 )
+from powermkt.passthrough import LOAD_QUANTILES
+from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets
 from powermkt.regime import regime as as_regime
-from powermkt.terminal import report
+from powermkt.terminal import report, study_report
 from powermkt.writing import check_target
 
 app = typer.Typer(
@@ -64,18 +72,15 @@ app = typer.Typer(
 )
 _err = Console(stderr=True)
 _T = TypeVar("_T")
+_R = TypeVar("_R", Comparison, PassThroughStudy)
 
 
 @app.command()
 def compare(
     network: NetworkArgument,
-    study: Annotated[Path | None, typer.Option(help="YAML file of what is varied")] = None,
-    regime: Annotated[
-        list[str] | None, typer.Option(help="preset or YAML file; repeat for more")
-    ] = None,
-    carbon_price: Annotated[
-        list[float] | None, typer.Option(help="money/t; repeat for more")
-    ] = None,
+    study: StudyOption = None,
+    regime: RegimesOption = None,
+    carbon_price: PricesOption = None,
     offers: OffersOption = None,
     services: ServicesOption = None,
     weeks: WeeksOption = None,
@@ -94,43 +99,77 @@ def compare(
     quiet: QuietOption = False,
 ) -> None:
     """Compare regimes at several carbon prices on one network."""
-    faults: list[Fault] = []
-    plan = _collect(faults, lambda: _study(study)) or Study()
-    horizon = plan.horizon(Horizon(weeks, year, look_ahead, start, days))
-    regimes = _collect(faults, lambda: _regimes(regime, plan, study)) or []
-    case = _collect(faults, lambda: read(network, offers, services))
-    target = out or Path("results") / (case.name if case else network.stem)
-    _collect(faults, lambda: check_target(target))
-    prices = carbon_price or plan.carbon_prices or DEFAULT_CARBON_PRICES
-    for item in regimes:
-        for price in prices:
-            _collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]
-        if case is not None:
-            faults += item.faults(case)
-    if case is not None:
-        found = case
-        _collect(faults, lambda: cut(found, horizon))
-    if faults or case is None:
-        raise InputError({str(fault): fault for fault in faults}.values())
-    result = _compared(
-        case, regimes, prices, target, fresh, quiet, **asdict(horizon),
-        workers=workers, cluster=cluster, ranges=ranges,
+    given = _given(
+        network, study, regime, carbon_price, offers, services,
+        Horizon(weeks, year, look_ahead, start, days), out, "",
     )  # fmt: skip
-    if as_json:
-        typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
-        return
-    console = Console(width=None if sys.stdout.isatty() else 80)
-    for table in report(result):
-        console.print(table)
+    result = _compared(
+        compare_regimes, given, fresh, quiet, workers=workers, cluster=cluster, ranges=ranges
+    )
+    _print(result.table, report(result), as_json)
     if not quiet:
-        _err.print(f"results in {target}")
+        _err.print(f"results in {given.target}")
+
+
+@app.command("pass-through")
+def pass_through(
+    network: NetworkArgument,
+    study: StudyOption = None,
+    regime: RegimesOption = None,
+    carbon_price: PricesOption = None,
+    switching_to: Annotated[
+        float | None,
+        typer.Option(
+            help="find all switching points from 0 to this carbon price", show_default=False
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="relative error of offered cost below which steps stay one"),
+    ] = 0.0,
+    quantiles: Annotated[
+        int, typer.Option(min=2, max=100, help="levels of load told apart")
+    ] = LOAD_QUANTILES,
+    offers: OffersOption = None,
+    services: ServicesOption = None,
+    weeks: WeeksOption = None,
+    year: YearOption = False,
+    start: StartOption = None,
+    days: DaysOption = None,
+    look_ahead: LookAheadOption = None,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    fresh: FreshOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the rates as JSON lines")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Study who pays a carbon price: rates, regression, incidence, switching points."""
+    given = _given(
+        network, study, regime, carbon_price, offers, services,
+        Horizon(weeks, year, look_ahead, start, days), out, "-pass-through",
+    )  # fmt: skip
+    given = replace(given, case=_uncalibrated(given.case))
+    if switching_to is None:
+        action: Any = partial(pass_through_study, quantiles=quantiles)
+    else:
+        action = partial(
+            pass_through_study, quantiles=quantiles, switching_to=switching_to, tolerance=tolerance
+        )
+    result = _compared(action, given, fresh, quiet, workers=workers, cluster=cluster)
+    _print(result.rates, study_report(result), as_json)
+    if not quiet:
+        _err.print(f"results in {given.target}")
 
 
 @app.command()
 def clear(
     network: NetworkArgument,
     regime: Annotated[str, typer.Option(help="preset or YAML file")],
-    carbon_price: Annotated[float, typer.Option(help="money/t")] = 0.0,
+    carbon_price: Annotated[
+        float | None,
+        typer.Option(help="money/t; default: what the regime states", show_default=False),
+    ] = None,
     offers: OffersOption = None,
     services: ServicesOption = None,
     weeks: WeeksOption = None,
@@ -148,25 +187,29 @@ def clear(
     """Clear one regime at one carbon price."""
     faults: list[Fault] = []
     case = _collect(faults, lambda: read(network, offers, services))
-    chosen = _collect(faults, lambda: as_regime(regime).at(carbon_price))
+    chosen = _collect(faults, lambda: as_regime(regime))
+    if chosen is not None and carbon_price is not None:
+        stated, price = chosen, carbon_price
+        if stated.cap is not None:
+            what = "the regime finds the price of its limit"
+            faults.append(Fault("--carbon-price", what, "leave it away, or state CarbonPrice"))
+        chosen = _collect(faults, lambda: stated.at(price))
     if out is not None:
         _collect(faults, lambda: check_target(out))
     if faults or case is None or chosen is None:
         raise InputError(faults)
-    case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    result = _compared(
-        case, [chosen], [carbon_price], out, fresh, quiet, weeks=weeks, year=year,
-        look_ahead=look_ahead, start=start, days=days, workers=workers, cluster=cluster,
+    given = _Given(
+        _uncalibrated(case), [chosen], [chosen.carbon_price],
+        Horizon(weeks, year, look_ahead, start, days), out,
     )  # fmt: skip
-    if as_json:
-        typer.echo(result.table.to_json(orient="records", lines=True).rstrip())
-        return
+    result = _compared(compare_regimes, given, fresh, quiet, workers=workers, cluster=cluster)
+    row = result.table.iloc[-1]
     table = Table(box=rich.box.SIMPLE_HEAD)
     table.add_column(str(chosen.name))
-    table.add_column(f"at {carbon_price:g} {case.market.currency}/t", justify="right")
-    for name, value in result.table.iloc[0].drop(["regime", "carbon_price"]).items():
+    table.add_column(f"at {row['carbon_price']:g} {case.market.currency}/t", justify="right")
+    for name, value in row.drop(["regime", "carbon_price"]).items():
         table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
-    Console(width=None if sys.stdout.isatty() else 80).print(table)
+    _print(result.table.tail(1), [table], as_json)
 
 
 @app.command()
@@ -254,17 +297,69 @@ def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[R
     return found
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What is cleared, and where results go."""
+
+    case: Case
+    regimes: list[Regime]
+    prices: Sequence[float]
+    horizon: Horizon
+    target: Path | None
+
+
+def _given(
+    network: Path, study: Path | None, names: list[str] | None, prices: list[float] | None,
+    offers: Path | None, services: Path | None, horizon: Horizon, out: Path | None, suffix: str,
+) -> _Given:  # fmt: skip
+    """Read what a command was given; all faults at once."""
+    faults: list[Fault] = []
+    plan = _collect(faults, lambda: _study(study)) or Study()
+    horizon = plan.horizon(horizon)
+    regimes = _collect(faults, lambda: _regimes(names, plan, study)) or []
+    case = _collect(faults, lambda: read(network, offers, services))
+    target = out or Path("results") / f"{case.name if case else network.stem}{suffix}"
+    _collect(faults, lambda: check_target(target))
+    taus = prices or plan.carbon_prices or DEFAULT_CARBON_PRICES
+    for item in regimes:
+        for price in taus:
+            _collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]
+    if case is not None:
+        found = case
+        part = _collect(faults, lambda: cut(found, horizon))
+        faults += [fault for item in regimes for fault in item.faults(part or case)]
+    if faults or case is None:
+        raise InputError({str(fault): fault for fault in faults}.values())
+    return _Given(case, regimes, taus, horizon, target)
+
+
+def _uncalibrated(case: Case) -> Case:
+    """The case without the run that is set beside observation."""
+    return case.with_market(case.market.model_copy(update={"calibration": None}))
+
+
+def _print(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> None:
+    """Print tables for a reader, or one as JSON lines."""
+    if as_json:
+        typer.echo(table.to_json(orient="records", lines=True).rstrip())
+        return
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    for item in tables:
+        console.print(item)
+
+
 def _compared(
-    case: Case, regimes: list[Regime], prices: Sequence[float], target: Path | None,
-    fresh: bool, quiet: bool, **options: Any,
-) -> Comparison:  # fmt: skip
+    action: Callable[..., _R], given: _Given, fresh: bool, quiet: bool, **options: Any
+) -> _R:
     """Compare with a bar; results are written, and finished cells kept beside them."""
+    case, target = given.case, given.target
     with CellStore(store_of(target), fresh) if target else nullcontext() as store:
         try:
             with _progress(quiet, f"clearing {case.name}") as progress:
-                result = compare_regimes(
-                    case, regimes, prices, store=store, progress=progress, **options
-                )
+                result = action(
+                    case, given.regimes, given.prices, store=store, progress=progress,
+                    **asdict(given.horizon), **options,
+                )  # fmt: skip
             if target and store:
                 result.to_parquet(target)
                 store.prune()

@@ -1,205 +1,25 @@
-"""Compare regimes on one case and write what came out."""
+"""Clear a case under several regimes at several carbon prices."""
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 
 from powermkt import calibration as calibrate
-from powermkt import passthrough
 from powermkt.case import Case
 from powermkt.cells import CellStore
+from powermkt.clearall import clear_all, opened
+from powermkt.comparison import Comparison
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon, with_horizon
-from powermkt.marketpower import market_power
-from powermkt.metrics import circulation, simultaneous_storage
+from powermkt.horizon import Horizon, cut
 from powermkt.regime import Regime, presets, regime
-from powermkt.rules import Coupled
-from powermkt.run import Run, clear_all, opened
-from powermkt.writing import write_results
+from powermkt.seams import with_seams
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
 DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Runs of several regimes and carbon prices on one case, as tidy tables.
-
-    Attributes
-    ----------
-    case : Case
-    runs : list of Run
-    calibration_run : Run, optional
-        The run that is set beside observed figures, where the network declares one.
-    notes : list of str
-        What went wrong while clearing and was mended: lost workers, damaged files.
-    """
-
-    case: Case
-    runs: list[Run]
-    calibration_run: Run | None = None
-    notes: list[str] = field(default_factory=list)
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row per regime and carbon price; columns as in `powermkt.COLUMNS`."""
-        return pd.DataFrame([run.summary() for run in self.runs]).infer_objects()
-
-    @cached_property
-    def pass_through(self) -> pd.DataFrame:
-        """The four rates per regime, carbon price and province; see `passthrough.COLUMNS`."""
-        return passthrough.pass_through_of(self.runs)
-
-    @cached_property
-    def curtailment(self) -> pd.DataFrame:
-        """Curtailment per regime, carbon price, province and carrier."""
-        return self._stacked("curtailment")
-
-    @cached_property
-    def generation(self) -> pd.DataFrame:
-        """Energy, emissions and utilisation per regime, carbon price, province and carrier."""
-        return self._stacked("generation")
-
-    @cached_property
-    def revenue(self) -> pd.DataFrame:
-        """What plant earns from energy and services, per regime and carbon price."""
-        return self._stacked("revenue")
-
-    @cached_property
-    def services(self) -> dict[str, pd.DataFrame]:
-        """Awards, prices and the value of flexibility, for the services that there are."""
-        data = self.case.market.services
-        names = ["reserves", "reserve_prices", "flexibility_value"] if data.products else []
-        names += ["deep_peak"] if data.deep_peak is not None else []
-        names += ["mileage", "mileage_prices"] if data.mileage is not None else []
-        return {name: self._stacked(name) for name in names}
-
-    @cached_property
-    def ledger(self) -> pd.DataFrame:
-        """Payments per regime and carbon price."""
-        return self._stacked("ledger")
-
-    @cached_property
-    def prices(self) -> pd.DataFrame:
-        """Hourly prices: regime, carbon_price, snapshot, bus, price [money/MWh], unique.
-
-        `unique` is False where several prices support the optimum (`Run.price_unique`).
-        """
-        parts = []
-        for run in self.runs:
-            prices = run.prices.rename_axis(index="snapshot", columns="bus")
-            table = prices.reset_index().melt("snapshot", value_name="price")
-            table["unique"] = run.price_unique[prices.columns].to_numpy().ravel(order="F")
-            parts.append(_labelled(run, table))
-        return pd.concat(parts, ignore_index=True)
-
-    @cached_property
-    def calibration(self) -> pd.DataFrame | None:
-        """Model beside observation, where the network declares observed figures."""
-        settings = self.case.market.calibration
-        if settings is None or self.calibration_run is None:
-            return None
-        return calibrate.calibration(self.calibration_run, settings)
-
-    @cached_property
-    def utilisation(self) -> pd.DataFrame | None:
-        """Utilisation hours of quota units by province in the calibration run."""
-        settings = self.case.market.calibration
-        if settings is None or self.calibration_run is None:
-            return None
-        return calibrate.utilisation(self.calibration_run, settings)
-
-    @cached_property
-    def mitigated(self) -> pd.DataFrame | None:
-        """Offers that were replaced per regime and carbon price, if any were."""
-        table = self._stacked("mitigated")
-        return table if len(table) else None
-
-    @cached_property
-    def market_power(self) -> pd.DataFrame | None:
-        """The screen for market power, where offers were submitted or replaced."""
-        asked = self.case.offers is not None or self.mitigated is not None
-        return market_power(self.case) if asked else None
-
-    def _stacked(self, name: str) -> pd.DataFrame:
-        parts = [_labelled(run, getattr(run, name)) for run in self.runs]
-        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-
-    @property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """Every table by file name."""
-        found = {
-            "comparison": self.table,
-            "pass_through": self.pass_through,
-            "curtailment": self.curtailment,
-            "generation": self.generation,
-            "ledger": self.ledger,
-            "revenue": self.revenue,
-            **self.services,
-            "prices": self.prices,
-            "calibration": self.calibration,
-            "utilisation": self.utilisation,
-            "mitigated": self.mitigated,
-            "market_power": self.market_power,
-            "seams": None if self.case.seams is None else self.case.seams.table(),
-        }
-        return {name: table for name, table in found.items() if table is not None}
-
-    def record(self) -> dict[str, object]:
-        """What was run: windows, rules, versions, notes."""
-        packages = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy")
-        runs = [*self.runs, *([self.calibration_run] if self.calibration_run else [])]
-        return {
-            "case": self.case.name,
-            "windows": {
-                label: {
-                    "from": str(index[0]),
-                    "to": str(index[-1]),
-                    "snapshots": len(index),
-                    "hours": float(self.case.weights[index].sum()),
-                }
-                for label, index in self.case.windows.items()
-            },
-            "regimes": {run.regime.name: run.regime.to_yaml() for run in runs},
-            "look_ahead": self.case.look_ahead,
-            "carbon_prices": sorted({run.carbon_price for run in self.runs}),
-            "currency": self.case.market.currency,
-            "versions": {name: metadata.version(name) for name in packages},
-            "python": sys.version.split()[0],
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            "notes": {
-                f"{run.regime.name} @ {run.carbon_price:g}": [
-                    *run.outcome.notes,
-                    *_burnt(run),
-                ]
-                for run in runs
-            },
-            "mended": self.notes,
-        }
-
-    def to_parquet(self, folder: str | Path) -> Path:
-        """Write every table as Parquet and CSV, and the record, into a folder.
-
-        The folder appears complete or not at all; earlier results in it are replaced.
-
-        Raises
-        ------
-        InputError
-            If the folder holds something else than results.
-        StorageError
-            If it cannot be written; what it held is still there.
-        """
-        return write_results(Path(folder), self.tables, self.record())
 
 
 def compare(
@@ -217,6 +37,7 @@ def compare(
     store: str | Path | CellStore | None = None,
     progress: Progress | None = None,
     ranges: bool = False,
+    margins: bool = False,
 ) -> Comparison:
     """Clear a case under each regime at each carbon price.
 
@@ -226,12 +47,15 @@ def compare(
     regimes : sequence of str, Path or Regime
         Presets, YAML files or regimes.
     carbon_prices : sequence of float
-        [money/t].
+        [money/t]. A regime with a `CarbonCap` is cleared at 0 and at the price it comes to.
     weeks, year, look_ahead, start, days, workers, cluster, store, ranges
         As in `clear`.
     progress : callable, optional
         Called with cells done, cells in all, and what was done; a cell is one regime at one carbon
         price in one window.
+    margins : bool, default False
+        Find the marginal technology of every hour, and write the tables of pass-through by hour,
+        by level of load and by regression as well.
 
     Returns
     -------
@@ -252,11 +76,12 @@ def compare(
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.append(Fault(f"regime {name!r}", "given twice", "give each regime its own name"))
     prices = list(dict.fromkeys(float(price) for price in carbon_prices))
-    cells: list[tuple[Regime, float]] = []
+    cells: list[tuple[Regime, float | None]] = []
     for item in chosen:
-        for price in prices:
+        # A limit makes its price; at price 0 it is what that is set beside.
+        for price in prices if item.cap is None else (0.0, None):
             try:
-                item.at(price)
+                item.at(price or 0.0)
             except InputError as error:
                 faults += error.faults
             cells.append((item, price))
@@ -264,7 +89,12 @@ def compare(
         faults.append(Fault("regimes", "none given", f"name some of {', '.join(presets())}"))
     if not prices:
         faults.append(Fault("carbon_prices", "none given", "give at least one number >= 0"))
-    faults += [fault for item in chosen for fault in item.faults(case)]
+    horizon, part = Horizon(weeks, year, look_ahead, start, days), case
+    try:
+        part = cut(case, horizon)
+    except InputError as error:
+        faults += error.faults
+    faults += [fault for item in chosen for fault in item.faults(part)]
     settings = case.market.calibration
     if settings is not None:
         in_folder = (case.folder or Path()) / settings.regime
@@ -276,11 +106,30 @@ def compare(
             faults += error.faults
     if faults:
         raise InputError({str(fault): fault for fault in faults}.values())
-    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
+    case = with_seams(part) if year else part
     with opened(store) as kept:
-        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept)
+        runs, notes = clear_all(case, cells, workers, progress, ranges, cluster, kept, margins)
     reference_run = None if settings is None else runs.pop()
+    idle = {run.regime.name for run in runs if run.cap is not None and run.carbon_price == 0}
+    runs = [run for run in runs if run.cap is not None or run.regime.name not in idle]
+    priced = any(run.carbon_price for run in runs)
+    notes = [*notes, *_without_benchmarks(case, chosen, priced)]
     return Comparison(case, runs, reference_run, notes)
+
+
+def _without_benchmarks(case: Case, regimes: Sequence[Regime], priced: bool) -> list[str]:
+    """Say where allowances by output are none, since no benchmark is known."""
+    plant = case.generators[case.generators["emission_rate"] > 0]
+    if plant.empty or (plant["benchmark"] > 0).any() or not priced:
+        return []
+    return [
+        f"{item.name}: allowances by output, but no generator has a benchmark: as if auctioned"
+        for item in regimes
+        if item.carbon is not None
+        and item.carbon.benchmarks is None
+        and item.carbon.share("output_based") > 0
+        and (item.cap is None or item.cap.intensity is None)
+    ]
 
 
 def pass_through(
@@ -294,22 +143,3 @@ def pass_through(
     Parameters are those of `compare`; columns as in `passthrough.COLUMNS`.
     """
     return compare(case, regimes, carbon_prices, **options).pass_through  # type: ignore[arg-type]
-
-
-def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    table = table.copy()
-    table.insert(0, "carbon_price", run.carbon_price)
-    table.insert(0, "regime", run.regime.name)
-    return table
-
-
-def _burnt(run: Run) -> list[str]:
-    notes = []
-    if (energy := simultaneous_storage(run.case, run.outcome)) >= 1.0:
-        notes.append(f"storage charged and discharged at once, losing {energy:,.0f} MWh")
-    if (energy := circulation(run.case, run.outcome)) >= 1.0:
-        notes.append(f"lossy links carried {energy:,.0f} MWh both ways in the same hours")
-    lines = run.case.free_lines
-    if lines and not isinstance(run.regime.rules[1], Coupled):
-        notes.append(f"{len(lines)} lines between provinces follow no schedule")
-    return notes

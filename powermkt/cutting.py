@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.ladders import energy_cost
+from powermkt.costs import resource_cost
 from powermkt.outcome import Outcome, commitment_cost
-from powermkt.products import shortage_cost
 from powermkt.seams import SET_POINTS
-from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.units import Commitment
 
 
@@ -43,35 +41,6 @@ def cut_back(case: Case, outcome: Outcome, snapshots: pd.Index) -> Outcome:
     found = replace(outcome, **kept, commitment_cost=cost)
     found.cost = resource_cost(part, found)
     return found
-
-
-def resource_cost(case: Case, outcome: Outcome) -> float:
-    """Resource cost of an outcome from its quantities [money].
-
-    Marginal costs times quantities of generators, storage, stores and links, starts and no-load,
-    unserved load and excess at their values: PyPSA's objective. Storage that charges and
-    discharges at once counts with its net output.
-    """
-    market, n = case.market, case._n
-    units, stores, links = n.storage_units.index, n.stores.index, n.links.index
-    output = outcome.storage[units].clip(lower=0.0)
-    hourly = (
-        energy_cost(case, outcome.dispatch).sum(axis=1)
-        + outcome.shed.sum(axis=1) * (market.value_of_lost_load or UNSERVED_COST)
-        + shortage_cost(case, outcome.reserve_short)
-        + outcome.excess.sum(axis=1) * (market.price_of_excess or EXCESS_COST)
-    )  # fmt: skip
-    for component, attribute, quantity in (
-        ("StorageUnit", "marginal_cost", output),
-        ("StorageUnit", "marginal_cost_storage", outcome.state_of_charge[units]),
-        ("StorageUnit", "spill_cost", outcome.spill),
-        ("Store", "marginal_cost", outcome.storage[stores]),
-        ("Store", "marginal_cost_storage", outcome.state_of_charge[stores]),
-        ("Link", "marginal_cost", outcome.flows[links]),
-    ):
-        price = case.dense(component, attribute)[quantity.columns]
-        hourly = hourly + (price * quantity).sum(axis=1)
-    return float(hourly.mul(case.weights).sum()) + float(outcome.commitment_cost.sum())
 
 
 def carried(case: Case) -> pd.Index:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -30,6 +32,32 @@ Cell = tuple[str, str]  # label of the window, clearing key of the regime
 
 # Below this many generator-hours a pool of processes costs more than it saves.
 _WORTH_A_POOL = 50_000
+
+# Windows that stay, with what PyPSA wrote for them, for who clears them again.
+_CUT: WeakKeyDictionary[Case, dict[str, Case]] = WeakKeyDictionary()
+
+
+@contextmanager
+def windows_kept(case: Case) -> Iterator[None]:
+    """Keep the windows of a case that one process clears, and their rows, for this while.
+
+    Of a case that is worth several processes they take more memory than they save time.
+    """
+    if default_workers(case) == 1:
+        _CUT[case] = {}
+    try:
+        yield
+    finally:
+        _CUT.pop(case, None)
+
+
+def _window(case: Case, label: str) -> Case:
+    kept = _CUT.get(case)
+    if kept is None:
+        return case.window(label)
+    if label not in kept:
+        kept[label] = case.window(label)
+    return kept[label]
 
 
 @dataclass(frozen=True)
@@ -76,12 +104,12 @@ class Task:
         """What progress says when it is done."""
         return f"{self.regimes[-1].name}, {self.label}"
 
-    def call(self, case: Case, ranges: bool) -> tuple[Any, ...]:
+    def call(self, case: Case, ranges: bool, margins: bool) -> tuple[Any, ...]:
         """Return the call that clears it, with arguments that hold no more than it needs."""
         if self.chain is not None:
             part, snapshots = self.chain.link(case, self.label), case.windows[self.label]
-            return _clear_link, part, self.regimes[0], snapshots, version()
-        return _clear_task, case.window(self.label), self.regimes, ranges, version()
+            return _clear_link, part, self.regimes[0], snapshots, margins, version()
+        return _clear_task, _window(case, self.label), self.regimes, ranges, margins, version()
 
     def follow(self, case: Case, outcomes: list[Outcome]) -> Task | None:
         """Return the task that its outcomes make possible."""
@@ -97,6 +125,7 @@ def clear_cells(
     regimes: Sequence[Regime],
     *,
     ranges: bool = False,
+    margins: bool = False,
     workers: int | None = None,
     cluster: str | None = None,
     store: CellStore | None = None,
@@ -113,6 +142,8 @@ def clear_cells(
         Those with the same clearing key are cleared once.
     ranges : bool, default False
         Find the range of curtailment as well.
+    margins : bool, default False
+        Find which carriers give one more MWh of load as well.
     workers : int, optional
         Processes; default: one per core where it pays.
     cluster : str, optional
@@ -134,7 +165,7 @@ def clear_cells(
     """
     distinct = _distinct(regimes)
     total = len(distinct) * len(case.windows)
-    keys = Keys(case, ranges) if store is not None else None
+    keys = Keys(case, ranges, margins) if store is not None else None
     found, notes = _stored(case, distinct, keys, store)
 
     def report(what: str) -> None:
@@ -150,8 +181,7 @@ def clear_cells(
     if not any(missing.values()):
         return found, notes
     if workers is None and not cluster:
-        size = len(case.generators) * len(case.snapshots) * len({r.structure for r in distinct})
-        workers = (os.cpu_count() or 1) if size >= _WORTH_A_POOL else 1
+        workers = default_workers(case, len({item.structure for item in distinct}))
     most = len(case.windows) * len({item.structure for item in distinct})
     with open_executor(min(workers or 1, most), cluster) as executor:
         tasks = (
@@ -159,7 +189,7 @@ def clear_cells(
             if case.look_ahead is None
             else _chains(case, missing, found)
         )
-        for task, outcomes in _run(executor, tasks, case, ranges):
+        for task, outcomes in _run(executor, tasks, case, ranges, margins):
             if store is not None and keys is not None:
                 names = [keys.key(task.label, item) for item in task.regimes]
                 store.save(dict(zip(names, outcomes, strict=True)))
@@ -167,6 +197,12 @@ def clear_cells(
             found |= dict(zip(cells, outcomes, strict=True))
             report(task.what)
         return found, notes + executor.notes
+
+
+def default_workers(case: Case, structures: int = 1) -> int:
+    """Processes that pay for clearing a case under regimes of so many structures."""
+    size = len(case.generators) * len(case.snapshots) * structures
+    return (os.cpu_count() or 1) if size >= _WORTH_A_POOL else 1
 
 
 def _distinct(regimes: Sequence[Regime]) -> list[Regime]:
@@ -236,14 +272,14 @@ def _chains(
 
 
 def _run(
-    executor: Executor, tasks: Iterable[Task], case: Case, ranges: bool
+    executor: Executor, tasks: Iterable[Task], case: Case, ranges: bool, margins: bool
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     """Run tasks, a few ahead of the workers: each one in flight holds a network."""
     waiting = iter(tasks)
     running: dict[Future[Any], Task] = {}
 
     def submit(task: Task) -> None:
-        running[executor.submit(*task.call(case, ranges))] = task
+        running[executor.submit(*task.call(case, ranges, margins))] = task
 
     def fill() -> None:
         for task in islice(waiting, executor.in_flight - len(running)):
@@ -260,19 +296,23 @@ def _run(
         fill()
 
 
-def _clear_task(case: Case, regimes: Sequence[Regime], ranges: bool, wanted: str) -> list[Outcome]:
+def _clear_task(
+    case: Case, regimes: Sequence[Regime], ranges: bool, margins: bool, wanted: str
+) -> list[Outcome]:
     """Clear a window where it was sent."""
-    _check_version(wanted)
-    return clear_stages(case, regimes, ranges)
+    check_version(wanted)
+    return clear_stages(case, regimes, ranges, margins)
 
 
-def _clear_link(part: Case, regime: Regime, snapshots: pd.Index, wanted: str) -> list[Outcome]:
+def _clear_link(
+    part: Case, regime: Regime, snapshots: pd.Index, margins: bool, wanted: str
+) -> list[Outcome]:
     """Clear a window of a chain where it was sent."""
-    _check_version(wanted)
-    return [clear_link(part, regime, snapshots)]
+    check_version(wanted)
+    return [clear_link(part, regime, snapshots, margins)]
 
 
-def _check_version(wanted: str) -> None:
+def check_version(wanted: str) -> None:
     """Refuse a worker of another version, which would give other numbers."""
     if version() != wanted:
         remedy = "install the same powermkt, pypsa, linopy and highspy on every machine"

@@ -1,4 +1,4 @@
-"""What a case takes in: a network without what is inactive, its schedule, its forecasts."""
+"""What a case takes in: a network without what is inactive, schedule, forecasts, columns."""
 
 from __future__ import annotations
 
@@ -150,3 +150,19 @@ def after(n: pypsa.Network, snapshots: pd.Index) -> tuple[pd.Series, pd.Series] 
     load = n.get_switchable_as_dense("Load", "p_set").iloc[number]
     share = n.get_switchable_as_dense("Generator", "p_max_pu").iloc[number]
     return load, share * n.generators["p_nom"]
+
+
+def texts(table: pd.DataFrame, name: str) -> pd.Series:
+    """Return an optional column of texts, empty where there is none."""
+    if name not in table:
+        return pd.Series("", index=table.index, dtype=object)
+    return table[name].astype(object).fillna("").astype(str).str.strip()
+
+
+def column(table: pd.DataFrame, name: str, default: pd.Series | float) -> pd.Series:
+    """Return an optional numeric column with its default filled in."""
+    if not isinstance(default, pd.Series):
+        default = pd.Series(float(default), index=table.index)
+    if name not in table:
+        return default.astype(float)
+    return pd.to_numeric(table[name], errors="coerce").fillna(default).astype(float)

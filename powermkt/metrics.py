@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.ledger import balances
+from powermkt.compliance import CARBON_FUND
 from powermkt.outcome import Outcome
-from powermkt.products import shortage_cost
+from powermkt.parties import CONSUMERS, NETWORKS, PRODUCERS, STORAGE
 from powermkt.rules import Prices
 from powermkt.rules.ancillary import ANCILLARY
 
@@ -36,9 +36,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "congestion_rent": (
         "money",
-        "merchandising surplus of branches less wheeling fees and own cost",
+        "merchandising surplus of branches less wheeling fees, own cost and import adjustment",
     ),
-    "carbon_revenue": ("money", "allowances surrendered less allowances given out, at tau"),
+    "carbon_revenue": (
+        "money",
+        "net receipts of the carbon fund: allowances sold less bought back, import adjustment",
+    ),
     "reserve_cost": ("money", "payments for ancillary services"),
     "reserve_short_mwh": ("MW h", "reserve requirements that were not met, all products"),
     "uplift": ("money", "make-whole payments to units whose prices do not cover their offers"),
@@ -98,10 +101,15 @@ def summary(
     outcome: Outcome,
     prices: Prices,
     entries: pd.DataFrame,
+    accounts: pd.DataFrame,
     regime: str,
     carbon_price: float,
 ) -> pd.Series:
-    """One row of the comparison table; columns and units as in `COLUMNS`."""
+    """One row of the comparison table; columns and units as in `COLUMNS`.
+
+    `entries` is the ledger, `accounts` what it and the resource cost come to for every party
+    (`parties.accounts`).
+    """
     lost = curtailment(case, outcome)
     carrier = lost["carrier"]
 
@@ -114,16 +122,10 @@ def summary(
     by_province = served.T.groupby(case.loads["province"]).sum().T
     wholesale = (prices.wholesale[by_province.columns] * by_province).to_numpy().sum()
     energy = served.to_numpy().sum()
-    net = balances(entries)
-    payment = -net.reindex(case.loads.index).fillna(0.0).sum()
-    shed = outcome.shed.mul(case.weights, axis="index").to_numpy().sum()
-    owners = [*case.generators.index, *case.storage_units.index, *case._n.stores.index]
-    shed_value = (case.market.value_of_lost_load or 0.0) * shed
-    excess = outcome.excess.mul(case.weights, axis="index").to_numpy().sum()
-    excess_value = (case.market.price_of_excess or 0.0) * excess
-    plant_cost = outcome.cost - shed_value - excess_value - _branch_cost(case, outcome)
+    by_group = accounts.groupby("group")[["receipts", "resource_cost", "welfare"]].sum()
+    by_group = by_group.reindex([CONSUMERS, PRODUCERS, STORAGE, NETWORKS], fill_value=0.0)
+    payment = -by_group["receipts"][CONSUMERS]
     short = outcome.reserve_short.mul(case.weights, axis="index")
-    plant_cost -= float(shortage_cost(case, outcome.reserve_short).mul(case.weights).sum())
     return pd.Series(
         {
             "regime": regime,
@@ -138,16 +140,14 @@ def summary(
             "wholesale_price": wholesale / energy,
             "retail_price": payment / energy,
             "consumer_payment": payment,
-            "producer_surplus": net.reindex(owners).fillna(0.0).sum() - plant_cost,
-            "congestion_rent": _amount(entries, "congestion rent")
-            - (_branch_cost(case, outcome) if "congestion rent" in set(entries["product"]) else 0),
-            "carbon_revenue": _amount(entries, "carbon allowances")
-            - _amount(entries, "free allocation"),
+            "producer_surplus": by_group["welfare"][[PRODUCERS, STORAGE]].sum(),
+            "congestion_rent": _congestion_rent(entries, by_group["resource_cost"][NETWORKS]),
+            "carbon_revenue": float(accounts["receipts"].get(CARBON_FUND, 0.0)),
             "reserve_cost": float(entries.loc[entries["payer"] == ANCILLARY, "amount"].sum()),
             "reserve_short_mwh": short.to_numpy().sum(),
             "uplift": _amount(entries, "uplift"),
-            "load_shed_mwh": shed,
-            "excess_mwh": excess,
+            "load_shed_mwh": outcome.shed.mul(case.weights, axis="index").to_numpy().sum(),
+            "excess_mwh": outcome.excess.mul(case.weights, axis="index").to_numpy().sum(),
         }
     )
 
@@ -156,11 +156,12 @@ def _amount(entries: pd.DataFrame, product: str) -> float:
     return float(entries.loc[entries["product"] == product, "amount"].sum())
 
 
-def _branch_cost(case: Case, outcome: Outcome) -> float:
-    """Resource cost of links: their own marginal cost times flow [money]."""
-    cost = case.dense("Link", "marginal_cost")
-    flow = outcome.flows[cost.columns].mul(case.weights, axis="index")
-    return float((cost * flow).to_numpy().sum())
+def _congestion_rent(entries: pd.DataFrame, own: float) -> float:
+    """What is left of the surplus of branches where they earn it, their own cost taken off."""
+    if "congestion rent" not in set(entries["product"]):
+        return 0.0
+    rent = _amount(entries, "congestion rent") - own
+    return rent - _amount(entries, "import adjustment") - _amount(entries, "origin of imports")
 
 
 def generation(case: Case, outcome: Outcome) -> pd.DataFrame:

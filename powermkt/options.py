@@ -16,6 +16,15 @@ from powermkt.values import NonNegative, Strict
 NetworkArgument = Annotated[
     Path, typer.Argument(help="folder, PyPSA .nc file or PyPSA CSV folder", show_default=False)
 ]
+StudyOption = Annotated[
+    Path | None, typer.Option(help="YAML file of what is varied", show_default=False)
+]
+RegimesOption = Annotated[
+    list[str] | None, typer.Option(help="preset or YAML file; repeat for more", show_default=False)
+]
+PricesOption = Annotated[
+    list[float] | None, typer.Option(help="money/t; repeat for more", show_default=False)
+]
 OutOption = Annotated[
     Path | None, typer.Option(help="results folder; default results/NAME", show_default=False)
 ]

@@ -45,6 +45,9 @@ class Outcome:
     provisional_price : DataFrame [snapshot x bus]
         LMP of the clearing of energy before reserves were bought, where they are bought after
         energy [money/MWh]; no columns elsewhere.
+    import_price : DataFrame [snapshot x ""]
+        What one more MWh from a specified source saves on imports, where a carbon price is put on
+        them [money/MWh]; no columns elsewhere.
     offer_price : DataFrame [snapshot x bus]
         Marginal value at offers, the LMP of a market [money/MWh].
     cost_price : DataFrame [snapshot x bus]
@@ -53,11 +56,16 @@ class Outcome:
         Emissions of one more MWh of load [t/MWh].
     marginal_exposure : DataFrame [snapshot x bus]
         Carbon exposure (emissions less output-based allocation) of one more MWh of load [t/MWh].
+    marginal_priced : DataFrame [snapshot x bus]
+        Emissions of one more MWh of load, each times the multiple of the carbon price where it is
+        emitted; imports by what they pay for [t/MWh].
     price_unique : DataFrame of bool [snapshot x bus]
         Whether the marginal values are the same in every optimal basis. Where they are not (supply
         and demand meet in a step), a canonical clearing gives mostly that of the last MWh served.
     cost : float
         Resource cost of the horizon, unserved load at its declared value included [money].
+    minimised : float
+        What dispatch minimises: cost, what offers and fees add to it, and ranks [money].
     solver_seconds : float
         Time spent inside the solver [s].
     notes : list of str
@@ -71,6 +79,8 @@ class Outcome:
         What was cleared on forecasts before, where a day is settled twice.
     curtailment_range : DataFrame [(province, carrier)], optional
         Columns min and max: curtailment over all optima [MWh], where it was asked for.
+    marginal_mix : DataFrame [snapshot x (bus, carrier)]
+        What gives one more MWh of load (`marginal`) [MWh/MWh]; no columns unless asked for.
     """
 
     dispatch: pd.DataFrame
@@ -97,6 +107,7 @@ class Outcome:
     marginal_exposure: pd.DataFrame
     price_unique: pd.DataFrame
     cost: float
+    minimised: float = 0.0
     solver_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     offered_cost: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -104,6 +115,9 @@ class Outcome:
     curtailment_range: pd.DataFrame | None = None
     day_ahead: Outcome | None = None
     provisional_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marginal_mix: pd.DataFrame = field(default_factory=pd.DataFrame)
+    import_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    marginal_priced: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.clearall import clear_all
 from powermkt.engine import Progress
 from powermkt.horizon import typical_months
 from powermkt.regime import Regime
 from powermkt.rules import BenchmarkTariff, FlatBlocks, MeritOrder
 from powermkt.rules.trade import block_snapshots
-from powermkt.run import clear_all
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 
 # By cost: a plan is made before anybody offers.

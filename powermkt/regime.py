@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pydantic
 import yaml
@@ -16,14 +17,25 @@ from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.products import procures
-from powermkt.rules import RULES, CarbonPrice, DispatchRule, PricingRule, Rule, TwoSettlement
+from powermkt.programme import Adders
+from powermkt.rules import (
+    RULES,
+    CarbonCap,
+    CarbonPrice,
+    DispatchRule,
+    ImportAdjustment,
+    PricingRule,
+    RetailTariff,
+    Rule,
+    TwoSettlement,
+)
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
-_MANY = ("carbon", "settlement")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement")
+_MANY = ("settlement", "retail")  # at most one each
+_ANY = ("carbon", "ancillary", "settlement", "retail")
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
@@ -40,7 +52,7 @@ class Regime:
     Raises
     ------
     InputError
-        If a role is missing or filled twice.
+        If a role is missing or filled twice, or rules do not go together.
     """
 
     name: str
@@ -61,9 +73,8 @@ class Regime:
                 )
         for role in _MANY:
             if sum(rule.role == role for rule in self.rules) > 1:
-                faults.append(
-                    Fault(f"regime {self.name!r}", f"more than one rule of {role}", "state one")
-                )
+                what = f"more than one rule of {role}"
+                faults.append(Fault(f"regime {self.name!r}", what, "state one"))
         ways = [type(rule).__name__ for rule in self.rules if isinstance(rule, Procurement)]
         if len(ways) > 1:
             what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"
@@ -72,15 +83,34 @@ class Regime:
         if not faults and self.two_settlement is not None and not self.pricing.locational:
             what = f"TwoSettlement with {type(self.pricing).__name__}"
             faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
+        if not faults and self.retail is not None and self.pricing.contracts:
+            name = type(self.pricing).__name__
+            what = f"RetailTariff with {name}, which states contracts in a band itself"
+            remedy = "price by LocationalPrice or BenchmarkTariff, or leave the retail rule away"
+            faults.append(Fault(f"regime {self.name!r}: retail", what, remedy))
         if faults:
             raise InputError(faults)
+        told = tuple(rule.among(self.rules) for rule in self.rules)
+        object.__setattr__(self, "rules", told)
 
     def _clashes(self) -> list[Fault]:
-        """Return ancillary rules that stand twice, or pay for the same or contradict each other."""
+        """Return rules that stand twice, or pay for the same or contradict or need each other."""
+        found = []
+        for role in ("ancillary", "carbon"):
+            kinds = [type(rule) for rule in self.rules if rule.role == role]
+            found += [
+                Fault(f"regime {self.name!r}: {role}", f"{name} stands twice", "state it once")
+                for name in sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
+            ]
+        prices = [type(rule).__name__ for rule in self.rules if isinstance(rule, CarbonPrice)]
+        where = f"regime {self.name!r}: carbon"
+        if len(set(prices)) > 1:
+            found.append(Fault(where, f"{len(prices)} carbon prices", "state one"))
+        if not prices and any(isinstance(rule, ImportAdjustment) for rule in self.rules):
+            what = "ImportAdjustment without a carbon price"
+            found.append(Fault(where, what, "add `{rule: CarbonPrice, regions: ...}`"))
         where = f"regime {self.name!r}: ancillary"
         kinds = [type(rule) for rule in self.rules if rule.role == "ancillary"]
-        twice = sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
-        found = [Fault(where, f"{name} stands twice", "state it once") for name in twice]
         for other, what in (
             (DeepPeakMarket, "depth would be paid for twice"),
             (ObligatoryMinimum, "nothing is left to be offered"),
@@ -95,7 +125,17 @@ class Regime:
     @property
     def carbon_price(self) -> float:
         """Price that the carbon rule states, 0 without one [money/t]."""
-        return sum(rule.price for rule in self.rules if isinstance(rule, CarbonPrice))
+        return 0.0 if self.carbon is None else self.carbon.price
+
+    @property
+    def carbon(self) -> CarbonPrice | None:
+        """The rule of the carbon price, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, CarbonPrice)), None)
+
+    @property
+    def cap(self) -> CarbonCap | None:
+        """The limit on emissions that makes the carbon price, if there is one."""
+        return next((rule for rule in self.rules if isinstance(rule, CarbonCap)), None)
 
     @property
     def two_settlement(self) -> TwoSettlement | None:
@@ -121,9 +161,14 @@ class Regime:
         return rule
 
     @property
+    def retail(self) -> RetailTariff | None:
+        """The rule of what users pay, if there is one beside the pricing rule."""
+        return next((rule for rule in self.rules if isinstance(rule, RetailTariff)), None)
+
+    @property
     def structure(self) -> str:
         """Key of the programme's rows: regimes with the same key share one live solver."""
-        return repr([rule for rule in self.rules if rule.structural])
+        return repr([rule.rows for rule in self.rules if rule.structural])
 
     @property
     def canonical(self) -> bool:
@@ -132,26 +177,22 @@ class Regime:
         So where marginal values are paid, and where the carbon price enters offers, so that
         clearings of a sweep start from each other. Elsewhere every clearing starts from scratch.
         """
-        return self.pricing.locational or any(
-            rule.offered for rule in self.rules if isinstance(rule, CarbonPrice)
-        )
+        return self.pricing.locational or (self.carbon is not None and self.carbon.offered)
 
     @property
     def clearing_key(self) -> str:
         """Key of what is cleared: regimes with the same key have the same outcome.
 
-        The name is not in it. Neither are ancillary rules that only pay, nor a carbon price that
-        generators may not put into their offers: both are paid after the clearing and change
-        nothing in it, so that a fixed tariff is cleared once for all carbon prices. A class
-        derived from `CarbonPrice` may do more with its price, and keeps it.
+        The name is not in it. Neither are ancillary and retail rules that only pay, nor what of a
+        carbon price is settled alone (`CarbonPrice.cleared_as`): they are paid after the clearing
+        and change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A
+        class derived from `CarbonPrice` may do more with what it states, and keeps it.
         """
         parts = []
         for rule in self.rules:
-            if rule.role == "ancillary" and rule.only_settles():
+            if rule.role in ("ancillary", "retail") and rule.only_settles():
                 continue
-            content = rule.model_dump()
-            if type(rule) is CarbonPrice and not rule.offered:
-                del content["price"]
+            content = rule.cleared_as() if type(rule) is CarbonPrice else rule.model_dump()
             parts.append((type(rule).__module__, type(rule).__qualname__, content))
         return repr(parts)
 
@@ -161,12 +202,16 @@ class Regime:
         Raises
         ------
         InputError
-            If the price is negative or not finite, or above zero without a carbon rule.
+            If the price is not finite, negative though the carbon rule does not allow that, or
+            not zero without a carbon rule.
         """
         where = f"regime {self.name!r}: carbon_price"
-        if not (0 <= carbon_price < float("inf")):
-            raise InputError([Fault(where, f"{carbon_price} is no price", "give a number >= 0")])
-        if carbon_price > 0 and not any(isinstance(rule, CarbonPrice) for rule in self.rules):
+        if not np.isfinite(carbon_price):
+            raise InputError([Fault(where, f"{carbon_price} is no price", "give a finite number")])
+        if carbon_price < 0 and not (self.carbon and self.carbon.allow_negative):
+            remedy = "give a number >= 0, or state `allow_negative: true` in the carbon rule"
+            raise InputError([Fault(where, f"{carbon_price} is negative", remedy)])
+        if carbon_price != 0 and self.carbon is None:
             raise InputError(
                 [Fault(where, "the regime has no carbon rule", "add `carbon: {rule: CarbonPrice}`")]
             )
@@ -207,21 +252,29 @@ class Regime:
         said = (rule.mitigated(case) for rule in self.rules if isinstance(rule, DispatchRule))
         return next(said, pd.DataFrame(columns=MITIGATED))
 
-    def exposure(self, case: Case) -> pd.Series:
-        """Net allowances that one more MWh of each generator takes, all rules [t/MWh]."""
-        total = pd.Series(0.0, index=case.generators.index)
-        for rule in self.rules:
-            if isinstance(rule, CarbonPrice):
-                total = total + rule.exposure(case)
-        return total
+    def exposure(self, case: Case) -> list[Adders]:
+        """What one MWh adds to the net demand for allowances, by rule and variable [t/MWh]."""
+        return [rule.exposures(case) for rule in self.rules]
 
-    def carbon_adder(self, case: Case) -> pd.Series:
-        """Carbon cost of one more MWh of each generator, all rules [money/MWh]."""
-        total = pd.Series(0.0, index=case.generators.index)
-        for rule in self.rules:
-            if isinstance(rule, CarbonPrice):
-                total = total + rule.price * rule.exposure(case)
-        return total
+    def priced_emission(self, case: Case) -> list[Adders]:
+        """Emissions of one MWh times the multiple of the carbon price on them, by rule [t/MWh].
+
+        What imports and specified sources pay for, of the others what they emit.
+        """
+        # Allowances are the carbon rule's; what imports take is without any.
+        found = [rule.exposures(case) for rule in self.rules if rule is not self.carbon]
+        if self.carbon is not None:
+            table = case.generators
+            multiple = self.carbon.by_province(case)[table["province"]]
+            by_unit = multiple.set_axis(table.index, axis="columns") * table["emission_rate"]
+            found.append({"Generator-p": by_unit})
+        return found
+
+    def carbon_adder(self, case: Case) -> pd.DataFrame:
+        """Carbon cost of one more MWh of each generator, [snapshot x generator] in money/MWh."""
+        if self.carbon is None:
+            return pd.DataFrame(0.0, case.snapshots, case.generators.index)
+        return self.carbon.adder(case)
 
     # ---- files -------------------------------------------------------------------------------
 

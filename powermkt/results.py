@@ -33,6 +33,16 @@ def prices_of(case: Case, programme: Programme, point: Point, objective: str) ->
     return by_bus(case, programme, point.row_duals[objective]).div(case.weights, axis="index")
 
 
+IMPORTS = "Import-unspecified"  # variable and row of imports that bear a carbon price
+
+
+def import_price_of(case: Case, programme: Programme, point: Point) -> pd.DataFrame:
+    """Marginal value of what is delivered by specified sources, [snapshot x ""] in money/MWh."""
+    if IMPORTS not in programme.constraints:
+        return pd.DataFrame(index=case.snapshots)
+    return programme.dual(IMPORTS, point, "offer").div(case.weights, axis="index")
+
+
 def read_outcome(
     case: Case, programme: Programme, point: Point, output: pd.DataFrame, shed: pd.DataFrame
 ) -> Outcome:
@@ -78,7 +88,9 @@ def read_outcome(
         cost_price=prices_of(case, programme, point, "cost"),
         marginal_emission=prices_of(case, programme, point, "emission"),
         marginal_exposure=prices_of(case, programme, point, "exposure"),
+        marginal_priced=prices_of(case, programme, point, "priced"),
         price_unique=by_bus(case, programme, point.unique),
+        import_price=import_price_of(case, programme, point),
         cost=0.0,
         solver_seconds=point.seconds,
     )

@@ -1,42 +1,43 @@
-"""Clear a case under a regime, and what one clearing gives."""
+"""What one regime at one carbon price gives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import pandas as pd
 import pypsa
 
 from powermkt import metrics
+from powermkt.capped import Capped
 from powermkt.case import Case
-from powermkt.cells import CellStore
+from powermkt.compliance import no_account
 from powermkt.components import price_components
-from powermkt.engine import Progress, clear_cells
-from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon, with_horizon
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
-from powermkt.outcome import Outcome, join
-from powermkt.regime import Regime, regime
+from powermkt.outcome import Outcome
+from powermkt.parties import accounts
+from powermkt.regime import Regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, Cleared, LocationalPrice, Prices
+from powermkt.rules import AncillaryRule, Cleared, ImportAdjustment, LocationalPrice, Prices
+from powermkt.rules.base import Sale
 from powermkt.rules.locational import ports
 
 
 @dataclass(frozen=True)
 class Run:
-    """Result of one regime at one carbon price; frames are computed when asked for."""
+    """Result of one regime at one carbon price; frames are computed when asked for.
+
+    Where a limit on emissions makes the carbon price, `cap` says how it was found.
+    """
 
     case: Case
     regime: Regime
     carbon_price: float
     outcome: Outcome
+    cap: Capped | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.case.name!r}, {self.regime.name!r}, carbon_price={self.carbon_price:g})"
@@ -92,6 +93,14 @@ class Run:
     def storage(self) -> pd.DataFrame:
         """Net output, [snapshot x storage unit or store] in MW, + discharging."""
         return self.outcome.storage
+
+    @property
+    def marginal_mix(self) -> pd.DataFrame:
+        """What gives one more MWh of load, [snapshot x (bus, carrier)] in MWh/MWh (`marginal`).
+
+        No columns unless it was asked for (`margins`).
+        """
+        return self.outcome.marginal_mix
 
     @cached_property
     def day_ahead(self) -> Run | None:
@@ -177,17 +186,29 @@ class Run:
         if not isinstance(self.regime.pricing, LocationalPrice):
             return cleared  # nobody is made whole
         for rule in self.regime.rules:
-            if isinstance(rule, AncillaryRule):
+            if isinstance(rule, AncillaryRule | ImportAdjustment):
                 margin = margin.add(rule.margin(cleared), fill_value=0.0)
         return replace(cleared, margin=margin)
 
     @cached_property
-    def announced(self) -> Prices:
-        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+    def sales(self) -> list[Sale]:
+        """What plant sells at which price, one entry for each settlement of a day."""
+        return self.regime.pricing.sales(self._cleared)
+
+    @cached_property
+    def _charged(self) -> Cleared:
+        """What was cleared, with what users are charged before a retail rule."""
         stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
         services = [rule for rule in self.regime.rules if isinstance(rule, AncillaryRule)]
         charge = sum(rule.user_charge(cleared) for rule in services)
-        return replace(stated, retail=stated.retail + charge)
+        return replace(cleared, stated=replace(stated, retail=stated.retail + charge))
+
+    @cached_property
+    def announced(self) -> Prices:
+        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+        stated, rule = self._charged.stated, self.regime.retail
+        assert stated is not None
+        return stated if rule is None else replace(stated, retail=rule.prices(self._charged))
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -196,8 +217,19 @@ class Run:
         periods = pd.Series(self.case.snapshots.map(labels), index=self.case.snapshots)
         ledger = Ledger(periods, self.case.weights)
         for rule in self.regime.rules:
-            rule.settle(ledger, self._cleared)
+            rule.settle(ledger, self._charged)
         return ledger.table()
+
+    @cached_property
+    def compliance(self) -> pd.DataFrame:
+        """Allowance account of units by compliance period; columns as `compliance.COLUMNS`."""
+        rule = self.regime.carbon
+        return no_account() if rule is None else rule.account(self._cleared)
+
+    @cached_property
+    def accounts(self) -> pd.DataFrame:
+        """Net receipts, resource cost and welfare of every party, as `parties.accounts`."""
+        return accounts(self.case, self.outcome, self.ledger)
 
     def summary(self) -> pd.Series:
         """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""
@@ -206,6 +238,7 @@ class Run:
             self.outcome,
             self.announced,
             self.ledger,
+            self.accounts,
             self.regime.name,
             self.carbon_price,
         )
@@ -235,123 +268,3 @@ class Run:
             series["p0"] = out.flows[table.index]
             series["p1"] = -out.flows[table.index]
         return n
-
-
-def clear(
-    case: Case,
-    regime: str | Path | Regime,
-    carbon_price: float | None = None,
-    *,
-    weeks: int | None = None,
-    year: bool = False,
-    look_ahead: float | None = None,
-    start: str | None = None,
-    days: int | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    store: str | Path | CellStore | None = None,
-    ranges: bool = False,
-) -> Run:
-    """Clear a case under one regime at one carbon price.
-
-    Parameters
-    ----------
-    case : Case
-    regime : str, Path or Regime
-        A preset's name, a YAML file, or a regime.
-    carbon_price : float, optional
-        [money/t]; default: what the regime's carbon rule states, in the presets 0.
-    weeks, year, look_ahead, start, days
-        What of the case is cleared, as in `Horizon`. A look-ahead takes no `ranges`.
-    workers : int, optional
-        Processes; default: one per core where it pays.
-    cluster : str, optional
-        Address of a Dask scheduler, "tcp://host:port", whose workers clear the windows.
-    store : str, Path or CellStore, optional
-        Folder where finished windows are kept and found again; default: nothing is kept. A folder
-        only grows; `CellStore.prune` removes what a run did not use.
-    ranges : bool, default False
-        Give curtailment with its range over all optima; a few more solves per province and carrier.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    InputError
-        If the regime or the case lacks something.
-    ClearingError
-        If a window has no optimum, or unserved load or excess generation that nobody declared.
-    ExecutionError, StorageError
-        If workers are lost for good, or a finished window cannot be written.
-    """
-    case = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))
-    with opened(store) as kept:
-        runs, _ = clear_all(case, [(regime, carbon_price)], workers, None, ranges, cluster, kept)
-    return runs[0]
-
-
-def opened(
-    store: str | Path | CellStore | None,
-) -> CellStore | nullcontext[CellStore | None]:
-    """Open a store named by its folder; one that is open already stays so."""
-    if isinstance(store, (str, Path)):
-        return CellStore(store)
-    return nullcontext(store)
-
-
-def clear_all(
-    case: Case,
-    cells: Sequence[tuple[str | Path | Regime, float | None]],
-    workers: int | None = None,
-    progress: Progress | None = None,
-    ranges: bool = False,
-    cluster: str | None = None,
-    store: CellStore | None = None,
-) -> tuple[list[Run], list[str]]:
-    """Clear the windows of a case under several regimes and carbon prices.
-
-    Parameters
-    ----------
-    case : Case
-        With the windows to clear.
-    cells : sequence of (regime, carbon price)
-    workers, progress, ranges, cluster, store
-        As in `engine.clear_cells`.
-
-    Returns
-    -------
-    list of Run, one for each regime and carbon price
-    list of str
-        What went wrong on the way and was mended.
-    """
-    chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
-    faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
-    for item in chosen if ranges else []:
-        if item.two_settlement is not None:
-            what = "no ranges of curtailment are found in real time"
-            fault = Fault(f"regime {item.name!r}: settlement", what, "leave ranges away")
-            faults[str(fault)] = fault
-    for item in chosen:
-        in_steps = case.look_ahead is not None or item.two_settlement is not None
-        if item.units.relaxed and in_steps and case.generators["committable"].any():
-            what = "units that are on in part cannot be handed on from window to window"
-            fault = Fault(f"regime {item.name!r}: units.relaxed", what, "clear at once, or drop it")
-            faults[str(fault)] = fault
-    if case.look_ahead is not None and ranges:
-        fault = Fault("look_ahead", "gives no ranges of curtailment", "leave one away")
-        faults[str(fault)] = fault
-    if faults:
-        raise InputError(faults.values())
-    outcomes, notes = clear_cells(
-        case, chosen, ranges=ranges, workers=workers, cluster=cluster, store=store,
-        progress=progress,
-    )  # fmt: skip
-    # Joined once for each clearing: carbon prices that change nothing share one outcome.
-    joined = {
-        key: join([outcomes[label, key] for label in case.windows])
-        for key in {item.clearing_key for item in chosen}
-    }
-    runs = [Run(case, item, item.carbon_price, joined[item.clearing_key]) for item in chosen]
-    return runs, notes

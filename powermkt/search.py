@@ -106,6 +106,26 @@ class Search:
         self._last = (lower, upper)
         return self._present
 
+    def follow(self, total: np.ndarray) -> Lean:
+        """Find the optimum of another objective within the limits of the last search.
+
+        Parameters
+        ----------
+        total : ndarray [column]
+            Objective with tiny costs that decide among its optima.
+
+        Returns
+        -------
+        Lean
+            The small programme that was solved.
+        """
+        assert self._last is not None
+        lower, upper = self._last
+        self.live.put_cost(self._present.cost(total))
+        self.live.warm(primal=True, tight=True)
+        self._certify(total, lower, upper, (lower, upper, *self._rows), True)
+        return self._present
+
     def _step(self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits) -> bool:
         """Go on from the last basis; False if there is none or the small programme changes."""
         if self._lean is None or self._last is None:

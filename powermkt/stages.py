@@ -24,7 +24,9 @@ from powermkt.units import STATUS, fast_units
 from powermkt.window import clear_window, numbers_of
 
 
-def clear_stages(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
+def clear_stages(
+    case: Case, regimes: Sequence[Regime], ranges: bool = False, margins: bool = False
+) -> list[Outcome]:
     """Clear one window; parameters and errors as `clear_window`.
 
     Where a regime settles twice, outcomes are those of real time, with the one of the day ahead in
@@ -32,19 +34,19 @@ def clear_stages(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
     """
     twice = [item.two_settlement is not None for item in regimes]
     if not any(twice):
-        return clear_window(case, regimes, ranges)
+        return clear_window(case, regimes, ranges, margins)
     found = []
     expected = case.forecasted()  # once, so that carbon prices share PyPSA's rows
     for item, staged in zip(regimes, twice, strict=True):
         if not staged:
-            found += clear_window(case, [item], ranges)
+            found += clear_window(case, [item], ranges, margins)
             continue
         (ahead,) = clear_window(expected, [item])
-        found.append(_real_time(case, item, ahead))
+        found.append(_real_time(case, item, ahead, margins))
     return found
 
 
-def _real_time(case: Case, regime: Regime, ahead: Outcome) -> Outcome:
+def _real_time(case: Case, regime: Regime, ahead: Outcome, margins: bool) -> Outcome:
     """Dispatch interval by interval on actual values."""
     rule = regime.two_settlement
     assert rule is not None
@@ -64,7 +66,7 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome) -> Outcome:
         bind_levels(part._n, levels[names], _led_back(case, part, levels, ahead)[names])
         fast = getattr(regime.pricing, "fast_start_hours", rule.fast_start_hours)
         broken |= _let_fail(part, ahead, fast_units(part, fast))
-        numbers = numbers_of(part, regime, False)
+        numbers = numbers_of(part, regime, margins=margins)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # PyPSA's next string type
             programme = Builder(part).programme([item.constrain for item in regime.rules])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import rich.box
 from rich.table import Table
 
-from powermkt.compare import Comparison
+from powermkt.comparison import Comparison
 from powermkt.passthrough import NATION
+from powermkt.passthroughstudy import PassThroughStudy
 from powermkt.revenue import by_carrier
+from powermkt.switching import SwitchingPoints
 
 
 def report(result: Comparison) -> Iterator[Table | str]:
@@ -99,6 +102,150 @@ def _pass_through_table(rates: pd.DataFrame) -> Table:
             f"{_number(local.min(), 2)} .. {_number(local.max(), 2)}",
         )  # fmt: skip
     return table
+
+
+def study_report(study: PassThroughStudy) -> Iterator[Table | str]:
+    """Tables of a pass-through study for a terminal of 80 columns."""
+    result = study.comparison
+    currency = result.case.market.currency
+    if study.rates.empty:
+        yield "one carbon price only: nothing to set it against"
+    else:
+        yield _pass_through_table(study.rates)
+        yield _load_table(study.quantiles)
+        yield _regression_table(study.regression)
+        yield _incidence_table(result.incidence_summary, currency)
+        yield _windfall_table(result.windfall_summary, currency)
+    for part in study.switching:
+        yield from _switching_tables(part, currency)
+
+
+def _load_table(table: pd.DataFrame) -> Table:
+    """Pass-through by level of load, at the highest carbon price of each regime."""
+    shown = _table(
+        "pass-through by level of load, all provinces (1: lowest load)",
+        ["regime", "tau", "level", "dP", "marginal", "net", "dP/dtau\nt/MWh", "no fossil\nmargin %",
+         "dP then"],
+    )  # fmt: skip
+    for _, row in _dearest(table[table["province"] == NATION]).iterrows():
+        shown.add_row(
+            row["regime"], f"{row['carbon_price']:g}", f"{row['quantile']:g}",
+            _number(row["price_change"], 2),
+            _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
+            _number(row["pass_through_rate"], 4),
+            _number(100 * row["renewable_marginal_share"], 1),
+            _number(row["renewable_price_change"], 2),
+        )  # fmt: skip
+    return shown
+
+
+def _regression_table(table: pd.DataFrame) -> Table:
+    """Coefficients of the regression beside the structural rate."""
+    shown = _table(
+        "regression of hourly prices on marginal carbon cost, s.e. clustered by day",
+        ["regime", "specification", "coefficient", "s.e.", "R2", "n", "structural"],
+    )
+    for _, row in table.iterrows():
+        shown.add_row(
+            row["regime"], row["specification"].replace("_", " "),
+            _number(row["coefficient"], 3), _number(row["standard_error"], 3),
+            _number(row["r2"], 3), f"{row['observations']:,}", _number(row["structural_rate"], 3),
+        )  # fmt: skip
+    notes = table.loc[table["note"] != "", ["regime", "specification", "note"]]
+    if len(notes):
+        shown.caption = "\n".join(
+            f"{regime}, {kind.replace('_', ' ')}: {note}"
+            for regime, kind, note in notes.itertuples(index=False)
+        )
+        shown.caption_justify = "left"
+    return shown
+
+
+def _incidence_table(table: pd.DataFrame, currency: str) -> Table:
+    """Who gains and who loses by the carbon price."""
+    groups = [name for name in table.columns if name not in ("regime", "carbon_price")]
+    money, scale = _scale(table[groups])
+    shown = _table(
+        f"change in welfare by the carbon price, {money} {currency}; rows sum to zero",
+        [
+            "regime",
+            "tau",
+            *(
+                name.replace("transmission", "trans-\nmission").replace(" ", "\n")
+                for name in groups
+            ),
+        ],
+    )
+    for _, row in table.iterrows():
+        shown.add_row(
+            row["regime"], f"{row['carbon_price']:g}",
+            *(_number(row[name] / scale, 2) for name in groups),
+        )  # fmt: skip
+    return shown
+
+
+def _windfall_table(table: pd.DataFrame, currency: str) -> Table:
+    """Windfall of plant by carrier, at the highest carbon price of each regime."""
+    chosen = _dearest(table)
+    names = ["price_gain", "carbon_cost", "free_allowances", "windfall"]
+    money, scale = _scale(chosen[names])
+    shown = _table(
+        f"windfall, {money} {currency}",
+        ["regime", "tau", "carrier", "gain by\nprice", "carbon\ncost", "free\nallow.",
+         "wind-\nfall", "per\nMWh"],
+    )  # fmt: skip
+    for _, row in chosen.iterrows():
+        if row[names].abs().max() < scale / 2000:
+            continue
+        shown.add_row(
+            row["regime"], f"{row['carbon_price']:g}", row["carrier"],
+            *(_number(row[name] / scale, 3) for name in names),
+            _number(row["per_mwh"], 2),
+        )  # fmt: skip
+    return shown
+
+
+def _dearest(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows at the highest carbon price of each regime."""
+    highest = table.groupby("regime")["carbon_price"].transform("max")
+    return table[table["carbon_price"] == highest]
+
+
+_MOST_STEPS = 12
+
+
+def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | str]:
+    """The largest steps of dispatch."""
+    table = part.table[part.table["switched_mwh"] > 0]
+    found = f"{part.regime}: {len(table)} switching points up to {part.carbon_price_max:g}"
+    sure = "each within its width" if part.complete else "not all told apart"
+    if table.empty:
+        yield f"{found}: the carbon price moves no output"
+        return
+    largest = table.loc[table["switched_mwh"].nlargest(_MOST_STEPS).index].sort_index()
+    shown = _table(
+        f"{found} {currency}/t, {sure}"
+        + (f"; the largest {len(largest)}" if len(largest) < len(table) else ""),
+        ["tau", "switched\nMWh", "CO2\nt", "cost per t", "from", "to"],
+    )
+    for _, row in largest.iterrows():
+        shown.add_row(
+            f"{row['tau']:.3f}", f"{row['switched_mwh']:,.0f}",
+            f"{row['emissions_change_t']:+,.0f}", _number(row["abatement_cost"], 2),
+            _cut(row["loses"]), _cut(row["gains"]),
+        )  # fmt: skip
+    yield shown
+
+
+def _cut(text: str, most: int = 19) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _scale(table: pd.DataFrame) -> tuple[str, float]:
+    """Unit of money that suits the numbers."""
+    return (
+        ("bn", 1e9) if np.abs(table.to_numpy(dtype=float)).max(initial=0.0) >= 1e9 else ("m", 1e6)
+    )
 
 
 def _calibration_tables(result: Comparison) -> Iterator[Table | str]:

@@ -19,7 +19,9 @@ from powermkt.sequential import ThreeSteps
 from powermkt.units import STATUS
 
 
-def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) -> list[Outcome]:
+def clear_window(
+    case: Case, regimes: Sequence[Regime], ranges: bool = False, margins: bool = False
+) -> list[Outcome]:
     """Clear one window; neighbours of one structure share a programme and its live solver.
 
     Parameters
@@ -30,6 +32,8 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
         At their carbon prices.
     ranges : bool, default False
         Find the range of curtailment as well.
+    margins : bool, default False
+        Find which carriers give one more MWh of load as well.
 
     Returns
     -------
@@ -48,23 +52,25 @@ def clear_window(case: Case, regimes: Sequence[Regime], ranges: bool = False) ->
         for _, alike in groupby(regimes, key=lambda item: item.structure):
             group = list(alike)
             if group[0].buys_after_energy(case):
-                found += _clear_in_steps(case, builder, group, ranges)
+                found += _clear_in_steps(case, builder, group, ranges, margins)
                 continue
             programme = builder.programme(_rows(group[0]))
-            found += [clear(case, programme, numbers_of(case, item, ranges)) for item in group]
+            found += [
+                clear(case, programme, numbers_of(case, item, ranges, margins)) for item in group
+            ]
         builder.close()
     return found
 
 
 def _clear_in_steps(
-    case: Case, builder: Builder, regimes: Sequence[Regime], ranges: bool
+    case: Case, builder: Builder, regimes: Sequence[Regime], ranges: bool, margins: bool
 ) -> list[Outcome]:
     """Clear regimes of one structure that buy reserves after energy."""
     steps = ThreeSteps(case, builder, _rows(regimes[0].energy_alone), _rows(regimes[0]))
     return [
         steps.clear(
-            numbers_of(case, item.energy_alone, False),
-            numbers_of(case, item, ranges),
+            numbers_of(case, item.energy_alone),
+            numbers_of(case, item, ranges, margins),
             partial(_paid, case, item),
         )
         for item in regimes
@@ -82,17 +88,19 @@ def _rows(item: Regime) -> list[Constrain]:
     return [rule.constrain for rule in item.rules]
 
 
-def numbers_of(case: Case, item: Regime, ranges: bool) -> Numbers:
+def numbers_of(case: Case, item: Regime, ranges: bool = False, margins: bool = False) -> Numbers:
     """What the rules of a regime put into the programme of a window."""
     return Numbers(
         offers=[rule.offer(case) for rule in item.rules],
         ranking=[rule.rank_by(case) for rule in item.rules],
         limits=[*(rule.limit(case) for rule in item.rules), _still_on(case)],
         exposure=item.exposure(case),
+        priced=item.priced_emission(case),
         units=item.units,
         price_run=lambda found: item.pricing.price_run(case, found.commitment),
         canonical=item.canonical,
         ranges=ranges,
+        margins=margins,
     )
 
 

@@ -1,4 +1,4 @@
-"""Write results into a folder, whole or not at all."""
+"""Write results into a folder, whole or not at all; tables into documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
     "prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices", "deep_peak",
-    "mileage", "mileage_prices",
+    "mileage", "mileage_prices", "pass_through_hourly",
 )  # fmt: skip
 
 
@@ -87,3 +87,19 @@ def check_target(folder: Path) -> None:
         raise InputError([Fault(str(folder), "is no folder", "name another --out")])
     if not os.access(parent, os.W_OK):
         raise InputError([Fault(str(folder), "cannot be written", "name another --out")])
+
+
+def put_between_marks(text: str, file: Path, mark: str) -> None:
+    """Put a text between `<!-- mark -->` and `<!-- /mark -->` in a file, in place of what is there.
+
+    Raises
+    ------
+    ValueError
+        If the marks are missing.
+    """
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, found, rest = file.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{file} has no {begin} ... {end}")
+    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")

@@ -145,7 +145,8 @@ def test_a_cell_is_named_by_all_that_its_outcome_depends_on() -> None:
     assert not set(keys(case, tau=61.0)) & set(base)
     assert not set(keys(case, "full_market_auction")) & set(base)
     label = next(iter(case.windows))
-    assert Keys(case, ranges=True).key(label, pm.regime("full_market").at(60)) not in base
+    for asked in ({"ranges": True}, {"ranges": False, "margins": True}):
+        assert Keys(case, **asked).key(label, pm.regime("full_market").at(60)) not in base
 
 
 def test_names_and_unoffered_carbon_prices_are_not_in_it() -> None:
@@ -185,6 +186,7 @@ def test_who_edits_a_rule_gets_new_cells(tmp_path: Path) -> None:
 # ---- the store -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_stored_cells_are_used_damaged_ones_are_not(tmp_path: Path) -> None:
     case = study()
     calls: list[tuple[int, int, str]] = []

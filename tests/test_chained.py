@@ -10,7 +10,8 @@ import toys
 
 import powermkt as pm
 from powermkt.chained import clear_chained
-from powermkt.cutting import cut_back, resource_cost
+from powermkt.costs import resource_cost
+from powermkt.cutting import cut_back
 from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.outcome import join
 
@@ -130,6 +131,7 @@ def test_the_year_closes(look_ahead: float) -> None:
     assert again.cost == pytest.approx(outcomes[1].cost)
 
 
+@pytest.mark.slow
 def test_seeing_the_whole_horizon_gives_its_optimum() -> None:
     """The first week is that of the whole; the last then saves at most starts into the next year.
 
@@ -147,6 +149,7 @@ def test_seeing_the_whole_horizon_gives_its_optimum() -> None:
     assert -1e-6 * whole.objective <= saved <= 6 * 4 * 2e4
 
 
+@pytest.mark.slow
 def test_cost_from_quantities_is_that_of_the_programme() -> None:
     """All that PyPSA prices: fuel, links, storage, stores, spill, levels; starts; shed; excess."""
     n = toys.random_network(9)
@@ -168,6 +171,7 @@ def test_cost_from_quantities_is_that_of_the_programme() -> None:
     assert resource_cost(run.case, run.outcome) == pytest.approx(run.objective, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_reservoirs_follow_their_plan_in_a_chain() -> None:
     """Water for the second week is kept for it, with a look-ahead that ends within that week."""
     n = steps(28)

@@ -77,6 +77,28 @@ def test_out_that_holds_something_else_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
+@pytest.mark.slow
+def test_pass_through_prints_and_writes(tmp_path: Path) -> None:
+    (tmp_path / "cap.yaml").write_text(
+        "extends: full_market_auction\ncarbon: {rule: CarbonCap, allocation: auction, cap: 28000}\n"
+    )
+    command = ["pass-through", TWO, "--regime", "full_market_auction", "--regime", "cap.yaml"]
+    done = inside(*command, "--carbon-price", "0", "--carbon-price", "60",
+                  "--switching-to", "400", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "rows sum to zero" in done.stdout and "363.636" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    folder = tmp_path / "results" / "two_province-pass-through"
+    steps = pd.read_csv(folder / "switching_points.csv")
+    # Gas of South takes the place of its coal at 160 / (0.82 - 0.38).
+    auction = steps[steps["regime"] == "full_market_auction"]
+    assert auction["tau"].tolist() == pytest.approx([0, 160 / 0.44], abs=1e-3)
+    for name in ("pass_through_hourly", "pass_through_regression", "incidence", "windfall", "caps"):
+        assert len(pd.read_parquet(folder / f"{name}.parquet")), name
+    done = inside("clear", TWO, "--regime", "cap.yaml", "--carbon-price", "30", cwd=tmp_path)
+    assert done.returncode == 2 and "finds the price of its limit" in done.stderr
+
+
 def test_clear_check_and_plan(tmp_path: Path) -> None:
     done = inside("clear", TWO, "--regime", "full_market", "--json", cwd=tmp_path)
     assert done.returncode == 0

@@ -107,6 +107,7 @@ def test_time_axes_that_do_not_match(tmp_path: Path) -> None:
     assert "2 times do not match the 3" in faults(pm.read, tmp_path)[0]
 
 
+@pytest.mark.slow
 def test_corridor_without_schedule() -> None:
     n = random_network(1)
     n.links_t["p_set"] = pd.DataFrame(index=n.snapshots)

@@ -53,6 +53,7 @@ def year(hours: int = 8760) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weeks", [1, 4, 12])
 def test_annual_energies_are_kept(weeks: int) -> None:
     full = pm.Case(year())

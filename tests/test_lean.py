@@ -118,6 +118,7 @@ def test_shifts_survive_limits_that_bind_the_output_itself() -> None:
         assert programme.cost @ free.columns <= programme.cost @ point.columns + 1e-6
 
 
+@pytest.mark.slow
 def test_trouble_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simplex that may not iterate cannot solve; interior point with crossover does."""
     case = days(7, 2e4)
@@ -182,6 +183,7 @@ def test_ranges_tell_ties_from_small_differences(lost_load: float | None) -> Non
     assert found.loc["onshore wind"].tolist() == pytest.approx([15, 15])
 
 
+@pytest.mark.slow
 def test_a_case_cleared_again_goes_on_from_pypsas_rows_and_gives_the_same_bits() -> None:
     """Other rules in between leave nothing in the model that is kept, nor labels."""
     case = random_case(11)

@@ -106,6 +106,7 @@ def test_owners_default_to_generators() -> None:
 OFFERS = book(("x1", 60, 500), ("x2", 40, 600), ("y", 50, 450))
 
 
+@pytest.mark.slow
 def test_mitigation_brings_the_price_to_cost_and_a_margin() -> None:
     """120 MW: 50 come in, 50 are Y's at 450, 20 X's at 500. X is held to 300 x 1.1 = 330.
 

@@ -16,7 +16,7 @@ from toys import one_bus, random_network
 
 import powermkt as pm
 from powermkt.cells import Keys
-from powermkt.cutting import resource_cost
+from powermkt.costs import resource_cost
 from powermkt.rules import BenchmarkTariff, CarbonPrice, Coupled, LocationalPrice, MeritOrder, Rule
 
 COLUMNS = ["generator", "snapshot", "quantity_mw", "price"]
@@ -160,6 +160,7 @@ def test_submitted_offers_beyond_cap_and_floor_are_faults() -> None:
         pm.clear(free, "full_market")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["fixed_tariff", "priority_dispatch"])
 def test_other_ways_of_dispatch_ignore_offers(regime: str) -> None:
     n = random_network(7, hours=4)
@@ -170,6 +171,7 @@ def test_other_ways_of_dispatch_ignore_offers(regime: str) -> None:
     assert len(offered.mitigated) == 0
 
 
+@pytest.mark.slow
 def test_a_framework_plan_is_made_by_cost() -> None:
     n = random_network(2, hours=4)
     n.links_t["p_set"] = pd.DataFrame(index=n.snapshots)

@@ -13,9 +13,9 @@ from toys import weigh
 import powermkt as pm
 from benchmarks.stock import SOLVER
 from powermkt import quadratic
+from powermkt.clearall import clear_all
 from powermkt.curves import drop_quadratic, mean_costs
 from powermkt.rules import MeritOrder
-from powermkt.run import clear_all
 
 
 def two_units(load: list[float], weight: float = 1.0) -> pypsa.Network:

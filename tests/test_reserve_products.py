@@ -29,6 +29,7 @@ def test_awards_due_within_minutes_share_the_ramp_rate() -> None:
     assert awards_of(run) == pytest.approx({("spin", "coal"): 10, ("slow", "coal"): 20})
 
 
+@pytest.mark.slow
 def test_units_hold_spinning_reserve_while_they_are_on_and_start_for_non_spinning() -> None:
     n = toy(80)
     n.generators["committable"] = [True, True]
@@ -145,6 +146,7 @@ def test_held_by_order_nobody_offers_and_the_regulated_price_is_paid() -> None:
     assert balances(run.ledger)["ancillary services"] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_two_settlements_pay_the_day_ahead_and_the_change() -> None:
     n = toy(150, hours=2)
     forecast = {"loads_t.p_set": pd.DataFrame({"load": [150.0, 150.0]}, index=n.snapshots)}

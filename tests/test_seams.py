@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import powermkt as pm
+from powermkt.clearall import clear_all
 from powermkt.horizon import Horizon, every_week, with_horizon
 from powermkt.levels import Seams
 from powermkt.reach import reachable_plan, reaches
-from powermkt.run import clear_all
 
 
 @toys.copied
@@ -70,6 +70,7 @@ def blocky(seed: int, block: int, efficiency: float = 1.0) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_water_waits_for_the_dear_week() -> None:
     """All 10 x 168 = 1,680 MWh wait for the second week, where they save 30 each.
 

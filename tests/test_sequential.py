@@ -147,6 +147,7 @@ def test_carbon_is_in_the_energy_offer_that_is_lost() -> None:
     assert price_of(pm.clear(case, auction, 10.0), "spin") == pytest.approx(20)
 
 
+@pytest.mark.slow
 def test_nested_zones_add() -> None:
     # 10 MW in A (coal) within 40 in all, gas in B asks 4 and has nothing to lose.
     n = toy()
@@ -188,6 +189,7 @@ def test_a_fleet_sells_down_to_its_minimum() -> None:
     assert run.prices.loc[0, "A"] == pytest.approx(50)
 
 
+@pytest.mark.slow
 def test_units_stay_as_committed_for_energy_alone() -> None:
     # 90 MW need coal alone, which has 10 to spare; gas is off and stays off. At once it is on, at
     # its minimum of 20: it costs 30 each and spares a shortage of 10 at 500.
@@ -205,6 +207,7 @@ def test_units_stay_as_committed_for_energy_alone() -> None:
     assert once.objective == pytest.approx(70 * 20 + 20 * 50)
 
 
+@pytest.mark.slow
 def test_storage_sells_what_energy_left_it() -> None:
     # The battery gives its 20 MWh where they spare gas, in the first hour, and then holds nothing.
     n = toy(0, hours=2)
@@ -273,6 +276,7 @@ def test_a_sweep_and_a_single_run_find_the_same() -> None:
         assert run.objective == pytest.approx(alone.objective)
 
 
+@pytest.mark.slow
 def test_days_in_a_row_hand_on_what_the_last_step_left() -> None:
     run = pm.clear(two_days(), AFTER, start="2022-01-03", days=2, look_ahead=6)
     level, net = (frame["pumped"] for frame in (run.outcome.state_of_charge, run.storage))

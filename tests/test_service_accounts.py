@@ -12,7 +12,7 @@ import yaml
 from reserve_toys import case_with, spinning, toy
 
 import powermkt as pm
-from powermkt.compare import Comparison
+from powermkt.comparison import Comparison
 from powermkt.revenue import by_carrier
 from powermkt.rules.charging import charged
 from powermkt.services import Charge

@@ -22,7 +22,7 @@ from powermkt.regime import regime
 
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))
-SLOW = {"rts_gmlc": [pytest.mark.slow]}
+SLOW = {"rts_gmlc": [pytest.mark.slow], "china": [pytest.mark.slow]}
 TWO_SEEDS = (0, pytest.param(1, marks=pytest.mark.slow))
 PRESETS = ("fixed_tariff", "priority_dispatch", "full_market")
 

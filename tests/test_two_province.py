@@ -133,10 +133,11 @@ def test_windfall_of_a_clean_unit(two_province: pm.Case, free: float, expected: 
         allowances = free * 0.80 * 500 * 12
         by_day[tau] = (revenue - q * 240 - tau * (0.80 * q - allowances)) / q
     assert by_day[60.0] - by_day[0.0] == pytest.approx(expected)
-    # The ledger says the same over the whole day: free allocation of 24 h.
-    paid = runs[1].ledger.set_index(["payee", "product"])["amount"]
-    if free:
-        assert paid["N1", "free allocation"] == pytest.approx(60 * free * 0.80 * 500 * 24)
+    # The account says the same over the whole day: free allocation of 24 h.
+    account = runs[1].compliance.set_index("generator").loc["N1"]
+    assert account["allocation_t"] == pytest.approx(free * 0.80 * 500 * 24)
+    lacking = 0.80 * runs[1].dispatch["N1"].sum() - free * 0.80 * 500 * 24
+    assert account["allowance_cost"] == pytest.approx(60 * lacking)
 
 
 def test_summary_of_several_regimes(two_province: pm.Case) -> None:

@@ -78,6 +78,7 @@ def test_a_right_forecast_leaves_no_deviation(seed: int) -> None:
     assert abs(balances(real).sum()) < 1e-6
 
 
+@pytest.mark.slow
 def test_slow_units_stay_fast_units_are_called_in_real_time() -> None:
     """Forecast 60, real 140 in the second hour: coal 100 full, a turbine (start 100) before oil."""
     from test_units import coal_and_turbine
@@ -213,6 +214,7 @@ def test_a_start_is_spread_over_intervals_too() -> None:
     assert run.prices["A"].tolist()[2:6] == pytest.approx([62.8] * 4)
 
 
+@pytest.mark.slow
 def test_a_unit_that_fails_in_real_time_is_off_and_named() -> None:
     """Coal was committed and is gone from the second hour on: oil serves 90 at 90 a MWh."""
     from test_units import coal_and_turbine

@@ -101,6 +101,7 @@ def test_who_is_fast_is_said_by_minimum_up_time_or_by_column() -> None:
     assert pm.clear(pm.Case(n), EXTENDED).prices.iloc[0, 0] == pytest.approx(61.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", [MARKET, EXTENDED], ids=["lmp", "extended"])
 def test_a_snapshot_that_stands_for_three_hours_has_three_starts(regime: pm.Regime) -> None:
     load = [90.0, 145.0, 110.0, 145.0]
@@ -158,6 +159,7 @@ def many_units(hours: int = 24) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_in_an_error_or_with_the_incumbent_and_its_gap() -> None:
     case = pm.Case(many_units(), Market(value_of_lost_load=9000))
     limit = {"gap": 0, "time_limit": 2.0}
@@ -200,6 +202,7 @@ def test_uplift_makes_whole_and_prices_support_what_is_not_integral(seed: int) -
     assert (gain[on & (g < high - 1e-6)] <= 1e-6).all()
 
 
+@pytest.mark.slow
 def test_marginal_emissions_go_with_the_price_that_is_paid() -> None:
     """Turbine (e 0.5) sets the extended price, coal (0.9) the other: a price of 10 adds 5 and 9."""
     n = coal_and_turbine([130.0])

@@ -223,7 +223,7 @@ def test_a_carbon_price_in_the_regime_counts() -> None:
     run = pm.clear(pm.Case(one_bus([60.0])), regime)
     assert run.carbon_price == 60
     assert run.prices.iloc[0, 0] == pytest.approx(300 + 0.9 * 60)
-    with pytest.raises(pm.InputError, match="more than one"):
+    with pytest.raises(pm.InputError, match="stands twice"):
         pm.Regime("two", (*regime.rules, rule))
 
 

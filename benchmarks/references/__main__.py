@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.references.check import Check, every
 from benchmarks.study import quieten
+from powermkt.writing import put_between_marks
 
 _README = Path(__file__).parents[2] / "README.md"
-_BEGIN, _END = "<!-- references -->", "<!-- /references -->"
 _HEAD = (
     "case", "reference", "its objective", "powermkt", "off by, relative", "largest LMP deviation",
     "tolerance", "",
@@ -41,7 +41,7 @@ def main() -> None:
     text = table(checks)
     print(text)
     if options.readme:
-        write(text, _README)
+        put_between_marks(text, _README, "references")
     if not all(check.passed for check in checks):
         sys.exit("references are missed")
 
@@ -67,22 +67,6 @@ def table(checks: list[Check]) -> str:
         )  # fmt: skip
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([*lines, "", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)])
-
-
-def write(text: str, file: Path) -> None:
-    """Put a table between its marks in a file.
-
-    Raises
-    ------
-    ValueError
-        If the marks are missing.
-    """
-    content = file.read_text(encoding="utf-8")
-    before, begin, rest = content.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{file} has no {_BEGIN} ... {_END}")
-    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

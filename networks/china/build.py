@@ -65,7 +65,8 @@ def add_generators(n: pypsa.Network, t: Tables) -> None:
     series = pd.concat([series, ror.add_suffix(" run of river")], axis=1)
     floor = fleets.must_run(t, n.snapshots, gens)
     standard = ["bus", "carrier", "p_nom", "marginal_cost", "efficiency", "start_up_cost"]
-    own = ["units", "min_stable_pu", "emission_rate", "benchmark", "tariff"]
+    own = ["units", "min_stable_pu", "emission_rate", "tariff"]
+    own += ["benchmark", "benchmark_class", "own_use"]
     n.add(
         "Generator",
         gens.index,

@@ -28,6 +28,7 @@ def coal(t: Tables) -> pd.DataFrame:
     out["units"] = f.units
     out["emission_rate"] = gross_mj * t.cal("coal_co2") / 1000
     out["benchmark"] = f.benchmark_t_per_mwh_net * (1 - t.cal("own_use_coal"))
+    out["benchmark_class"], out["own_use"] = f.benchmark_class, t.cal("own_use_coal")
     out["tariff"] = f.bus.map(t.tariff("coal_benchmark"))
     return _commitment(t, out)
 
@@ -44,6 +45,7 @@ def gas(t: Tables) -> pd.DataFrame:
     out["efficiency"] = eff
     out["emission_rate"] = 3.6 / eff * t.cal("gas_co2") / 1000
     out["benchmark"] = t.cal("gas_benchmark_net") * (1 - t.cal("own_use_gas"))
+    out["benchmark_class"], out["own_use"] = "gas", t.cal("own_use_gas")
     out["tariff"] = f.bus.map(t.tariff("gas"))
     return _commitment(t, out)
 
@@ -58,7 +60,8 @@ def _frame(
     sizes = {c: t.tech(c, "unit_size") for c in carrier.unique() if (c, "unit_size") in known}
     out["units"] = (mw / carrier.map(sizes)).round().clip(lower=1) if sizes else 1.0
     out[["marginal_cost", "start_up_cost", "tariff"]] = 0.0
-    out[["min_stable_pu", "emission_rate", "benchmark"]] = 0.0
+    out[["min_stable_pu", "emission_rate", "benchmark", "own_use"]] = 0.0
+    out["benchmark_class"] = ""
     out["efficiency"] = 1.0
     out["p_max_pu"], out["p_min_pu"] = 1.0, 0.0
     return out

@@ -8,15 +8,18 @@ from powermkt.rules.ancillary import (
     Sequential,
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.cap import CarbonCap
 from powermkt.rules.capacity import CapacityPayment
-from powermkt.rules.carbon import CarbonPrice
+from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
+from powermkt.rules.imports import ImportAdjustment
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
+from powermkt.rules.retail import RetailTariff
 from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
@@ -35,6 +38,8 @@ RULES: dict[str, type[Rule]] = {
         LocationalPrice,
         ExtendedLocationalPrice,
         CarbonPrice,
+        CarbonCap,
+        ImportAdjustment,
         TwoSettlement,
         CoOptimised,
         Sequential,
@@ -45,6 +50,7 @@ RULES: dict[str, type[Rule]] = {
         MileageMarket,
         CapacityPayment,
         DeviationPenalty,
+        RetailTariff,
     )
 }
 
@@ -54,6 +60,7 @@ __all__ = [
     "AncillaryRule",
     "BenchmarkTariff",
     "CapacityPayment",
+    "CarbonCap",
     "CarbonPrice",
     "Cleared",
     "CoOptimised",
@@ -66,16 +73,19 @@ __all__ = [
     "ExtendedLocationalPrice",
     "FlatBlocks",
     "GuaranteedPurchase",
+    "ImportAdjustment",
     "LocationalPrice",
     "MeritOrder",
     "MileageMarket",
     "Mitigation",
     "ObligatoryMinimum",
+    "Offsets",
     "Prices",
     "PricingRule",
     "PriorityOrder",
     "Procurement",
     "ProvinceFirst",
+    "RetailTariff",
     "Role",
     "Rule",
     "Scheduled",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import linopy
 import pandas as pd
@@ -17,13 +18,12 @@ from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 
-Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement"]
+Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "retail"]
 
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"
 TRANSMISSION = "transmission owner"
 EXCESS = "excess generation"
-CARBON_FUND = "carbon fund"
 
 
 def grid_company(province: str) -> str:
@@ -35,15 +35,17 @@ def grid_company(province: str) -> str:
 class Cleared:
     """A case, what its clearing decided, and the carbon cost that units see per MWh.
 
-    `carbon_adder` [money/MWh] by generator is the carbon price times the unit's exposure under
-    the allowance rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x
-    provider] is what ancillary services pay units beyond their offers.
+    `carbon_adder` [money/MWh, snapshot x generator] is what one more MWh costs under the allowance
+    rule, whether or not the regime lets it into offers. `margin` [money/h, snapshot x provider] is
+    what ancillary services and the origin of imports pay units beyond their offers. `stated` is
+    what users would pay without a retail rule, charges for services included.
     """
 
     case: Case
     outcome: Outcome
-    carbon_adder: pd.Series
+    carbon_adder: pd.DataFrame
     margin: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stated: Prices | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,27 @@ class Prices:
         What generation is paid, per MWh.
     retail : DataFrame [snapshot x load], money/MWh
         What users pay, all charges included.
+    energy : DataFrame [snapshot x load], money/MWh
+        The price of energy in it: without charges for networks and uplift.
     """
 
     nodal: pd.DataFrame
     wholesale: pd.DataFrame
     retail: pd.DataFrame
+    energy: pd.DataFrame
+
+
+class Sale(NamedTuple):
+    """What plant sells in one settlement, and at which price.
+
+    Attributes
+    ----------
+    quantity : DataFrame [snapshot x generator, storage unit, store], MW
+    price : DataFrame [snapshot x generator, storage unit, store], money/MWh
+    """
+
+    quantity: pd.DataFrame
+    price: pd.DataFrame
 
 
 class Rule(pydantic.BaseModel):
@@ -84,6 +102,15 @@ class Rule(pydantic.BaseModel):
         hooks = ("offer", "rank_by", "limit", "constrain")
         return all(getattr(cls, hook) is getattr(Rule, hook) for hook in hooks)
 
+    def among(self, rules: Sequence[Rule]) -> Rule:
+        """Return the rule as it stands beside the others of its regime."""
+        return self
+
+    @property
+    def rows(self) -> Any:
+        """What the rows depend on that `constrain` adds; equal text means equal rows."""
+        return self
+
     def faults(self, case: Case) -> list[Fault]:
         """Return what the case lacks for this rule."""
         return []
@@ -94,6 +121,10 @@ class Rule(pydantic.BaseModel):
 
     def rank_by(self, case: Case) -> Adders:
         """Return, by variable, weights that rank units without being offers [money/MWh]."""
+        return {}
+
+    def exposures(self, case: Case) -> Adders:
+        """Return, by variable, the allowances that one more MWh takes [t/MWh]."""
         return {}
 
     def limit(self, case: Case) -> Limits:
@@ -113,6 +144,7 @@ class PricingRule(Rule):
     role: ClassVar[Role] = "pricing"
     locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
     marginal: ClassVar[bool] = False  # whether the hourly price signal is such a value
+    contracts: ClassVar[bool] = False  # whether it states what users pay under contracts
 
     def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
         """Return what a run for prices changes once units are committed; None: nothing."""
@@ -121,3 +153,7 @@ class PricingRule(Rule):
     def prices(self, cleared: Cleared) -> Prices:
         """Return the prices this rule announces."""
         raise TypeError(f"{type(self).__name__} does not state prices")
+
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """Return what plant sells at which price, one entry for each settlement of a day."""
+        raise TypeError(f"{type(self).__name__} does not state sales")

@@ -22,6 +22,7 @@ from powermkt.rules.base import (
     Cleared,
     Prices,
     PricingRule,
+    Sale,
     grid_company,
 )
 from powermkt.rules.pricing import same
@@ -135,6 +136,18 @@ class LocationalPrice(PricingRule):
             Stage("real-time ", quantities.less(planned), nodal, self.user_prices(cleared, nodal)),
         ]
 
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """Output at the price of its bus; a day settled twice has planned output and deviations."""
+        case = cleared.case
+        bus = pd.concat([case.generators["bus"], _storages(case)["bus"]])
+        return [
+            Sale(
+                pd.concat([stage.quantities.dispatch, stage.quantities.storage], axis=1)[bus.index],
+                _at(stage.nodal, bus),
+            )
+            for stage in self.stages(cleared)
+        ]
+
     def make_whole(self, cleared: Cleared) -> pd.DataFrame:
         """What each unit offered, was paid and is made whole by, for each day.
 
@@ -205,8 +218,8 @@ class LocationalPrice(PricingRule):
             mean = at_bus.T.groupby(province).sum().T / total.where(total.abs() > 1e-9)
             wholesale = mean.reindex(columns=wholesale.columns).fillna(wholesale)
         drawn = (cleared.outcome.served(case) >= 0).astype(float)  # negative load pays no uplift
-        energy = energy + drawn.mul(self.uplift_charge(cleared), axis="index")
-        return Prices(last.nodal, wholesale, energy + loads["network_charge"])
+        charges = drawn.mul(self.uplift_charge(cleared), axis="index") + loads["network_charge"]
+        return Prices(last.nodal, wholesale, retail=energy + charges, energy=energy)
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Everybody settles with the market operator, who passes the surplus to the network."""

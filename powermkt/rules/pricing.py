@@ -13,8 +13,10 @@ from powermkt.rules.base import (
     Cleared,
     Prices,
     PricingRule,
+    Sale,
     grid_company,
 )
+from powermkt.rules.contracts import carbon_cost, in_band, output_energy, quota_energy
 
 _TINY_MW = 1e-9
 
@@ -45,31 +47,33 @@ class BenchmarkTariff(PricingRule):
         case = cleared.case
         mean = _mean_on_grid(cleared, self.on_grid(cleared))
         wholesale = _repeat(mean, case.snapshots)
+        retail = _repeat(self.retail(cleared), case.snapshots)
         return Prices(
             nodal=self.signal(cleared, wholesale),
             wholesale=wholesale,
-            retail=_repeat(self.retail(cleared), case.snapshots),
+            retail=retail,
+            energy=retail - case.loads["network_charge"],
         )
+
+    def sales(self, cleared: Cleared) -> list[Sale]:
+        """All output at the tariff of its plant."""
+        case, outcome = cleared.case, cleared.outcome
+        sold = pd.concat([outcome.dispatch, outcome.storage], axis=1)
+        price = pd.concat([self.on_grid(cleared), case.storage_units["tariff"]])
+        return [Sale(sold, _repeat(price.reindex(sold.columns, fill_value=0.0), case.snapshots))]
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Grid companies pay generators and each other; users pay grid companies."""
-        case, outcome = cleared.case, cleared.outcome
-        table, loads, storage = case.generators, case.loads, case.storage_units
-        on_grid = self.on_grid(cleared)
-        buyer = table["province"].map(grid_company)
-        ledger.pay("energy", buyer, same(table), outcome.dispatch, on_grid)
-        paid = storage[storage["tariff"] != 0]
-        ledger.pay(
-            "energy",
-            paid["province"].map(grid_company),
-            same(paid),
-            outcome.storage[paid.index],
-            paid["tariff"],
-        )
+        case, outcome, loads = cleared.case, cleared.outcome, cleared.case.loads
+        home = pd.concat([case.generators["province"], case.storage_units["province"]])
+        names = pd.Series(home.index, home.index)
+        for sold in self.sales(cleared):
+            quantity = sold.quantity[home.index]
+            ledger.pay("energy", home.map(grid_company), names, quantity, sold.price[home.index])
         seller = loads["province"].map(grid_company)
         retail = self.retail(cleared)
         ledger.pay("retail energy", same(loads), seller, outcome.served(case), retail)
-        _settle_corridors(ledger, cleared, _mean_on_grid(cleared, on_grid))
+        _settle_corridors(ledger, cleared, _mean_on_grid(cleared, self.on_grid(cleared)))
 
 
 class GuaranteedPurchase(BenchmarkTariff):
@@ -91,6 +95,7 @@ class GuaranteedPurchase(BenchmarkTariff):
     """
 
     marginal: ClassVar[bool] = True
+    contracts: ClassVar[bool] = True
     band: float = pydantic.Field(default=0.2, ge=0, le=1)
     premium: float = pydantic.Field(default=0.0, ge=-1)
 
@@ -104,25 +109,16 @@ class GuaranteedPurchase(BenchmarkTariff):
 
     def _contract(self, cleared: Cleared, clipped: bool) -> pd.Series:
         table = cleared.case.generators
-        adder = table["province"].map(self._carbon_cost(cleared)).fillna(0.0)
+        adder = table["province"].map(carbon_cost(cleared)).fillna(0.0)
         price = table["tariff"] * (1 + self.premium) + adder
-        low, high = table["tariff"] * (1 - self.band), table["tariff"] * (1 + self.band)
-        return price.clip(low, high) if clipped else price.clip(lower=low)
-
-    def _carbon_cost(self, cleared: Cleared) -> pd.Series:
-        """Mean carbon cost per MWh of the quota units of each province [money/MWh]."""
-        energy = _quota_energy(cleared)
-        province = cleared.case.generators["province"]
-        total = energy.groupby(province).sum()
-        cost = (energy * cleared.carbon_adder).groupby(province).sum()
-        return (cost / total).where(total > 0, 0.0)
+        return in_band(price, table["tariff"], self.band, capped=clipped)
 
     def retail(self, cleared: Cleared) -> pd.Series:
         """Catalogue tariff plus what the class of user bears of the contract price."""
         case, loads = cleared.case, cleared.case.loads
         table = case.generators
-        energy = _quota_energy(cleared)
-        all_energy = _energy(cleared).groupby(table["province"]).sum()
+        energy = quota_energy(cleared)
+        all_energy = output_energy(cleared).groupby(table["province"]).sum()
         change = {
             "industrial_commercial": self._contract(cleared, clipped=True) - table["tariff"],
             "energy_intensive": self._contract(cleared, clipped=False) - table["tariff"],
@@ -181,22 +177,13 @@ def _mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
     case = cleared.case
     storage = case.storage_units[case.storage_units["tariff"] != 0]
     stored = cleared.outcome.storage[storage.index].clip(lower=0.0)
-    energy = pd.concat([_energy(cleared), stored.mul(case.weights, axis="index").sum()])
+    energy = pd.concat([output_energy(cleared), stored.mul(case.weights, axis="index").sum()])
     price = pd.concat([on_grid, storage["tariff"]])
     province = pd.concat([case.generators["province"], storage["province"]])
     total = energy.groupby(province).sum()
     mean = ((energy * price).groupby(province).sum() / total).where(total > _TINY_MW)
     overall = (energy * price).sum() / energy.sum() if energy.sum() > 0 else 0.0
     return mean.reindex(pd.Index(case.provinces.unique())).fillna(overall)
-
-
-def _energy(cleared: Cleared) -> pd.Series:
-    return cleared.outcome.dispatch.mul(cleared.case.weights, axis="index").sum()
-
-
-def _quota_energy(cleared: Cleared) -> pd.Series:
-    quota = cleared.case.generators["carrier"].isin(cleared.case.carriers.quota or [])
-    return _energy(cleared).where(quota, 0.0)
 
 
 def same(table: pd.DataFrame) -> pd.Series:

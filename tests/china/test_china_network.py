@@ -12,6 +12,8 @@ import pandas as pd
 import pypsa
 import pytest
 
+from powermkt.classes import benchmark_sets, class_benchmarks
+
 pytest.importorskip("pvlib")
 
 FOLDER = Path(__file__).resolve().parents[2] / "networks" / "china"
@@ -71,6 +73,7 @@ def test_file_holds_the_static_tables_of_the_builder(
             assert a[column].astype(str).tolist() == b[column].astype(str).tolist(), column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("component", "attribute", "unit"),
     [
@@ -92,6 +95,7 @@ def test_file_holds_the_series_of_the_builder(
     assert gap.max() < 1.01 * unit
 
 
+@pytest.mark.slow
 def test_links_hold_the_schedule_if_there_is_one(
     built: pypsa.Network, stored: pypsa.Network
 ) -> None:
@@ -138,6 +142,17 @@ def test_nothing_is_missing(stored: pypsa.Network) -> None:
         assert (getattr(stored, component).p_nom > 0).all()
 
 
+def test_classes_give_the_benchmarks_of_2022(stored: pypsa.Network) -> None:
+    """Both are rounded to four decimals; every fleet that emits is in a class of each set."""
+    g = stored.generators
+    for name, values in benchmark_sets().items():
+        found, faults = class_benchmarks(g, values, "china")
+        assert not faults
+        if name == "china_2022":
+            np.testing.assert_allclose(found, g.benchmark, rtol=0, atol=1.5e-4)
+    assert (g.own_use[g.benchmark > 0] > 0).all()
+
+
 def test_load_energy_of_every_province_and_month(stored: pypsa.Network) -> None:
     load = stored.loads_t.p_set.rename(columns=stored.loads.bus)
     have = load.groupby(load.index.month).sum() / 1e3
@@ -160,6 +175,7 @@ def test_spring_festival_dips(stored: pypsa.Network) -> None:
     assert total["2022-02-02"] < 0.9 * total["2022-02-23"]
 
 
+@pytest.mark.slow
 def test_monthly_means_of_wind_and_solar(
     stored: pypsa.Network, goals: dict[tuple[str, str], pd.Series]
 ) -> None:
