@@ -106,6 +106,7 @@ def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
     assert (gain.where(run.dispatch > 1e-5, 0.0) >= -1e-5).all().all()
 
 
+@pytest.mark.slow
 def test_an_intensity_is_the_row_of_one_programme(whole: pm.Case, free: pm.Run) -> None:
     fossil = whole.generators["emission_rate"] > 0
     energy = free.dispatch.loc[:, fossil].to_numpy().sum() * 2.0
@@ -142,6 +143,7 @@ def with_biomass() -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_a_performance_standard_costs_more_than_a_cap_for_the_same_emissions() -> None:
     """60 t of 90. Cap: biomass replaces coal at 300 / 0.9: coal 66.67, biomass 33.33: 40,000.
 
@@ -233,6 +235,7 @@ def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run)
         pm.clear(pm.Case(n), regime(cap=30.0))
 
 
+@pytest.mark.slow
 def test_comparison_of_a_cap_and_a_price(whole: pm.Case, free: pm.Run) -> None:
     cap = regime("cap", cap=0.7 * free.emissions, allocation="auction")
     idle = regime("idle", cap=1e9, allocation="auction")

@@ -63,6 +63,7 @@ def chain(n: pypsa.Network, look_ahead: float) -> tuple[pm.Case, list[pm.run.Out
     return case, list(clear_chained(case, MARKET))
 
 
+@pytest.mark.slow
 def test_what_is_online_pays_no_start_in_the_next_week() -> None:
     """Load 40 for a week, then 80: 80 MW online at starts of 60 money/MW.
 
@@ -77,6 +78,7 @@ def test_what_is_online_pays_no_start_in_the_next_week() -> None:
     assert first.cost + second.cost == pytest.approx(204_000)
 
 
+@pytest.mark.slow
 def test_minimum_down_time_counts_what_stood_before() -> None:
     """Load 80 for a week, then 20 and 80 again: what stops in the dip must be off for 3 steps.
 
@@ -204,6 +206,7 @@ def test_a_look_ahead_needs_weeks_in_a_row() -> None:
         pm.compare(case, [MARKET], [0.0], year=True, look_ahead=-1)
 
 
+@pytest.mark.slow
 def test_a_level_fixed_for_a_day_changes_at_midnight() -> None:
     """Off on the first day, 90 of 100 MW on the second, though output may rise by 30 an hour."""
     n = pypsa.Network()

@@ -77,6 +77,7 @@ def test_every_week_covers_all_hours() -> None:
     assert set(map(len, case.windows.values())) == {168, 192}
 
 
+@pytest.mark.slow
 def test_weeks_and_whole_agree_where_nothing_couples_them() -> None:
     n = year(336)
     n.remove("StorageUnit", "dam")

@@ -58,6 +58,7 @@ def test_holding_levels_changes_no_optimum(seed: int, start_cost: float, floor: 
     certify(rows, rows.ours(lean, found[1]), found[1].columns)
 
 
+@pytest.mark.slow
 def test_levels_are_held_and_released() -> None:
     """Dear starts: all are held; cheap ones: some must be released. Both ways are exercised."""
     held = []
@@ -72,6 +73,7 @@ def test_levels_are_held_and_released() -> None:
     assert 0 < held[1].sum() < len(held[1])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000), st.sampled_from([2e4, 1e5]))
 def test_a_sweep_and_a_single_run_find_the_same(seed: int, start_cost: float) -> None:
     case = days(seed, start_cost)

@@ -177,6 +177,7 @@ def test_a_regime_file_states_it() -> None:
         pm.regime(bad)
 
 
+@pytest.mark.slow
 def test_tables_of_a_comparison(tmp_path) -> None:  # type: ignore[no-untyped-def]
     case = pm.Case(two_provinces(), offers=OFFERS)
     plain = pm.compare(case.with_offers(None), ["full_market"], [0])

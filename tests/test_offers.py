@@ -64,6 +64,7 @@ def test_ladders_cross_the_load() -> None:
     assert by_cost.objective == pytest.approx(95 * 300)
 
 
+@pytest.mark.slow
 def test_offers_of_an_hour_take_the_place_of_those_of_every_hour() -> None:
     """Coal always asks 310 and 320, in the second hour 390 and 395; in the third gas asks 200.
 
@@ -180,6 +181,7 @@ def test_a_framework_plan_is_made_by_cost() -> None:
     pd.testing.assert_frame_equal(*plans, check_exact=True)
 
 
+@pytest.mark.slow
 def test_units_are_made_whole_for_what_they_offered() -> None:
     """A unit of 50 to 100 MW asks 20 for 50 MW and 30 for 50 more, no load 1,000 an hour.
 
@@ -293,6 +295,7 @@ def test_cost_is_resource_cost_whatever_is_offered(seed: int) -> None:
         assert run.objective == pytest.approx(resource_cost(case, run.outcome), rel=1e-9)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_higher_offers_never_lower_the_price(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -340,6 +343,7 @@ def test_offers_beside_the_network_and_on_the_command_line(tmp_path: Path) -> No
     assert done.returncode == 2 and "gone.csv" in done.stderr and "'full_market'" in done.stderr
 
 
+@pytest.mark.slow
 def test_changed_offers_are_cleared_anew(tmp_path: Path) -> None:
     """The file changes, the network does not: 420, 430, 420 again out of the store."""
     one_bus([120.0, 120.0]).export_to_netcdf(str(tmp_path / "toy.nc"))

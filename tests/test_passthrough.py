@@ -59,6 +59,7 @@ def hours(study: pm.PassThroughStudy, regime: str, province: str) -> pd.DataFram
     return table[chosen].set_index("snapshot")
 
 
+@pytest.mark.slow
 def test_every_hour_has_its_rates(study: pm.PassThroughStudy) -> None:
     """North by night: wind is marginal, nothing to divide by. By day N2 (0.95, 0.8177) under
     output-based allocation: dP = 60 (0.95 - 0.8177) = 7.938; marginal 7.938 / 57, net 1, kappa
@@ -165,6 +166,7 @@ def test_hours_of_equal_load_stay_together_and_margins_are_tables() -> None:
     assert plain.pass_through_hourly.empty and list(plain.pass_through_hourly) == list(HOURLY)
 
 
+@pytest.mark.slow
 def test_hours_and_quantiles_add_up_to_the_rates() -> None:
     """The four rates are sums over hours, weighted with load, hours and their denominators."""
     result = pm.compare(random_case(3, 6, 2), ["full_market"], [0, 40])
@@ -229,6 +231,7 @@ def test_the_carbon_cost_of_all_is_of_what_is_emitted_where_it_is_priced() -> No
     assert np.isnan(rates.loc["B", "pass_through_retail"])
 
 
+@pytest.mark.slow
 def test_marginal_rates_divide_by_the_carbon_cost_where_the_marginal_unit_is() -> None:
     """A serves B, which has no carbon price: dP = 90 = 0.9 x 100 in both, 1 in each and in all.
 

@@ -349,6 +349,7 @@ def test_capacity_is_paid_for_the_hours_that_are_cleared() -> None:
     assert run.summary()["reserve_cost"] == 0  # no ancillary service
 
 
+@pytest.mark.slow
 def test_who_departs_from_the_plan_pays() -> None:
     """Planned 70 - 25 = 45 MW, real 90 - 25 = 65: 20 less 10 % of 45, 15.5 MWh at 10; to load."""
     n = toys.one_bus([90.0])

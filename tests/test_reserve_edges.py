@@ -25,6 +25,7 @@ def windy(first: list[float]) -> pypsa.Network:
 WINDY = {"r": spinning(0, carriers=["coal"]) | {"requirements": [{"renewable_share": 0.5}]}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [[0.5, 0.6, 0, 0], [0, 0, 0.5, 0.6]])
 def test_a_window_that_requires_nothing_joins_one_that_does(shares: list[float]) -> None:
     run = pm.clear(case_with(windy(shares), WINDY), "full_market", start="2022-01-03", days=2)

@@ -73,6 +73,7 @@ def test_down_regulation_keeps_fleets_above_their_minimum() -> None:
     assert run.reserve_prices["short_mw"].iloc[0] == pytest.approx(10)
 
 
+@pytest.mark.slow
 def test_wind_holds_upward_what_is_curtailed_and_downward_what_it_gives() -> None:
     n = toy(30)
     n.add("Generator", "wind", bus="A", carrier="wind", p_nom=50, p_max_pu=0.8)
@@ -90,6 +91,7 @@ def test_wind_holds_upward_what_is_curtailed_and_downward_what_it_gives() -> Non
     assert price_of(run, "up") == pytest.approx(20)
 
 
+@pytest.mark.slow
 def test_a_better_product_stands_in_for_a_worse_and_is_never_cheaper() -> None:
     # Gas offers regulation at 2 and spinning at 9; coal offers spinning at 6. With substitution
     # spinning comes from gas at its regulation offer.

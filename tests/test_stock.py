@@ -291,7 +291,7 @@ def test_relaxed_unit_commitment_is_pypsas(seed: int) -> None:
 
 @pytest.mark.parametrize("price", [pytest.param(0.0, marks=pytest.mark.slow), 60.0])
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("seed", [None, pytest.param(1, marks=pytest.mark.slow)])
 def test_clearing_costs_what_stock_pypsa_finds(
     two_province: pm.Case, seed: int | None, preset: str, price: float
 ) -> None:

@@ -68,6 +68,7 @@ def test_prices_are_those_with_the_commitment_fixed_not_the_zeros_of_the_mixed_p
     assert run.outcome.search.iloc[0][["gap", "complete"]].tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_extended_prices_carry_start_and_no_load_of_fast_units() -> None:
     """Load 130, oil at 200: the turbine at its minimum 40, coal 90. LMP 20, extended LMP
 
@@ -90,6 +91,7 @@ def test_extended_prices_carry_start_and_no_load_of_fast_units() -> None:
         assert balances(run.ledger)["market operator"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_who_is_fast_is_said_by_minimum_up_time_or_by_column() -> None:
     n = coal_and_turbine([130])
     n.generators.loc["oil", "marginal_cost"] = 200
@@ -173,6 +175,7 @@ def test_a_time_limit_ends_in_an_error_or_with_the_incumbent_and_its_gap() -> No
     assert found["bound"] < found["objective"] == pytest.approx(run.objective)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6))
 def test_uplift_makes_whole_and_prices_support_what_is_not_integral(seed: int) -> None:
     """Nobody loses on a day, the ledger balances, and given what is on, outputs follow prices.
@@ -214,6 +217,7 @@ def test_marginal_emissions_go_with_the_price_that_is_paid() -> None:
         assert table["pass_through_marginal"].tolist() == pytest.approx([1.0] * 2)
 
 
+@pytest.mark.slow
 def test_uplift_of_a_day_without_load_is_paid_on_the_others() -> None:
     load = [90.0] * 24 + [0.0] * 24
     n = coal_and_turbine(load)

@@ -85,6 +85,7 @@ def test_everything_at_once_settles_and_equals_pypsa() -> None:
     assert np.allclose(run.prices, n.buses_t["marginal_price"][run.prices.columns], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_inactive_parts_play_no_part() -> None:
     n = everything()
     n.loads.loc["A", "active"] = False
