@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import check, provinces_of, was_off
+from powermkt.check import check, provinces_of
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import (
@@ -18,6 +18,7 @@ from powermkt.intake import (
     column,
     forecast_faults,
     present_forecasts,
+    still_on,
     take_schedule,
     texts,
     working_copy,
@@ -112,7 +113,7 @@ class Case:
         self.seams: Seams | None = None
         self.initial_online: pd.Series | None = None
         self.initial_output: pd.Series | None = None
-        self.still_on = _still_on(n)
+        self.still_on = still_on(n)
         self.after: tuple[pd.Series, pd.Series] | None = None
         self.look_ahead: float | None = None
 
@@ -391,13 +392,6 @@ class Case:
         case = self._with(self._n, self.windows, self.seams)
         case.schedule = full.astype(float)
         return case
-
-
-def _still_on(n: pypsa.Network) -> dict[str, int]:
-    """Snapshots that units must stay on for what is left of their minimum up time."""
-    g = n.generators[n.generators["committable"].astype(bool) & ~was_off(n.generators)]
-    left = (g["min_up_time"] - g["up_time_before"]).clip(lower=0).astype(int)
-    return {str(name): int(steps) for name, steps in left[left > 0].items()}
 
 
 def summed(case: Case) -> pd.Index:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import provinces_of
+from powermkt.check import provinces_of, was_off
 from powermkt.errors import Fault, name_list, nearest
 
 FORECASTS = (
@@ -166,3 +166,10 @@ def column(table: pd.DataFrame, name: str, default: pd.Series | float) -> pd.Ser
     if name not in table:
         return default.astype(float)
     return pd.to_numeric(table[name], errors="coerce").fillna(default).astype(float)
+
+
+def still_on(n: pypsa.Network) -> dict[str, int]:
+    """Snapshots that units must stay on for what is left of their minimum up time."""
+    g = n.generators[n.generators["committable"].astype(bool) & ~was_off(n.generators)]
+    left = (g["min_up_time"] - g["up_time_before"]).clip(lower=0).astype(int)
+    return {str(name): int(steps) for name, steps in left[left > 0].items()}
