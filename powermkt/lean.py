@@ -351,8 +351,8 @@ def carry(old: Lean, basis: Basis, new: Lean) -> Basis:
     there, so that the point is still feasible.
     """
     whole, levels = old._whole, old.levels
-    columns = np.full(whole.shape[1], LOWER, dtype=np.int8)
-    rows = np.full(whole.shape[0], BASIC, dtype=np.int8)
+    columns = np.full(whole.shape[1], LOWER, dtype=object)
+    rows = np.full(whole.shape[0], BASIC, dtype=object)
     columns[old.columns], rows[old.rows] = basis.columns, basis.rows
     released = old.held & ~new.held
     if released.any():

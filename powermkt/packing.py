@@ -98,13 +98,12 @@ class _Writer:
         if isinstance(value, pd.DataFrame):
             kinds = set(value.dtypes)
             one = len(kinds) == 1 and next(iter(kinds)).kind in _RAW
-            columns = [value.iloc[:, i] for i in range(value.shape[1])]
             return {
                 "kind": "frame",
                 "index": self._index(value.index),
                 "columns": self._index(value.columns),
                 "block": self._array(value.to_numpy()) if one else None,
-                "parts": None if one else [self._array(column) for column in columns],
+                "parts": None if one else [self._array(part) for _, part in value.items()],
             }
         if isinstance(value, Outcome):
             parts = {item.name: self.value(getattr(value, item.name)) for item in fields(value)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import linopy
 import numpy as np
@@ -225,12 +226,17 @@ class Programme:
         PyPSA puts buses with many attachments into constraints of their own
         (`Bus-meshed-30-nodal_balance`); each bus is taken from the one that has its row.
         """
-        frames = []
-        for name, at in self.constraints.items():
-            if name.startswith("Bus-") and name.endswith("nodal_balance"):
-                there = at.loc[:, (at >= 0).any()]
-                values = self._row_values(there.to_numpy(), vector)
-                frames.append(pd.DataFrame(values, index=there.index, columns=there.columns))
+        at = self._balance_rows
+        return pd.DataFrame(self._row_values(at.to_numpy(), vector), at.index, at.columns)
+
+    @cached_property
+    def _balance_rows(self) -> pd.DataFrame:
+        """Row of the nodal balance of each bus, [snapshot x bus]."""
+        frames = [
+            at.loc[:, (at >= 0).any()]
+            for name, at in self.constraints.items()
+            if name.startswith("Bus-") and name.endswith("nodal_balance")
+        ]
         return pd.concat(frames, axis=1)
 
     def _row_values(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -321,10 +327,7 @@ class Programme:
         live = self._search.live
         return Point(
             columns=lean.values(live.column_values()),
-            row_duals={
-                name: lean.spread_rows(live.basis_duals(lean.cost(vector)))
-                for name, vector in price_objectives.items()
-            },
+            row_duals=self._duals(lean, price_objectives),
             unique=self._search.unique_duals(lower, upper),
             seconds=live.seconds - before,
             notes=list(live.notes),
@@ -332,6 +335,16 @@ class Programme:
             _bounds=(lower, upper),
             _lean=lean,
         )
+
+    def _duals(self, lean: Lean, objectives: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Row duals of objectives on the present basis; those that are alike are solved once."""
+        found: dict[str, np.ndarray] = {}
+        for name, vector in objectives.items():
+            alike = [other for other in found if np.array_equal(objectives[other], vector)]
+            if not alike:
+                duals = self._search.live.basis_duals(lean.cost(vector))
+            found[name] = found[alike[0]] if alike else lean.spread_rows(duals)
+        return found
 
     def follow(self, cost: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, float, list[str]]:
         """Find the optimum of another objective within the limits of the last canonical solve.

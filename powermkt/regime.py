@@ -34,8 +34,9 @@ from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMi
 from powermkt.rules.dispatch import MITIGATED
 
 _ONE = ("dispatch", "trade", "pricing")
-_MANY = ("settlement", "retail")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement", "retail")
+_MANY = ("settlement", "renewables", "retail")  # at most one each
+_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail")
+_PAY = ("ancillary", "contract", "retail")  # may leave the clearing alone
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
@@ -183,14 +184,14 @@ class Regime:
     def clearing_key(self) -> str:
         """Key of what is cleared: regimes with the same key have the same outcome.
 
-        The name is not in it. Neither are ancillary and retail rules that only pay, nor what of a
-        carbon price is settled alone (`CarbonPrice.cleared_as`): they are paid after the clearing
-        and change nothing in it, so that a fixed tariff is cleared once for all carbon prices. A
-        class derived from `CarbonPrice` may do more with what it states, and keeps it.
+        The name is not in it. Neither are services, contracts and retail rules that only pay, nor
+        what of a carbon price is settled alone (`CarbonPrice.cleared_as`): they are paid after the
+        clearing and change nothing in it, so that a fixed tariff is cleared once for all carbon
+        prices. A class derived from `CarbonPrice` may do more with what it states, and keeps it.
         """
         parts = []
         for rule in self.rules:
-            if rule.role in ("ancillary", "retail") and rule.only_settles():
+            if rule.role in _PAY and rule.only_settles():
                 continue
             content = rule.cleared_as() if type(rule) is CarbonPrice else rule.model_dump()
             parts.append((type(rule).__module__, type(rule).__qualname__, content))

@@ -199,13 +199,12 @@ class Run:
     def _charged(self) -> Cleared:
         """What was cleared, with what users are charged before a retail rule."""
         stated, cleared = self.regime.pricing.prices(self._cleared), self._cleared
-        services = [rule for rule in self.regime.rules if isinstance(rule, AncillaryRule)]
-        charge = sum(rule.user_charge(cleared) for rule in services)
+        charge = sum(rule.user_charge(cleared) for rule in self.regime.rules)
         return replace(cleared, stated=replace(stated, retail=stated.retail + charge))
 
     @cached_property
     def announced(self) -> Prices:
-        """Nodal, wholesale and retail prices; users pay their share of ancillary services too."""
+        """Nodal, wholesale and retail prices; users pay for services and contracts as well."""
         stated, rule = self._charged.stated, self.regime.retail
         assert stated is not None
         return stated if rule is None else replace(stated, retail=rule.prices(self._charged))

@@ -60,8 +60,8 @@ class Infeasible(ClearingError):
         super().__init__("infeasible")
 
 
-# Statuses of columns and rows in a basis, as HiGHS numbers them.
-LOWER, BASIC = 0, 1
+# Statuses in a basis, as HiGHS has them: numbers would take longer.
+LOWER, BASIC = highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Live:
     _matrix: sparse.csc_array | None = None
     _solution: tuple[np.ndarray, np.ndarray] | None = None
     _basic: np.ndarray | None = None
+    _told: dict[str, np.ndarray] = field(default_factory=dict)
 
     # ---- numbers -----------------------------------------------------------------------------
 
@@ -110,28 +111,38 @@ class Live:
         self._set(_OPTIONS)
         pass_programme(self._highs, matrix, cost, (lower, upper), (row_lower, row_upper))
         self._forget()
+        # Copies: an array that its owner goes on writing into must not look as if it had been told.
+        told = {"cost": [cost], "columns": [lower, upper], "rows": [row_lower, row_upper]}
+        self._told = {name: np.stack(values) for name, values in told.items()}
         if basis is not None:
-            statuses = list(highspy.HighsBasisStatus.__members__.values())
             start = highspy.HighsBasis()
-            start.col_status = [statuses[i] for i in basis.columns]
-            start.row_status = [statuses[i] for i in basis.rows]
+            start.col_status, start.row_status = basis.columns.tolist(), basis.rows.tolist()
             start.valid = True  # HiGHS mends one that is not square or singular
             _checked(self._highs.setBasis(start), "starting from a basis")
 
     def put_cost(self, cost: np.ndarray) -> None:
         """Change the objective."""
-        every = np.arange(len(cost), dtype=np.int32)
-        _checked(self._live.changeColsCost(len(every), every, cost), "changing costs")
+        at = self._changed("cost", cost)
+        _checked(self._live.changeColsCost(len(at), at, cost[at]), "changing costs")
 
     def put_bounds(self, lower: np.ndarray, upper: np.ndarray) -> None:
         """Change the bounds of columns."""
-        every = np.arange(len(lower), dtype=np.int32)
-        _checked(self._live.changeColsBounds(len(every), every, lower, upper), "changing bounds")
+        at = self._changed("columns", lower, upper)
+        done = self._live.changeColsBounds(len(at), at, lower[at], upper[at])
+        _checked(done, "changing bounds")
 
     def put_rows(self, lower: np.ndarray, upper: np.ndarray) -> None:
         """Change the bounds of rows."""
-        every = np.arange(len(lower), dtype=np.int32)
-        _checked(self._live.changeRowsBounds(len(every), every, lower, upper), "changing rows")
+        at = self._changed("rows", lower, upper)
+        done = self._live.changeRowsBounds(len(at), at, lower[at], upper[at])
+        _checked(done, "changing rows")
+
+    def _changed(self, name: str, *values: np.ndarray) -> np.ndarray:
+        """Positions of what HiGHS was last told otherwise; it takes its time over each."""
+        new = np.stack(values)
+        at = np.flatnonzero((new != self._told[name]).any(axis=0)).astype(np.int32)
+        self._told[name] = new
+        return at
 
     # ---- solving -----------------------------------------------------------------------------
 
@@ -249,8 +260,8 @@ class Live:
         """Return the present basis."""
         basis = self._live.getBasis()
         return Basis(
-            np.fromiter(map(int, basis.col_status), dtype=np.int8),
-            np.fromiter(map(int, basis.row_status), dtype=np.int8),
+            np.fromiter(basis.col_status, dtype=object),
+            np.fromiter(basis.row_status, dtype=object),
         )
 
     def basis_duals(self, objective: np.ndarray) -> np.ndarray:

@@ -18,7 +18,10 @@ from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 
-Role = Literal["dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "retail"]
+Role = Literal[
+    "dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "renewables", "contract",
+    "retail",
+]  # fmt: skip
 
 # Parties of the ledger that are no component of the network.
 MARKET = "market operator"
@@ -136,6 +139,13 @@ class Rule(pydantic.BaseModel):
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Enter payments."""
+
+    def user_charge(self, cleared: Cleared) -> pd.DataFrame | float:
+        """Return what users pay by this rule beside the pricing rule's retail price.
+
+        [snapshot x load] in money/MWh of what they are served; below 0: what they are given.
+        """
+        return 0.0
 
 
 class PricingRule(Rule):

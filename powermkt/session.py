@@ -1,0 +1,179 @@
+"""What the commands share: what they were given, a bar while they run, tables when they end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import pandas as pd
+import pydantic
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from powermkt.case import Case
+from powermkt.cells import CellStore, store_of
+from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
+from powermkt.errors import Fault, InputError, faults_of
+from powermkt.horizon import Horizon, cut
+from powermkt.market import load_yaml
+from powermkt.options import Study
+from powermkt.reading import read
+from powermkt.regime import Regime
+from powermkt.regime import regime as as_regime
+from powermkt.writing import check_target
+
+err = Console(stderr=True)
+_T = TypeVar("_T")
+
+
+class Written(Protocol):
+    """A result with notes that is written into a folder."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth saying."""
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write every table."""
+
+
+_R = TypeVar("_R", bound=Written)
+
+
+def collect(faults: list[Fault], action: Callable[[], _T]) -> _T | None:
+    """Run an action and keep the faults it raises, so that all are told at once."""
+    try:
+        return action()
+    except InputError as error:
+        faults += error.faults
+        return None
+
+
+def _study(path: Path | None) -> Study:
+    if path is None:
+        return Study()
+    try:
+        return Study.model_validate(load_yaml(path))
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, str(path), Study)) from None
+
+
+def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[Regime]:
+    """Regimes of the command line, else of the study file, else the three presets."""
+    faults: list[Fault] = []
+    found = []
+    for item in names or plan.regimes or DEFAULT_REGIMES:
+        beside = study.parent / item if study is not None and isinstance(item, str) else None
+        source = beside if beside is not None and beside.is_file() else item
+        result = collect(faults, lambda source=source: as_regime(source))  # type: ignore[misc]
+        found += [result] if result is not None else []
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is cleared, and where results go."""
+
+    case: Case
+    regimes: list[Regime]
+    prices: Sequence[float]
+    horizon: Horizon
+    target: Path | None
+
+
+def gather(
+    network: Path, study: Path | None, names: list[str] | None, prices: list[float] | None,
+    offers: Path | None, services: Path | None, horizon: Horizon, out: Path | None, suffix: str,
+) -> Given:  # fmt: skip
+    """Read what a command was given; all faults at once."""
+    faults: list[Fault] = []
+    plan = collect(faults, lambda: _study(study)) or Study()
+    horizon = plan.horizon(horizon)
+    regimes = collect(faults, lambda: _regimes(names, plan, study)) or []
+    case = collect(faults, lambda: read(network, offers, services))
+    target = out or Path("results") / f"{case.name if case else network.stem}{suffix}"
+    collect(faults, lambda: check_target(target))
+    taus = prices or plan.carbon_prices or DEFAULT_CARBON_PRICES
+    for item in regimes:
+        for price in taus:
+            collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]
+    if case is not None:
+        found = case
+        part = collect(faults, lambda: cut(found, horizon))
+        faults += [fault for item in regimes for fault in item.faults(part or case)]
+    if faults or case is None:
+        raise InputError({str(fault): fault for fault in faults}.values())
+    return Given(case, regimes, taus, horizon, target)
+
+
+def uncalibrated(case: Case) -> Case:
+    """The case without the run that is set beside observation."""
+    return case.with_market(case.market.model_copy(update={"calibration": None}))
+
+
+def show(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> None:
+    """Print tables for a reader, or one as JSON lines."""
+    if as_json:
+        typer.echo(table.to_json(orient="records", lines=True).rstrip())
+        return
+    console = Console(width=None if sys.stdout.isatty() else 80)
+    for item in tables:
+        console.print(item)
+
+
+def compared(
+    action: Callable[..., _R], given: Given, fresh: bool, quiet: bool, **options: Any
+) -> _R:
+    """Compare with a bar; results are written, and finished cells kept beside them."""
+    case, target = given.case, given.target
+    with CellStore(store_of(target), fresh) if target else nullcontext() as store:
+        try:
+            with progress_bar(quiet, f"clearing {case.name}") as progress:
+                result = action(
+                    case, given.regimes, given.prices, store=store, progress=progress,
+                    **asdict(given.horizon), **options,
+                )  # fmt: skip
+            if target and store:
+                result.to_parquet(target)
+                store.prune()
+        except KeyboardInterrupt:
+            kept = f"; run the same again to go on from {store.folder}" if store else ""
+            err.print(f"interrupted{kept}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(130) from None
+    for note in [] if quiet else result.notes:
+        err.print(note, markup=False, highlight=False, soft_wrap=True)
+    return result
+
+
+@contextmanager
+def progress_bar(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Show a bar on stderr with what was solved and the time left."""
+    if quiet:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+
+        def update(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield update
