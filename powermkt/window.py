@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 
@@ -45,7 +47,7 @@ def clear_window(
         As `clearing.clear`.
     """
     found: list[Outcome] = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _rarely_collected():
         # PyPSA announces its next string type at every copy, in every process.
         warnings.simplefilter("ignore", FutureWarning)
         builder = Builder(case)
@@ -60,6 +62,17 @@ def clear_window(
             ]
         builder.close()
     return found
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Let Python look less often for cycles: a model is many small objects that stay."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _clear_in_steps(
