@@ -18,11 +18,11 @@ from powermkt.contractbook import Contract, book_faults, read_book, stated
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
-from powermkt.rules.counterparties import Parties, Side
-from powermkt.rules.deals import COLUMNS, Deal
+from powermkt.rules.counterparties import Parties
+from powermkt.rules.deals import COLUMNS, Agreed, Deal, struck
 from powermkt.rules.locational import LocationalPrice
-from powermkt.rules.references import HERE, reference_names, reference_price
-from powermkt.rules.volumes import anchored_by_seller, held, volume
+from powermkt.rules.references import HERE, reference_names
+from powermkt.rules.volumes import anchored_by_seller, held
 
 _TOLERANCE = 1e-6
 
@@ -40,8 +40,14 @@ class ContractRule(Rule):
         return told
 
     @abstractmethod
+    def agreed(self, case: Case) -> list[Agreed]:
+        """Return contracts with somebody on both sides."""
+
     def deals(self, cleared: Cleared) -> list[Deal]:
         """Return the contracts as they come out of a clearing."""
+        agreed = self.agreed(cleared.case)
+        markets = self._pricing.market_prices(cleared) if agreed else []
+        return [struck(one, cleared, markets) for one in agreed]
 
     def faults(self, case: Case) -> list[Fault]:
         """Say that there is no reference where no market has a price."""
@@ -89,36 +95,6 @@ class ContractRule(Rule):
                 f"({name_list(by)}): settled all the same"
             )
         return said
-
-    def deal(
-        self, contract: Contract, cleared: Cleared, parties: Parties, seller: Side, buyer: Side,
-        through: str = "",
-    ) -> Deal:  # fmt: skip
-        """Return a contract as it comes out of a clearing; both sides have members."""
-        case = cleared.case
-        by_seller = anchored_by_seller(seller, buyer)
-        anchor, other = (seller, buyer) if by_seller else (buyer, seller)
-        amount = volume(contract, cleared, parties, anchor, other)
-        markets = self._pricing.market_prices(cleared)
-        nodal = markets[0 if contract.market == "day_ahead" else -1]
-        reference = reference_price(contract, cleared, nodal, parties, anchor)
-        if contract.price == "tariff":
-            tariffs = pd.concat([case.generators["tariff"], case.storage_units["tariff"]])
-            price = tariffs[anchor.members]
-        else:
-            price = pd.Series(contract.price or 0.0, anchor.members)
-        return Deal(
-            contract=contract,
-            anchor=anchor,
-            other=other,
-            by_seller=by_seller,
-            quantity=amount.quantity.mul(case.weights, axis="index"),
-            parts=amount.other,
-            strike=0.0 * reference + price * contract.multiple,
-            reference=reference,
-            peak=(amount.quantity / amount.covered).max(),
-            through=through,
-        )
 
 
 class Contracts(ContractRule):
@@ -186,15 +162,15 @@ class Contracts(ContractRule):
                 found.append(Fault(place, what, "leave it away, or give times"))
         return found
 
-    def deals(self, cleared: Cleared) -> list[Deal]:
-        """Return the contracts that have somebody on both sides."""
-        parties = Parties(cleared.case, self.financial)
+    def agreed(self, case: Case) -> list[Agreed]:
+        """Return the contracts of the book; a group of nobody has none."""
+        parties = Parties(case, self.financial)
         found = []
-        for contract in self.contracts(cleared.case):
+        for contract in self.contracts(case):
             seller = parties.side(contract.seller, buys=False)
             buyer = parties.side(contract.buyer, buys=True)
             if seller and buyer and len(seller.members) and len(buyer.members):
-                found.append(self.deal(contract, cleared, parties, seller, buyer))
+                found.append(Agreed(contract, seller, buyer))
         return found
 
 

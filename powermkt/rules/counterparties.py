@@ -44,8 +44,7 @@ class Parties:
     """
 
     def __init__(self, case: Case, financial: Sequence[str] = ()) -> None:
-        columns = ["bus", "province", "carrier", "p_nom"]
-        self.plant = pd.concat([case.generators[columns], case.storage_units[columns]])
+        self.plant = plant_of(case)
         self.users = case.loads
         self.provinces = [str(name) for name in pd.unique(case.provinces)]
         self._companies = {grid_company(name) for name in self.provinces}
@@ -100,6 +99,12 @@ class Parties:
         table = self.plant if what == "plant" else self.users
         here = (table["province"] == province) if province else pd.Series(True, table.index)
         return Side(table.index[here & chosen], what)
+
+
+def plant_of(case: Case) -> pd.DataFrame:
+    """Generators and storage units: bus, province, carrier, p_nom [MW], tariff [money/MWh]."""
+    columns = ["bus", "province", "carrier", "p_nom", "tariff"]
+    return pd.concat([case.generators[columns], case.storage_units[columns]])
 
 
 def output_of(cleared: Cleared, members: pd.Index) -> pd.DataFrame:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from powermkt.contractbook import Contract
 from powermkt.ledger import Ledger
-from powermkt.rules.counterparties import Side
+from powermkt.rules.base import Cleared
+from powermkt.rules.counterparties import Side, plant_of
+from powermkt.rules.references import reference_price
+from powermkt.rules.volumes import anchored_by_seller, volume
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "contract": ("", "name of the contract"),
@@ -31,6 +36,15 @@ _NAMES = {
     "cap": "price cap",
     "floor": "price floor",
 }
+
+
+class Agreed(NamedTuple):
+    """A contract and its sides, of which each has a member; `through` is an account between."""
+
+    contract: Contract
+    seller: Side
+    buyer: Side
+    through: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,40 @@ class Deal:
             "certificates_mwh": energy if contract.kind == "green_power" else 0.0,
             "amount": sum(money.values()),
         }
+
+
+def struck(agreed: Agreed, cleared: Cleared, markets: Sequence[pd.DataFrame]) -> Deal:
+    """Return a contract as it comes out of a clearing.
+
+    Parameters
+    ----------
+    agreed : Agreed
+    cleared : Cleared
+    markets : sequence of DataFrame [snapshot x bus], money/MWh
+        Prices of each settlement of a day.
+    """
+    contract, seller, buyer, through = agreed
+    by_seller = anchored_by_seller(seller, buyer)
+    anchor, other = (seller, buyer) if by_seller else (buyer, seller)
+    amount = volume(contract, cleared, anchor, other)
+    nodal = markets[0 if contract.market == "day_ahead" else -1]
+    reference = reference_price(contract, cleared, nodal, anchor)
+    if contract.price == "tariff":
+        price = plant_of(cleared.case).loc[anchor.members, "tariff"]
+    else:
+        price = pd.Series(contract.price or 0.0, anchor.members)
+    return Deal(
+        contract=contract,
+        anchor=anchor,
+        other=other,
+        by_seller=by_seller,
+        quantity=amount.quantity.mul(cleared.case.weights, axis="index"),
+        parts=amount.other,
+        strike=0.0 * reference + price * contract.multiple,
+        reference=reference,
+        peak=(amount.quantity / amount.covered).max(),
+        through=through,
+    )
 
 
 def _pairs(amount: pd.DataFrame, parts: pd.DataFrame, windows: dict[str, pd.Index]) -> pd.DataFrame:

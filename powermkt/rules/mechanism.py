@@ -11,10 +11,10 @@ from powermkt.case import Case
 from powermkt.check import USER_CLASSES
 from powermkt.contractbook import Contract, Finite
 from powermkt.errors import Fault, nearest
-from powermkt.rules.base import Cleared, grid_company
+from powermkt.rules.base import grid_company
 from powermkt.rules.contract import ContractRule
-from powermkt.rules.counterparties import Parties, Side
-from powermkt.rules.deals import Deal
+from powermkt.rules.counterparties import Parties, Side, plant_of
+from powermkt.rules.deals import Agreed
 from powermkt.values import Share
 
 
@@ -69,38 +69,34 @@ class MechanismPrice(ContractRule):
             if name not in valid
         ]
 
-    def deals(self, cleared: Cleared) -> list[Deal]:
+    def agreed(self, case: Case) -> list[Agreed]:
         """Return one contract for each carrier of a province."""
-        case, parties = cleared.case, Parties(cleared.case)
-        plant, users = parties.plant, parties.users
+        plant, users = plant_of(case), case.loads
         chosen = self.carriers
         if chosen is None:
             chosen = [*(case.carriers.wind or []), *(case.carriers.solar or [])]
         found = []
         kinds = plant.loc[plant["carrier"].isin(chosen), ["province", "carrier"]]
         for province, carrier in kinds.drop_duplicates().itertuples(index=False):
-            members = kinds.index[(kinds == [province, carrier]).all(axis=1)]
-            share = _stated(self.share, province, carrier, 0.0)
-            here = users[users["province"] == province]
-            bearing = here[here["user_class"].isin(self.users)]
-            bearing = here if bearing.empty else bearing
             company = grid_company(province)
-            payer = Side(bearing.index, "users")
-            if bearing.empty:  # nobody uses anything here: the company bears it
-                payer = Side(pd.Index([company]), "account")
             contract = Contract(
                 name=f"mechanism price {carrier} {province}",
                 kind="cfd",
                 seller=f"{carrier}@{province}",
                 buyer=company,
-                share=share,
+                share=_stated(self.share, province, carrier, 0.0),
                 price=_stated(self.price, province, carrier, "tariff"),
                 reference="technology",
                 market=self.market,
             )
-            seller = Side(members, "plant")
-            through = "" if bearing.empty else company
-            found.append(self.deal(contract, cleared, parties, seller, payer, through))
+            seller = Side(kinds.index[(kinds == [province, carrier]).all(axis=1)], "plant")
+            here = users[users["province"] == province]
+            bearing = here[here["user_class"].isin(self.users)]
+            bearing = here if bearing.empty else bearing
+            if bearing.empty:  # nobody uses anything here: the company bears it
+                found.append(Agreed(contract, seller, Side(pd.Index([company]), "account")))
+            else:
+                found.append(Agreed(contract, seller, Side(bearing.index, "users"), company))
         return found
 
 

@@ -7,14 +7,14 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.contractbook import Contract
 from powermkt.rules.base import Cleared
-from powermkt.rules.counterparties import Parties, Side, output_of
+from powermkt.rules.counterparties import Side, output_of, plant_of
 from powermkt.rules.locational import load_weighted
 
 HERE = ("own", "province", "zone", "technology")  # of each member
 
 
 def reference_price(
-    contract: Contract, cleared: Cleared, nodal: pd.DataFrame, parties: Parties, anchor: Side
+    contract: Contract, cleared: Cleared, nodal: pd.DataFrame, anchor: Side
 ) -> pd.DataFrame:
     """Return the reference of every member, [snapshot x member] in money/MWh.
 
@@ -24,20 +24,17 @@ def reference_price(
     cleared : Cleared
     nodal : DataFrame [snapshot x bus], money/MWh
         Prices of the market that the contract refers to.
-    parties : Parties
     anchor : Side
         Whose members the contract is settled by.
     """
     case, named = cleared.case, contract.reference
     if named in HERE:
-        table = parties.plant if anchor.what == "plant" else parties.users
+        table = plant_of(case) if anchor.what == "plant" else case.loads
         home = table.loc[anchor.members]
         if named == "own":
             return nodal[home["bus"]].set_axis(anchor.members, axis="columns")
         if named == "technology":
-            kinds = pd.MultiIndex.from_frame(home[["carrier", "province"]])
-            mean = _technology(cleared, nodal, parties).reindex(columns=kinds)
-            return mean.set_axis(anchor.members, axis="columns")
+            return _technology(cleared, nodal, home)
         group = case.provinces if named == "province" else case.zones
         mean = load_weighted(nodal, case, group)
         return mean[home["bus"].map(group)].set_axis(anchor.members, axis="columns")
@@ -63,20 +60,24 @@ def months(index: pd.Index) -> pd.Series:
     return pd.Series("horizon", index=index)
 
 
-def _technology(cleared: Cleared, nodal: pd.DataFrame, parties: Parties) -> pd.DataFrame:
-    """Mean price by output of a carrier in a province and month, [snapshot x (carrier, province)].
+def _technology(cleared: Cleared, nodal: pd.DataFrame, home: pd.DataFrame) -> pd.DataFrame:
+    """Mean price by output of the carrier in province and month of plant, [snapshot x plant].
 
-    The plain mean of the month where the carrier has no output in it.
+    The plain mean of its prices where the carrier has no output in a month.
     """
-    plant, weights = parties.plant, cleared.case.weights
+    plant, weights = plant_of(cleared.case), cleared.case.weights
+    kind = pd.MultiIndex.from_frame(plant[["carrier", "province"]])
+    mine = pd.MultiIndex.from_frame(home[["carrier", "province"]])
+    plant, kind = plant[kind.isin(mine)], kind[kind.isin(mine)]
     energy = output_of(cleared, plant.index).mul(weights, axis="index")
     price = nodal[plant["bus"]].set_axis(plant.index, axis="columns")
-    month, keys = months(nodal.index), [plant["carrier"], plant["province"]]
+    month = months(nodal.index)
 
     def summed(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame.groupby(month).sum().T.groupby(keys).sum().T
+        total: pd.DataFrame = frame.groupby(month).sum().set_axis(kind, axis="columns")
+        return total.T.groupby(level=[0, 1]).sum().T
 
-    total = summed(energy)
-    hours = summed(0.0 * energy + 1.0)
-    mean = (summed(energy * price) / total.where(total > 0)).fillna(summed(price) / hours)
-    return mean.loc[month].set_axis(nodal.index, axis="index")
+    total, hours = summed(energy), summed((0.0 * energy).add(weights, axis="index"))
+    plain = summed(price.mul(weights, axis="index")) / hours
+    mean = (summed(energy * price) / total.where(total > 0)).fillna(plain)
+    return mean.loc[month].reindex(columns=mine).set_axis(nodal.index).set_axis(home.index, axis=1)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from powermkt.contractbook import Contract
 from powermkt.rules.base import Cleared
-from powermkt.rules.counterparties import Parties, Side, load_of, output_of
+from powermkt.rules.counterparties import Side, load_of, output_of, plant_of
 from powermkt.rules.trade import PEAK_HOURS
 
 
@@ -41,9 +41,7 @@ def anchored_by_seller(seller: Side, buyer: Side) -> bool:
     return rank[seller.what] <= rank[buyer.what]
 
 
-def volume(
-    contract: Contract, cleared: Cleared, parties: Parties, anchor: Side, other: Side
-) -> Volume:
+def volume(contract: Contract, cleared: Cleared, anchor: Side, other: Side) -> Volume:
     """Return the volume of a contract by snapshot and member.
 
     A volume in MW or MWh is the energy of the delivery period, spread over its hours by the shape;
@@ -56,21 +54,20 @@ def volume(
     ----------
     contract : Contract
     cleared : Cleared
-    parties : Parties
     anchor, other : Side
         By `anchored_by_seller`; both with members.
     """
     case = cleared.case
     inside = held(contract, case.snapshots)
-    level, covered = _level(contract, cleared, parties, anchor, other, inside)
+    level, covered = _level(contract, cleared, anchor, other, inside)
     if contract.share is not None and contract.of == "output":
         quantity = contract.share * output_of(cleared, anchor.members)
     elif contract.share is not None and contract.of == "load" and anchor.what == "users":
         quantity = contract.share * load_of(cleared, anchor.members)
     else:
-        quantity = _parts(contract, cleared, parties, anchor).mul(level, axis="index")
+        quantity = _parts(contract, cleared, anchor).mul(level, axis="index")
     quantity = quantity.mul(covered * inside, axis="index")
-    return Volume(quantity, _parts(contract, cleared, parties, other), covered)
+    return Volume(quantity, _parts(contract, cleared, other), covered)
 
 
 def held(contract: Contract, index: pd.Index) -> np.ndarray:
@@ -83,7 +80,7 @@ def held(contract: Contract, index: pd.Index) -> np.ndarray:
 
 
 def _level(
-    contract: Contract, cleared: Cleared, parties: Parties, anchor: Side, other: Side,
+    contract: Contract, cleared: Cleared, anchor: Side, other: Side,
     inside: np.ndarray,
 ) -> tuple[pd.Series, float]:  # fmt: skip
     """Volume of a whole side before `covered` [snapshot] in MW, and `covered` itself."""
@@ -105,7 +102,7 @@ def _level(
         size = contract.mw
     else:
         assert contract.share is not None
-        size = contract.share * float(parties.plant.loc[anchor.members, "p_nom"].sum())
+        size = contract.share * float(plant_of(cleared.case).loc[anchor.members, "p_nom"].sum())
     return size * here, _covered(whole, spread)
 
 
@@ -147,7 +144,7 @@ def _hours(contract: Contract, here: float) -> float:
     return here if period is None else float(_of_day(contract)[period.hours.hour].sum())
 
 
-def _parts(contract: Contract, cleared: Cleared, parties: Parties, side: Side) -> pd.DataFrame:
+def _parts(contract: Contract, cleared: Cleared, side: Side) -> pd.DataFrame:
     """Part of each member of a side, [snapshot x member]; rows sum to 1."""
     snapshots = cleared.case.snapshots
     if side.what == "users":
@@ -157,7 +154,7 @@ def _parts(contract: Contract, cleared: Cleared, parties: Parties, side: Side) -
     else:
         fixed = pd.Series(1.0, side.members)
         if side.what == "plant":
-            fixed = parties.plant.loc[side.members, "p_nom"]
+            fixed = plant_of(cleared.case).loc[side.members, "p_nom"]
         size = pd.DataFrame(dict(fixed.items()), index=snapshots)
     mean = size.sum() if (size.to_numpy() > 0).any() else size.sum() + 1.0
     total = size.sum(axis=1)
