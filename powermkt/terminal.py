@@ -98,7 +98,8 @@ def _table(title: str, heads: list[str]) -> Table:
         show_edge=False,
     )  # fmt: skip
     for i, head in enumerate(heads):
-        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+        # What does not fit folds the text, never a number.
+        table.add_column(head, justify="right" if i else "left", no_wrap=i > 0, overflow="fold")
     return table
 
 
