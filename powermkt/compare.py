@@ -16,6 +16,7 @@ from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, cut
 from powermkt.regime import Regime, presets, regime
+from powermkt.run import Run
 from powermkt.seams import with_seams
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -113,8 +114,16 @@ def compare(
     idle = {run.regime.name for run in runs if run.cap is not None and run.carbon_price == 0}
     runs = [run for run in runs if run.cap is not None or run.regime.name not in idle]
     priced = any(run.carbon_price for run in runs)
-    notes = [*notes, *_without_benchmarks(case, chosen, priced)]
+    notes = [*notes, *_without_benchmarks(case, chosen, priced), *_settled(runs)]
     return Comparison(case, runs, reference_run, notes)
+
+
+def _settled(runs: Sequence[Run]) -> list[str]:
+    """What is worth saying about what was settled on the clearings, once for all carbon prices."""
+    said = [
+        f"{run.regime.name}: {note}" for run in runs for note in run.notes[len(run.outcome.notes) :]
+    ]
+    return list(dict.fromkeys(said))
 
 
 def _without_benchmarks(case: Case, regimes: Sequence[Regime], priced: bool) -> list[str]:

@@ -176,6 +176,12 @@ class Comparison:
         return table if len(table) else None
 
     @cached_property
+    def contracts(self) -> pd.DataFrame | None:
+        """Contracts per regime and carbon price (`rules.deals.COLUMNS`), if there are any."""
+        table = self._stacked("contracts")
+        return table if len(table) else None
+
+    @cached_property
     def market_power(self) -> pd.DataFrame | None:
         """The screen for market power, where offers were submitted or replaced."""
         asked = self.case.offers is not None or self.mitigated is not None
@@ -214,6 +220,7 @@ class Comparison:
             "caps": self.caps,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
+            "contracts": self.contracts,
             "mitigated": self.mitigated,
             "market_power": self.market_power,
             "seams": None if self.case.seams is None else self.case.seams.table(),
@@ -244,7 +251,7 @@ class Comparison:
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "notes": {
                 f"{run.regime.name} @ {run.carbon_price:g}": [
-                    *run.outcome.notes,
+                    *run.notes,
                     *_burnt(run),
                 ]
                 for run in runs

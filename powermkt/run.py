@@ -23,6 +23,7 @@ from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
 from powermkt.rules import AncillaryRule, Cleared, ImportAdjustment, LocationalPrice, Prices
 from powermkt.rules.base import Sale
+from powermkt.rules.contract import contract_table
 from powermkt.rules.locational import ports
 
 
@@ -218,6 +219,17 @@ class Run:
         for rule in self.regime.rules:
             rule.settle(ledger, self._charged)
         return ledger.table()
+
+    @cached_property
+    def contracts(self) -> pd.DataFrame:
+        """What contracts were about and came to; columns as in `rules.deals.COLUMNS`."""
+        return contract_table(self.regime.rules, self._cleared)
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What is worth saying about the clearing and what was settled on it."""
+        said = [note for rule in self.regime.rules for note in rule.notes(self._cleared)]
+        return [*self.outcome.notes, *said]
 
     @cached_property
     def compliance(self) -> pd.DataFrame:

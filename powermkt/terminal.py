@@ -48,8 +48,30 @@ def report(result: Comparison) -> Iterator[Table | str]:
         yield from _service_tables(result)
     if len(result.pass_through):
         yield _pass_through_table(result.pass_through)
+    if result.contracts is not None:
+        yield _contract_table(result.contracts, currency)
     if result.calibration is not None:
         yield from _calibration_tables(result)
+
+
+def _contract_table(table: pd.DataFrame, currency: str) -> Table:
+    """Contracts by kind: volume, mean prices by volume, what sellers receive."""
+    shown = _table(
+        f"contracts beside the market, prices in {currency}/MWh, to sellers in m {currency}",
+        ["regime", "tau", "kind", "number", "GWh", "strike", "reference", "to sellers"],
+    )
+    keys = ["regime", "carbon_price", "kind"]
+    for (regime, tau, kind), part in table.groupby(keys, sort=False):
+        energy = part["energy_mwh"].sum()
+        strike, reference = (
+            (part[name] * part["energy_mwh"]).sum() / energy if energy else float("nan")
+            for name in ("strike", "reference")
+        )
+        shown.add_row(
+            regime, f"{tau:g}", kind, str(len(part)), f"{energy / 1000:,.1f}",
+            _number(strike, 1), _number(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
+        )  # fmt: skip
+    return shown
 
 
 def _service_tables(result: Comparison) -> Iterator[Table]:
@@ -76,7 +98,8 @@ def _table(title: str, heads: list[str]) -> Table:
         show_edge=False,
     )  # fmt: skip
     for i, head in enumerate(heads):
-        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+        # What does not fit folds the text, never a number.
+        table.add_column(head, justify="right" if i else "left", no_wrap=i > 0, overflow="fold")
     return table
 
 

@@ -11,11 +11,13 @@ from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
 from powermkt.rules.cap import CarbonCap
 from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice, Offsets
+from powermkt.rules.contract import ContractRule, Contracts
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.imports import ImportAdjustment
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
+from powermkt.rules.mechanism import MechanismPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
@@ -50,6 +52,8 @@ RULES: dict[str, type[Rule]] = {
         MileageMarket,
         CapacityPayment,
         DeviationPenalty,
+        Contracts,
+        MechanismPrice,
         RetailTariff,
     )
 }
@@ -64,6 +68,8 @@ __all__ = [
     "CarbonPrice",
     "Cleared",
     "CoOptimised",
+    "ContractRule",
+    "Contracts",
     "Coupled",
     "DeepPeakMarket",
     "DeepPeakOffers",
@@ -75,6 +81,7 @@ __all__ = [
     "GuaranteedPurchase",
     "ImportAdjustment",
     "LocationalPrice",
+    "MechanismPrice",
     "MeritOrder",
     "MileageMarket",
     "Mitigation",

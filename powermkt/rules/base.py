@@ -147,6 +147,10 @@ class Rule(pydantic.BaseModel):
         """
         return 0.0
 
+    def notes(self, cleared: Cleared) -> list[str]:
+        """Return what is worth saying about what was settled."""
+        return []
+
 
 class PricingRule(Rule):
     """A rule that says at which prices is settled."""
@@ -167,3 +171,10 @@ class PricingRule(Rule):
     def sales(self, cleared: Cleared) -> list[Sale]:
         """Return what plant sells at which price, one entry for each settlement of a day."""
         raise TypeError(f"{type(self).__name__} does not state sales")
+
+    def market_prices(self, cleared: Cleared) -> list[pd.DataFrame]:
+        """Return prices of energy by bus, one frame for each settlement of a day.
+
+        [snapshot x bus] in money/MWh.
+        """
+        raise TypeError(f"{type(self).__name__} has no market price")

@@ -148,6 +148,10 @@ class LocationalPrice(PricingRule):
             for stage in self.stages(cleared)
         ]
 
+    def market_prices(self, cleared: Cleared) -> list[pd.DataFrame]:
+        """Settlement prices, day-ahead ones first where a day is settled twice."""
+        return [stage.nodal for stage in self.stages(cleared)]
+
     def make_whole(self, cleared: Cleared) -> pd.DataFrame:
         """What each unit offered, was paid and is made whole by, for each day.
 

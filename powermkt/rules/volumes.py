@@ -1,0 +1,162 @@
+"""How much a contract is about in every snapshot, and who of a side has which part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from powermkt.contractbook import Contract
+from powermkt.rules.base import Cleared
+from powermkt.rules.counterparties import Side, load_of, output_of, plant_of
+from powermkt.rules.trade import PEAK_HOURS
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The volume of a contract.
+
+    Attributes
+    ----------
+    quantity : DataFrame [snapshot x member], MW
+        Of the members that it is settled by (`anchor`).
+    other : DataFrame [snapshot x member]
+        Part that each member of the other side has of it; rows sum to 1.
+    covered : float
+        Hours of the delivery period over hours that its snapshots stand for, at most 1 [1].
+    """
+
+    quantity: pd.DataFrame
+    other: pd.DataFrame
+    covered: float
+
+
+def anchored_by_seller(seller: Side, buyer: Side) -> bool:
+    """Whether price and volume go by the members of the seller.
+
+    Plant comes first, then users; among likes the seller.
+    """
+    rank = {"plant": 0, "users": 1, "account": 2}
+    return rank[seller.what] <= rank[buyer.what]
+
+
+def volume(contract: Contract, cleared: Cleared, anchor: Side, other: Side) -> Volume:
+    """Return the volume of a contract by snapshot and member.
+
+    A volume in MW or MWh is the energy of the delivery period, spread over its hours by the shape;
+    what falls on the snapshots of the horizon is settled. Where snapshots stand for more hours than
+    the period has, as in representative weeks, the volume in each is less by `covered`, so
+    that no more than the energy of the period is delivered. A group has it pro rata:
+    plant by capacity, or by output where that is the shape; users by load.
+
+    Parameters
+    ----------
+    contract : Contract
+    cleared : Cleared
+    anchor, other : Side
+        By `anchored_by_seller`; both with members.
+    """
+    case = cleared.case
+    inside = held(contract, case.snapshots)
+    level, covered = _level(contract, cleared, anchor, other, inside)
+    if contract.share is not None and contract.of == "output":
+        quantity = contract.share * output_of(cleared, anchor.members)
+    elif contract.share is not None and contract.of == "load" and anchor.what == "users":
+        quantity = contract.share * load_of(cleared, anchor.members)
+    else:
+        quantity = _parts(contract, cleared, anchor).mul(level, axis="index")
+    quantity = quantity.mul(covered * inside, axis="index")
+    return Volume(quantity, _parts(contract, cleared, other), covered)
+
+
+def held(contract: Contract, index: pd.Index) -> np.ndarray:
+    """Whether a contract delivers in each snapshot."""
+    period = contract.period
+    if period is None:
+        return np.ones(len(index), dtype=bool)
+    assert isinstance(index, pd.DatetimeIndex)  # else it is a fault of the case
+    return period.holds(index)
+
+
+def _level(
+    contract: Contract, cleared: Cleared, anchor: Side, other: Side,
+    inside: np.ndarray,
+) -> tuple[pd.Series, float]:  # fmt: skip
+    """Volume of a whole side before `covered` [snapshot] in MW, and `covered` itself."""
+    case = cleared.case
+    weights = case.weights * inside
+    if contract.share is not None and contract.of != "capacity":
+        level = pd.Series(1.0, case.snapshots)
+        if contract.of == "load":
+            users = anchor if anchor.what == "users" else other
+            level = contract.share * load_of(cleared, users.members).sum(axis=1)
+        hours = float(weights.sum())
+        return level, _covered(_hours(contract, hours), hours)
+    here = _shape(contract, cleared, anchor, other, inside)
+    spread = float((here * weights).sum())
+    whole = _hours(contract, spread)
+    if contract.mwh is not None:
+        size = contract.mwh / whole if whole > 0 else 0.0
+    elif contract.mw is not None:
+        size = contract.mw
+    else:
+        assert contract.share is not None
+        size = contract.share * float(plant_of(cleared.case).loc[anchor.members, "p_nom"].sum())
+    return size * here, _covered(whole, spread)
+
+
+def _covered(whole: float, spread: float) -> float:
+    return min(1.0, whole / spread) if spread > 0 else 1.0
+
+
+def _shape(
+    contract: Contract, cleared: Cleared, anchor: Side, other: Side, inside: np.ndarray
+) -> pd.Series:
+    """Load shape [snapshot]: 1 in hours of delivery, or around a mean of 1."""
+    index, shape = cleared.case.snapshots, contract.shape
+    if shape in ("load", "output"):
+        what = "users" if shape == "load" else "plant"
+        members = next(side.members for side in (anchor, other) if side.what == what)
+        of = load_of if shape == "load" else output_of
+        series = of(cleared, members).sum(axis=1)
+        weights = cleared.case.weights * inside
+        energy = float((series * weights).sum())
+        return series * (float(weights.sum()) / energy if energy > 0 else 0.0)
+    if shape == "flat":
+        return pd.Series(1.0, index)
+    assert isinstance(index, pd.DatetimeIndex)  # else it is a fault of the case
+    return pd.Series(_of_day(contract)[index.hour], index)
+
+
+def _of_day(contract: Contract) -> np.ndarray:
+    """Load shape by hour of the day, [24]."""
+    if not isinstance(contract.shape, str):
+        profile = np.array(contract.shape)
+        return profile / profile.mean()
+    peak = np.isin(np.arange(24), PEAK_HOURS)
+    return {"peak": peak, "off_peak": ~peak}.get(contract.shape, peak | ~peak).astype(float)
+
+
+def _hours(contract: Contract, here: float) -> float:
+    """Sum of the shape over the hours of the delivery period [h]; `here` for the horizon."""
+    period = contract.period
+    return here if period is None else float(_of_day(contract)[period.hours.hour].sum())
+
+
+def _parts(contract: Contract, cleared: Cleared, side: Side) -> pd.DataFrame:
+    """Part of each member of a side, [snapshot x member]; rows sum to 1."""
+    snapshots = cleared.case.snapshots
+    if side.what == "users":
+        size = load_of(cleared, side.members)
+    elif side.what == "plant" and contract.shape == "output":
+        size = output_of(cleared, side.members)
+    else:
+        fixed = pd.Series(1.0, side.members)
+        if side.what == "plant":
+            fixed = plant_of(cleared.case).loc[side.members, "p_nom"]
+        size = pd.DataFrame(dict(fixed.items()), index=snapshots)
+    mean = size.sum() if (size.to_numpy() > 0).any() else size.sum() + 1.0
+    total = size.sum(axis=1)
+    parts = size.div(total.where(total > 0), axis="index")
+    return parts.fillna(mean / mean.sum())
