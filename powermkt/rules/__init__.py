@@ -14,10 +14,12 @@ from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
+from powermkt.rules.dualtrack import DualTrackAccount
 from powermkt.rules.imports import ImportAdjustment
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
+from powermkt.rules.participation import Participation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.retail import RetailTariff
 from powermkt.rules.stages import TwoSettlement
@@ -51,6 +53,8 @@ RULES: dict[str, type[Rule]] = {
         CapacityPayment,
         DeviationPenalty,
         RetailTariff,
+        Participation,
+        DualTrackAccount,
     )
 }
 
@@ -69,6 +73,7 @@ __all__ = [
     "DeepPeakOffers",
     "DeviationPenalty",
     "DispatchRule",
+    "DualTrackAccount",
     "EqualShares",
     "ExtendedLocationalPrice",
     "FlatBlocks",
@@ -80,6 +85,7 @@ __all__ = [
     "Mitigation",
     "ObligatoryMinimum",
     "Offsets",
+    "Participation",
     "Prices",
     "PricingRule",
     "PriorityOrder",
