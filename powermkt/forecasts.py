@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import pypsa
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, nearest
@@ -91,6 +92,37 @@ def with_forecast_errors(
     changed = case.with_market(case.market)
     changed.forecast = forecast
     return changed
+
+
+def shifted(case: Case, n: pypsa.Network) -> dict[str, pd.DataFrame]:
+    """Return the forecasts of a case around the series of another network, errors kept.
+
+    Parameters
+    ----------
+    case : Case
+    n : pypsa.Network
+        Some snapshots of the case, whose series have been scaled.
+
+    Returns
+    -------
+    dict of str to DataFrame [snapshot x name]
+    """
+    found = {}
+    for name, frame in case.forecast.items():
+        table, attribute = name.split("_t.")
+        kind = {"generators": "Generator", "loads": "Load"}.get(table, "StorageUnit")
+        now = n.get_switchable_as_dense(kind, attribute)[frame.columns]
+        before = case.dense(kind, attribute).loc[n.snapshots, frame.columns]
+        drawn = frame.loc[n.snapshots] + (now - before)
+        if table == "loads":
+            found[name] = drawn.where(now < 0, drawn.clip(lower=0.0))
+        elif attribute != "p_max_pu":
+            found[name] = drawn.clip(lower=0.0)
+        else:
+            least = n.get_switchable_as_dense("Generator", "p_min_pu")[frame.columns]
+            most = np.maximum(1.0, np.maximum(now, frame.loc[n.snapshots]))
+            found[name] = drawn.clip(lower=least.clip(lower=0.0), upper=most)
+    return found
 
 
 def _faults(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import linopy
 import numpy as np
@@ -27,6 +28,8 @@ from powermkt.values import HOURS_A_YEAR, NonNegative, Share
 
 RENEWABLE = "renewable"  # key of every carrier in `carriers.renewable`
 HOURLY, MEAN, SPILL = "Guaranteed-p", "Guaranteed-mean", "Guaranteed-spill"  # variables
+
+_PLANT: WeakKeyDictionary[Case, pd.DataFrame] = WeakKeyDictionary()  # asked for by every hook
 
 
 def _keyed(value: Any) -> Any:
@@ -205,13 +208,14 @@ class Participation(Rule):
             output = model.variables["Generator-p"].sel(name=names(hourly.index))
             model.add_constraints(taken - output <= 0, name=f"{HOURLY} output")
         if len(mean):
-            taken = model.add_variables(lower=by_name(0.0 * mean["hours"]), name=MEAN)
+            taken = model.add_variables(lower=by_name(0.0 * mean["p_nom"]), name=MEAN)
             output = model.variables["Generator-p"].sel(name=names(mean.index))
             row = taken - (output * part).sum("snapshot") <= 0
             model.add_constraints(row, name=f"{MEAN} output")
         if len(spill):
-            beyond = model.add_variables(lower=by_name(0.0 * spill["hours"]), name=SPILL)
-            spilt = model.variables["StorageUnit-spill"].sel(name=names(spill.index))
+            beyond = model.add_variables(lower=by_name(0.0 * spill["p_nom"]), name=SPILL)
+            # There is no spill in snapshots without inflow.
+            spilt = model.variables["StorageUnit-spill"].sel(name=names(spill.index)).fillna(0)
             row = (spilt * part).sum("snapshot") - beyond <= by_name(_free_spill(case, spill))
             model.add_constraints(row, name=f"{SPILL} beyond")
 
@@ -345,11 +349,14 @@ class Participation(Rule):
 
 
 def plant_of(case: Case) -> pd.DataFrame:
-    """Generators, and storage units with inflow."""
+    """Carrier, province, p_nom and tariff of generators, and of storage units with inflow."""
+    if (known := _PLANT.get(case)) is not None:
+        return known
     columns = ["carrier", "province", "p_nom", "tariff"]
     inflow = (case.dense("StorageUnit", "inflow") > 0).any()
     storage = case.storage_units[inflow.reindex(case.storage_units.index)]
-    return pd.concat([case.generators[columns], storage[columns]])
+    _PLANT[case] = pd.concat([case.generators[columns], storage[columns]])
+    return _PLANT[case]
 
 
 def _keys(case: Case) -> dict[str, list[str]]:
