@@ -222,23 +222,18 @@ class Participation(Rule):
     # ---- settlement --------------------------------------------------------------------------
 
     def guaranteed(self, case: Case, outcome: Outcome) -> pd.DataFrame:
-        """Return guaranteed output, [snapshot x plant] in MW.
-
-        Parameters
-        ----------
-        case : Case
-        outcome : Outcome
-            Of the snapshots of `case`.
-        """
-        terms = self._terms(case)
-        terms = terms[(terms["share"] < 1) | (terms["hours"] > 0)]
-        output = output_of(outcome)[terms.index]
-        hourly = self._hourly(case)
-        found = output * (1 - terms["share"])
-        found[hourly.columns] = np.minimum(output[hourly.columns], hourly)
-        by_hours = terms[terms["hours"].notna()]
-        found[by_hours.index] = _within_hours(case, by_hours, output[by_hours.index])
-        return found
+        """Return guaranteed output of what was cleared, [snapshot x plant] in MW."""
+        _, mean, stored = self._members(case)
+        by_hours = pd.concat([mean, stored[stored["hours"].notna()]])
+        by_share = stored[stored["hours"].isna()]
+        output = output_of(outcome)
+        most = self._hourly(case)
+        parts = [
+            output[most.columns].where(output[most.columns] < most, most),
+            _within_hours(case, by_hours, output[by_hours.index]),
+            output[by_share.index] * (1 - by_share["share"]),
+        ]
+        return pd.concat(parts, axis=1)
 
     def settle(self, ledger: Ledger, cleared: Cleared) -> None:
         """Settle guaranteed purchase, pass it on to users, and pay subsidies."""
