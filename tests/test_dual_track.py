@@ -106,9 +106,9 @@ def test_beside_a_market_it_is_what_the_grid_company_lost() -> None:
 def test_money_is_not_counted_twice() -> None:
     users = {"renewables": {"rule": "Participation", "share": 0}}
     with pytest.raises(pm.InputError, match="users pay for guaranteed purchase already"):
-        with_account("full_market", users)
+        pm.clear(two_hours(), with_account("full_market", users))
     for base in ("full_market", "fixed_tariff"):
         with pytest.raises(pm.InputError, match="knows no planned energy beside a market"):
-            with_account(base)
+            pm.clear(two_hours(), with_account(base))
     with pytest.raises(pm.InputError, match="did you mean 'onshore wind'"):
         pm.clear(two_hours(), with_account(carriers=["onshore wnd"]))

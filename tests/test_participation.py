@@ -290,12 +290,13 @@ def test_terms_that_are_none(terms: dict[str, Any], said: str) -> None:
 
 
 def test_rules_that_do_not_go_together() -> None:
+    case = spare_wind()
     with pytest.raises(pm.InputError) as caught:
-        taking_part("priority_dispatch", share=0.5)
+        pm.clear(case, taking_part("priority_dispatch", share=0.5))
     assert "PriorityOrder puts all renewables first" in str(caught.value)
     assert "GuaranteedPurchase pays renewables their tariff" in str(caught.value)
     with pytest.raises(pm.InputError, match="each interval of real time anew"):
-        taking_part("two_settlement", guaranteed_hours=1000)
+        pm.clear(case, taking_part("two_settlement", guaranteed_hours=1000))
 
 
 def test_keys_that_mean_nothing_here() -> None:

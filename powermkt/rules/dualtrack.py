@@ -11,7 +11,7 @@ import pandas as pd
 import pydantic
 
 from powermkt.case import Case
-from powermkt.errors import Fault, InputError, nearest
+from powermkt.errors import Fault, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
 from powermkt.rules.contracts import quota_energy
@@ -69,11 +69,6 @@ class DualTrackAccount(Rule):
         By energy: users of the other classes, plant that emits and is not planned, all plant.
     carriers : list of str, optional
         Planned plant; default: renewable and nuclear carriers, or whatever is guaranteed.
-
-    Raises
-    ------
-    InputError
-        If the other rules know no planned energy beside a market, or users pay for it already.
     """
 
     role: ClassVar[Role] = "contract"
@@ -90,23 +85,22 @@ class DualTrackAccount(Rule):
             if isinstance(rule, PricingRule):
                 told._pricing = rule
             if isinstance(rule, Participation):
-                told._participation = rule
-        name, found = type(told._pricing).__name__, told._participation
-        what = remedy = ""
-        if found is not None and found.passed_on == "users":
-            what = "users pay for guaranteed purchase already"
-            remedy = "state `passed_on: grid_company` in Participation"
-        elif found is None and not isinstance(told._pricing, GuaranteedPurchase):
-            what = f"{name} alone knows no planned energy beside a market"
-            remedy = "price by GuaranteedPurchase, or add `renewables: {rule: Participation}`"
-        if what:
-            raise InputError([Fault("DualTrackAccount", what, remedy)])
+                told._participation = rule.among(rules)
         return told
 
     def faults(self, case: Case) -> list[Fault]:
-        """Name carriers that the case does not have."""
+        """Name carriers that the case does not have, and rules that leave nothing to account."""
         known = {*case.generators["carrier"], *case.storage_units["carrier"]} - {""}
-        return [
+        found, beside = [], self._participation
+        if beside is not None and beside.passed_on == "users":
+            what = "users pay for guaranteed purchase already"
+            remedy = "state `passed_on: grid_company` in Participation"
+            found.append(Fault("DualTrackAccount", what, remedy))
+        elif beside is None and not isinstance(self._pricing, GuaranteedPurchase):
+            what = f"{type(self._pricing).__name__} alone knows no planned energy beside a market"
+            remedy = "price by GuaranteedPurchase, or add `renewables: {rule: Participation}`"
+            found.append(Fault("DualTrackAccount", what, remedy))
+        return found + [
             Fault("DualTrackAccount.carriers", f"unknown carrier {name!r}", nearest(name, known))
             for name in self.carriers or []
             if name not in known

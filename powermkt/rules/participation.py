@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
@@ -14,12 +14,12 @@ import pydantic
 from powermkt.arrays import by_name, by_snapshot, grid, names
 from powermkt.case import Case
 from powermkt.curves import mean_costs
-from powermkt.errors import Fault, InputError, name_list, nearest
+from powermkt.errors import Fault, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
-from powermkt.rules.dispatch import PriorityOrder, weight_faults
+from powermkt.rules.dispatch import DispatchRule, PriorityOrder, weight_faults
 from powermkt.rules.merit import MeritOrder
 from powermkt.rules.pricing import same
 from powermkt.rules.retail import CATALOGUE, FUNDS
@@ -80,11 +80,6 @@ class Participation(Rule):
         residential_agricultural ones, per MWh of the horizon, or its grid company.
     weight : float, default 1000
         [money/MWh]; above fuel and start cost spreads.
-
-    Raises
-    ------
-    InputError
-        If the other rules pay no price of a market, or put all renewables first anyway.
     """
 
     role: ClassVar[Role] = "renewables"
@@ -96,7 +91,7 @@ class Participation(Rule):
     floor: float | None = pydantic.Field(default=None, allow_inf_nan=False)
     passed_on: Literal["users", "grid_company"] = "users"
     weight: float = pydantic.Field(default=1000.0, gt=0, le=4000)
-    _pricing: PricingRule | None = pydantic.PrivateAttr(default=None)
+    _beside: tuple[Rule, ...] = pydantic.PrivateAttr(default=())
 
     @pydantic.model_validator(mode="after")
     def _one_of(self) -> Participation:
@@ -107,28 +102,12 @@ class Participation(Rule):
 
     def among(self, rules: Sequence[Rule]) -> Participation:
         """Return the rule that knows at which price plant sells, and the floor of all offers."""
-        faults, floors = [], [self.floor]
-        told = self.model_copy()
-        for rule in rules:
-            name = type(rule).__name__
-            if isinstance(rule, PricingRule):
-                told._pricing = rule
-                if not rule.locational:
-                    what = f"{name} pays renewables their tariff for all they give"
-                    faults.append(Fault("Participation", what, "price by LocationalPrice"))
-            elif isinstance(rule, PriorityOrder):
-                what = f"{name} puts all renewables first, whatever their share"
-                faults.append(Fault("Participation", what, "dispatch by MeritOrder"))
-            elif isinstance(rule, MeritOrder):
-                floors.append(rule.offer_floor)
-            elif isinstance(rule, TwoSettlement) and any(self.guaranteed_hours.values()):
-                what = "would apply to each interval of real time anew"
-                where = "Participation.guaranteed_hours"
-                faults.append(Fault(where, what, "state `share`, or clear once"))
-        if faults:
-            raise InputError(faults)
+        told, floors = self.model_copy(), [self.floor]
+        kinds = PricingRule | DispatchRule | TwoSettlement
+        told._beside = tuple(rule for rule in rules if isinstance(rule, kinds))
+        floors += [rule.offer_floor for rule in rules if isinstance(rule, MeritOrder)]
         known = [floor for floor in floors if floor is not None]
-        return told if not known else told.model_copy(update={"floor": max(known)})
+        return told.model_copy(update={"floor": max(known, default=None)})
 
     def faults(self, case: Case) -> list[Fault]:
         """Name keys that mean nothing here, and plant that cannot be guaranteed or offered."""
@@ -136,7 +115,7 @@ class Participation(Rule):
         local = {f"{c}@{p}" for c, p in zip(plant["carrier"], plant["province"], strict=True)}
         known = {*plant.index, *local, *plant["province"], *plant["carrier"], RENEWABLE} - {""}
         storage = case.storage_units.index
-        found = weight_faults(case, self.weight, "Participation")
+        found = [*weight_faults(case, self.weight, "Participation"), *self._clashes()]
         for field in ("share", "guaranteed_hours", "subsidy", "certificate"):
             for key in getattr(self, field):
                 where = f"Participation.{field}"
@@ -161,6 +140,21 @@ class Participation(Rule):
                 )
                 found.append(Fault("Participation", what, "leave one of them out"))
         return found
+
+    def _clashes(self) -> Iterator[Fault]:
+        """Yield what does not go together with the other rules."""
+        for rule in self._beside:
+            name = type(rule).__name__
+            if isinstance(rule, PricingRule) and not rule.locational:
+                what = f"{name} pays renewables their tariff for all they give"
+                yield Fault("Participation", what, "price by LocationalPrice")
+            elif isinstance(rule, PriorityOrder):
+                what = f"{name} puts all renewables first, whatever their share"
+                yield Fault("Participation", what, "dispatch by MeritOrder")
+            elif isinstance(rule, TwoSettlement) and any(self.guaranteed_hours.values()):
+                what = "would apply to each interval of real time anew"
+                where = "Participation.guaranteed_hours"
+                yield Fault(where, what, "state `share`, or clear once")
 
     # ---- dispatch ----------------------------------------------------------------------------
 
@@ -276,14 +270,14 @@ class Participation(Rule):
 
     def _purchases(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
         """Guaranteed output of each settlement [MW], and its tariff less its price [money/MWh]."""
-        assert self._pricing is not None  # a regime tells it
+        pricing = next(rule for rule in self._beside if isinstance(rule, PricingRule))
         case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
         bought = [self.guaranteed(case, outcome)]
         if ahead is not None:
             planned = self.guaranteed(case.forecasted(), ahead)
             bought = [planned, bought[0] - planned]
         tariff = plant_of(case)["tariff"]
-        prices = [sale.price for sale in self._pricing.sales(cleared)]
+        prices = [sale.price for sale in pricing.sales(cleared)]
         return [
             (part, tariff[part.columns] - price[part.columns])
             for part, price in zip(bought, prices, strict=True)
