@@ -14,6 +14,7 @@ from powermkt.errors import (
     PowermktError,
     StorageError,
 )
+from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
@@ -54,4 +55,5 @@ __all__ = [
     "residual_supply",
     "rules",
     "switching_points",
+    "with_forecast_errors",
 ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from powermkt.case import Case, summed
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.forecasts import shifted
 from powermkt.market import Market
 from powermkt.seams import followers, with_seams
 
@@ -317,7 +318,9 @@ def _scaled(case: Case, windows: dict[str, pd.Index], members: dict[str, np.ndar
             ceiling_frame = n.get_switchable_as_dense("Generator", "p_max_pu")[target.columns]
             target = target.clip(upper=ceiling_frame)
         getattr(n, table)[attribute] = target
-    return case._with(n, windows)
+    found = case._with(n, windows)
+    found.forecast = shifted(case, n)
+    return found
 
 
 def scaled_to_mean(

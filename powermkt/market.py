@@ -11,7 +11,7 @@ import yaml
 
 from powermkt.errors import Fault, InputError, faults_of
 from powermkt.services import Services
-from powermkt.values import Share, Strict
+from powermkt.values import NonNegative, Share, Strict
 
 # Name fragments by which carriers are recognised where market.yaml does not list them
 # (PyPSA, PyPSA-Eur and PyPSA-China spellings).
@@ -86,6 +86,20 @@ class Trade(Strict):
     schedule_band: float = pydantic.Field(default=0.0, ge=0, description="free deviation, share")
     hurdle_rate: float = pydantic.Field(
         default=float("inf"), ge=0, description="money/MWh on exchange beyond the band; .inf: none"
+    )
+
+
+class ForecastErrors(Strict):
+    """Day-ahead forecasts that are drawn around what happens (`forecasts`)."""
+
+    seed: int = pydantic.Field(ge=0)
+    std: dict[str, NonNegative] = pydantic.Field(
+        min_length=1,
+        description="standard deviation by carrier, share of capacity; of `load`, share of load",
+    )
+    autocorrelation: Share = pydantic.Field(default=0.9, description="of errors an hour apart")
+    correlation: Share = pydantic.Field(
+        default=0.5, description="of errors of two plants of one carrier, or of two loads"
     )
 
 
@@ -167,6 +181,7 @@ class Market(Strict):
     seams: SeamSettings = SeamSettings()
     penalties: Penalties = Penalties()
     services: Services = Services()
+    forecast_errors: ForecastErrors | None = None
     calibration: Calibration | None = None
 
     @pydantic.model_validator(mode="after")

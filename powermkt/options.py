@@ -10,7 +10,7 @@ import pydantic
 import typer
 
 from powermkt.horizon import Horizon
-from powermkt.market import Day
+from powermkt.market import Day, ForecastErrors
 from powermkt.values import NonNegative, Strict
 
 NetworkArgument = Annotated[
@@ -70,6 +70,7 @@ class Study(Strict):
     start: Day | None = None
     days: int | None = pydantic.Field(default=None, ge=1)
     look_ahead: float | None = pydantic.Field(default=None, ge=0)
+    forecast_errors: ForecastErrors | None = None
 
     def horizon(self, said: Horizon) -> Horizon:
         """Return the horizon of the command line, else that of the file."""

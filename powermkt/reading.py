@@ -14,6 +14,7 @@ import pypsa
 from powermkt import rts_gmlc
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
+from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market, read_market, read_services
 from powermkt.offers import find_file
 from powermkt.servicecheck import WHERE as SERVICES
@@ -86,6 +87,10 @@ def read(
             forecast |= _forecasts(path / "forecast", network.snapshots)
         except InputError as error:
             faults += error.faults
+    errors = market.forecast_errors
+    if errors is not None and forecast:
+        what = "forecasts are given, and errors of forecasts as well"
+        faults.append(Fault("market.yaml: forecast_errors", what, "keep one of them"))
     name = market.name or path.resolve().stem
     if network is not None and faults:  # say what is wrong with the network as well
         try:
@@ -95,7 +100,8 @@ def read(
     if faults or network is None:
         raise InputError(faults)
     try:
-        return Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
+        case = Case(network, market, name=name, folder=folder, offers=book, forecast=forecast)
+        return case if errors is None else with_forecast_errors(case, **errors.model_dump())
     except InputError as error:
         raise InputError(_placed(error.faults, services)) from None
 

@@ -21,9 +21,17 @@ from powermkt.regime import Regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
 from powermkt.revenue import flexibility_value, revenue
-from powermkt.rules import AncillaryRule, Cleared, ImportAdjustment, LocationalPrice, Prices
+from powermkt.rules import (
+    AncillaryRule,
+    Cleared,
+    DualTrackAccount,
+    ImportAdjustment,
+    LocationalPrice,
+    Prices,
+)
 from powermkt.rules.base import Sale
 from powermkt.rules.contract import contract_table
+from powermkt.rules.dualtrack import COLUMNS as DUAL_TRACK
 from powermkt.rules.locational import ports
 
 
@@ -236,6 +244,14 @@ class Run:
         """Allowance account of units by compliance period; columns as `compliance.COLUMNS`."""
         rule = self.regime.carbon
         return no_account() if rule is None else rule.account(self._cleared)
+
+    @cached_property
+    def dual_track(self) -> pd.DataFrame:
+        """Imbalance account of planned energy, as `DualTrackAccount.account` (no rows without)."""
+        for rule in self.regime.rules:
+            if isinstance(rule, DualTrackAccount):
+                return rule.account(self._cleared)
+        return pd.DataFrame(columns=DUAL_TRACK)
 
     @cached_property
     def accounts(self) -> pd.DataFrame:

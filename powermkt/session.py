@@ -27,6 +27,7 @@ from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.forecasts import with_forecast_errors
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
 from powermkt.options import Study
@@ -105,7 +106,7 @@ def gather(
     plan = collect(faults, lambda: _study(study)) or Study()
     horizon = plan.horizon(horizon)
     regimes = collect(faults, lambda: _regimes(names, plan, study)) or []
-    case = collect(faults, lambda: read(network, offers, services))
+    case = collect(faults, lambda: _read(network, offers, services, plan))
     target = out or Path("results") / f"{case.name if case else network.stem}{suffix}"
     collect(faults, lambda: check_target(target))
     taus = prices or plan.carbon_prices or DEFAULT_CARBON_PRICES
@@ -119,6 +120,12 @@ def gather(
     if faults or case is None:
         raise InputError({str(fault): fault for fault in faults}.values())
     return Given(case, regimes, taus, horizon, target)
+
+
+def _read(network: Path, offers: Path | None, services: Path | None, plan: Study) -> Case:
+    """Read a network; what the study says of forecasts takes the place of what it has."""
+    case, errors = read(network, offers, services), plan.forecast_errors
+    return case if errors is None else with_forecast_errors(case, **errors.model_dump())
 
 
 def uncalibrated(case: Case) -> Case:

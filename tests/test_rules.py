@@ -27,7 +27,10 @@ def with_rule(rule: Rule) -> pm.Regime:
     if isinstance(rule, pm.rules.ImportAdjustment):  # it needs a price, and a border around it
         price = pm.rules.CarbonPrice(regions={"P0": 1.0})
         return pm.Regime("r", (*list(DEFAULTS.values())[:3], price, rule))
-    return pm.Regime("r", tuple({**DEFAULTS, rule.role: rule}.values()))
+    beside = dict(DEFAULTS)
+    if isinstance(rule, pm.rules.DualTrackAccount):  # it needs planned energy beside a market
+        beside["pricing"] = pm.rules.GuaranteedPurchase()
+    return pm.Regime("r", tuple({**beside, rule.role: rule}.values()))
 
 
 def expected(n: pypsa.Network) -> pm.Case:

@@ -15,11 +15,13 @@ from powermkt.rules.contract import ContractRule, Contracts
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
+from powermkt.rules.dualtrack import DualTrackAccount
 from powermkt.rules.imports import ImportAdjustment
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.mechanism import MechanismPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
+from powermkt.rules.participation import Participation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.retail import RetailTariff
 from powermkt.rules.stages import TwoSettlement
@@ -55,6 +57,8 @@ RULES: dict[str, type[Rule]] = {
         Contracts,
         MechanismPrice,
         RetailTariff,
+        Participation,
+        DualTrackAccount,
     )
 }
 
@@ -75,6 +79,7 @@ __all__ = [
     "DeepPeakOffers",
     "DeviationPenalty",
     "DispatchRule",
+    "DualTrackAccount",
     "EqualShares",
     "ExtendedLocationalPrice",
     "FlatBlocks",
@@ -87,6 +92,7 @@ __all__ = [
     "Mitigation",
     "ObligatoryMinimum",
     "Offsets",
+    "Participation",
     "Prices",
     "PricingRule",
     "PriorityOrder",

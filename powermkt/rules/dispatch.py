@@ -71,20 +71,7 @@ class PriorityOrder(DispatchRule):
     def faults(self, case: Case) -> list[Fault]:
         """Name carriers that the case does not have."""
         known = {*case.generators["carrier"], *case.storage_units["carrier"]}
-        excess = case.market.price_of_excess
-        low = (
-            []
-            if excess is None or excess > self.weight
-            else [
-                Fault(
-                    "market.yaml: price_of_excess",
-                    f"{excess:g} is not above the weight {self.weight:g} of PriorityOrder: energy "
-                    "would be generated to be thrown away",
-                    "raise it, or leave it out",
-                )
-            ]
-        )
-        return low + [
+        return weight_faults(case, self.weight, type(self).__name__) + [
             Fault("PriorityOrder.classes", f"unknown carrier {name!r}", nearest(name, known))
             for members in self.classes or []
             for name in members
@@ -111,6 +98,21 @@ class PriorityOrder(DispatchRule):
         if (spill > 0).any():
             adders["StorageUnit-spill"] = spill
         return adders
+
+
+def weight_faults(case: Case, weight: float, rule: str) -> list[Fault]:
+    """Name a price of excess that the weight of a rule does not stay below."""
+    excess = case.market.price_of_excess
+    if excess is None or excess > weight:
+        return []
+    return [
+        Fault(
+            "market.yaml: price_of_excess",
+            f"{excess:g} is not above the weight {weight:g} of {rule}: energy "
+            "would be generated to be thrown away",
+            "raise it, or leave it out",
+        )
+    ]
 
 
 def _rank_adder(case: Case) -> pd.Series:

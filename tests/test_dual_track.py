@@ -1,0 +1,114 @@
+"""The imbalance account of planned energy beside a market. Arithmetic shown."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import pytest
+import toys
+
+import powermkt as pm
+from powermkt.ledger import balances
+
+
+@cache
+def two_hours() -> pm.Case:
+    """Wind 80 then 10 MW at a tariff of 420, coal at 380; households 30, industry 60."""
+    n = toys.one_bus([60.0, 60.0], weight=2.0)
+    n.generators.loc["wind", "p_nom"] = 80.0
+    n.generators["tariff"] = [380.0, 600.0, 420.0]
+    n.generators_t["p_max_pu"] = pd.DataFrame({"wind": [1.0, 0.125]}, index=n.snapshots)
+    n.add("Load", "homes", bus="A", p_set=30.0)
+    n.loads["tariff"] = [600.0, 500.0]
+    n.loads["user_class"] = ["industrial_commercial", "residential_agricultural"]
+    return pm.Case(n)
+
+
+def with_account(base: str = "priority_dispatch", more: Any = None, **terms: Any) -> pm.Regime:
+    rule = {"rule": "DualTrackAccount", **terms}
+    return pm.regime({"name": "account", "extends": base, "contract": rule, **(more or {})})
+
+
+PREMIUM = {"pricing": {"rule": "GuaranteedPurchase", "premium": 0.05}}
+
+
+def test_the_account_by_hand() -> None:
+    """Wind gives 80, households take 30: 50 MW for two hours go to industry, 100 MWh.
+
+    Coal gives 10 and 80 MW, all at its contract price of 380, which equals its tariff. The account:
+    100 x (420 - 380) = 4,000, borne by 240 MWh of industry: 16.67 a MWh. Wind falls short of
+    households in the other two hours, and nothing of it is left over.
+    """
+    plain, run = pm.clear(two_hours(), "priority_dispatch"), pm.clear(two_hours(), with_account())
+    assert run.outcome is plain.outcome or run.dispatch.equals(plain.dispatch)
+    row = run.dual_track.iloc[0]
+    assert row["period"] == "all" and row["province"] == "A"
+    assert row.iloc[2:].tolist() == pytest.approx([180, 120, 100, 420, 380, 4000])
+    paid, before = balances(run.ledger), balances(plain.ledger)
+    change = (paid - before)[lambda x: x.abs() > 1e-6]
+    assert change.to_dict() == pytest.approx({"load": -4000, "grid company A": 4000})
+    rise = run.announced.retail - plain.announced.retail
+    assert rise["load"].tolist() == pytest.approx([4000 / 240] * 2)
+    assert (rise["homes"] == 0).all()
+    assert run.summary()["consumer_payment"] == pytest.approx(
+        (run.announced.retail * run.outcome.served(run.case)).to_numpy().sum() * 2
+    )
+    preset = pm.clear(two_hours(), "priority_dispatch_dual_track")
+    pd.testing.assert_frame_equal(preset.ledger, run.ledger)
+    assert plain.dual_track.empty
+
+
+@pytest.mark.parametrize(
+    ("allocated", "change"),
+    [
+        ("market_users", {"load": -1900 - 2100}),
+        ("thermal", {"load": -1900, "coal": -2100}),
+        # 180 MWh of wind and 180 of coal.
+        ("generators", {"load": -1900, "coal": -1050, "wind": -1050}),
+    ],
+)
+def test_a_dearer_contract_shrinks_the_account(allocated: str, change: dict[str, float]) -> None:
+    """Contracts 5 % dearer, at 399: 100 x (420 - 399) = 2,100 are left to be borne.
+
+    The 100 MWh are sold at 399 and were in bills at 380: 1,900, whoever bears the rest. All of it
+    reaches the grid company, 4,000 as before: what it pays wind has not changed.
+    """
+    base = pm.regime({"name": "dearer", "extends": "priority_dispatch", **PREMIUM})
+    plain = balances(pm.clear(two_hours(), base).ledger)
+    run = pm.clear(two_hours(), with_account(more=PREMIUM, allocated_to=allocated))
+    moved = (balances(run.ledger) - plain)[lambda x: x.abs() > 1e-6]
+    assert moved.to_dict() == pytest.approx({**change, "grid company A": 4000})
+    assert balances(run.ledger).sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_all_of_planned_energy() -> None:
+    """180 MWh of wind, of which industry's 60 MW take 60 and 10 in an hour: 140 x 40 = 5,600."""
+    run = pm.clear(two_hours(), with_account(volume="all"))
+    assert run.dual_track[["volume_mwh", "amount"]].iloc[0].tolist() == pytest.approx([140, 5600])
+
+
+def test_beside_a_market_it_is_what_the_grid_company_lost() -> None:
+    """Wind bought at 420 and sold at coal's 300; 100 MWh are beyond households: 12,000.
+
+    The grid company loses 180 x 120 = 21,600 in all and keeps what serves households: 9,600.
+    """
+    own = {"renewables": {"rule": "Participation", "share": 0, "passed_on": "grid_company"}}
+    run = pm.clear(two_hours(), with_account("full_market", own))
+    row = run.dual_track.iloc[0]
+    assert row.iloc[2:].tolist() == pytest.approx([180, 120, 100, 420, 300, 12000])
+    net = balances(run.ledger)
+    assert net["grid company A"] == pytest.approx(-9600)
+    assert net["load"] == pytest.approx(-240 * 300 - 12000)
+
+
+def test_money_is_not_counted_twice() -> None:
+    users = {"renewables": {"rule": "Participation", "share": 0}}
+    with pytest.raises(pm.InputError, match="users pay for guaranteed purchase already"):
+        pm.clear(two_hours(), with_account("full_market", users))
+    for base in ("full_market", "fixed_tariff"):
+        with pytest.raises(pm.InputError, match="knows no planned energy beside a market"):
+            pm.clear(two_hours(), with_account(base))
+    with pytest.raises(pm.InputError, match="did you mean 'onshore wind'"):
+        pm.clear(two_hours(), with_account(carriers=["onshore wnd"]))
