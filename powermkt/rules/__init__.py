@@ -15,6 +15,7 @@ from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMi
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.imports import ImportAdjustment
+from powermkt.rules.interprovincial import ImportCap, InterprovincialSpot
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
@@ -32,6 +33,7 @@ RULES: dict[str, type[Rule]] = {
         Scheduled,
         ProvinceFirst,
         Coupled,
+        InterprovincialSpot,
         FlatBlocks,
         BenchmarkTariff,
         GuaranteedPurchase,
@@ -74,6 +76,8 @@ __all__ = [
     "FlatBlocks",
     "GuaranteedPurchase",
     "ImportAdjustment",
+    "ImportCap",
+    "InterprovincialSpot",
     "LocationalPrice",
     "MeritOrder",
     "MileageMarket",
