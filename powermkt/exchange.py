@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -117,7 +120,7 @@ def _carried(
     return table[out > 0]
 
 
-def folded_bids(regime: Regime, cleared: Cleared, snapshot: object) -> pd.DataFrame:
+def folded_bids(regime: Regime, cleared: Cleared, snapshot: Any) -> pd.DataFrame:
     """What each province alone would pay another, and ask, before the first tier opens.
 
     Returns
@@ -142,7 +145,7 @@ def folded_bids(regime: Regime, cleared: Cleared, snapshot: object) -> pd.DataFr
     if not at:
         what = f"no snapshot {snapshot!r}"
         raise InputError([Fault(case.name, what, f"take one of {case.snapshots[0]} ..")])
-    paths = cheapest_paths(case, rule.fee)
+    paths, corridors = cheapest_paths(case, rule.fee), case.corridors
     alone = load_weighted(cleared.outcome.local_price, case, case.provinces).loc[snapshot]
     bid, ask = (paths[end].map(alone).astype(float) for end in ("buyer", "seller"))
     folded = bid * paths["kept"].astype(float) - paths["charge"].astype(float)
@@ -150,22 +153,22 @@ def folded_bids(regime: Regime, cleared: Cleared, snapshot: object) -> pd.DataFr
     low, high = (bound.loc[snapshot] for bound in ratings(case))
     plan = rule.framework(case).loc[snapshot]
     table["room_mw"] = [
-        _room(case, row.links, row.seller, high - plan, plan - low.where(low < 0, plan))
-        for row in paths.itertuples()
+        _room(corridors, links, seller, high - plan, plan - low.where(low < 0, plan))
+        for links, seller in zip(paths["links"], paths["seller"], strict=True)
     ]
     return table.sort_values("gain", ascending=False, ignore_index=True)[BIDS]
 
 
 def _room(
-    case: Case, links: tuple[str, ...], seller: str, along: pd.Series, against: pd.Series
+    corridors: pd.DataFrame, links: Iterable[str], seller: str, along: pd.Series, against: pd.Series
 ) -> float:
     """What can enter a path at its seller [MW]."""
     room, arriving, node = np.inf, 1.0, seller
     for name in links:
-        corridor = case.corridors.loc[name]
-        forward = corridor["province0"] == node
+        first, last = corridors.at[name, "province0"], corridors.at[name, "province1"]
+        forward = first == node
         left = (along if forward else against)[name]
         room = min(room, max(float(left), 0.0) / arriving)
-        arriving *= min(float(corridor["efficiency"]), 1.0) if forward else 1.0
-        node = corridor["province1"] if forward else corridor["province0"]
+        arriving *= min(float(corridors["efficiency"][name]), 1.0) if forward else 1.0
+        node = str(last if forward else first)
     return room

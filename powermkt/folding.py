@@ -8,6 +8,7 @@ what enters it, so that ``fee_delivered = wheeling_fee / D`` (`delivered_fee`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -131,7 +132,7 @@ def cheapest_paths(case: Case, fee: float | None = None) -> pd.DataFrame:
         while nodes[-1] != a:
             nodes.append(int(before[a, nodes[-1]]))
         nodes.reverse()
-        steps = table.iloc[[by_ends[pair] for pair in zip(nodes, nodes[1:], strict=False)]]
+        steps = table.iloc[[by_ends[pair] for pair in pairwise(nodes)]]
         arriving = steps["kept"].cumprod()
         entering = arriving / steps["kept"]
         names = provinces[nodes]

@@ -163,7 +163,7 @@ class InterprovincialSpot(TradeRule):
         if plan.empty:
             return {}
         low, high = ratings(case)
-        return {"Link-p": (low.where(low < 0, plan), np.maximum(high, plan))}
+        return {"Link-p": (low.where(low < 0, plan), high.where(high > plan, plan))}
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add what each province takes in on its corridors, less what it sends."""
@@ -283,7 +283,8 @@ def _border(case: Case) -> dict[str, pd.DataFrame]:
     for province in _trading(case):
         inward, outward = (corridors[end] == province for end in ("province1", "province0"))
         own = corridors.index[inward | outward]
-        found[province] = kept[own].where(inward[own], -1.0)
+        enters = np.broadcast_to(inward[own].to_numpy(), (len(kept), len(own)))
+        found[province] = kept[own].where(enters, -1.0)
     return found
 
 

@@ -241,7 +241,9 @@ def schedule_faults(case: Case) -> list[Fault]:
     ]
 
 
-def _band(case: Case, band: float | None, shape: Shape) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _band(
+    case: Case, band: float | None, shape: Shape = "own"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lowest and highest flow that the schedule allows without further ado [MW]."""
     width = case.market.trade.schedule_band if band is None else band
     if case.corridors.empty or case.schedule is None:
