@@ -165,10 +165,10 @@ def _room(
     """What can enter a path at its seller [MW]."""
     room, arriving, node = np.inf, 1.0, seller
     for name in links:
-        first, last = corridors.at[name, "province0"], corridors.at[name, "province1"]
+        first, last = (str(corridors[end][name]) for end in ("province0", "province1"))
         forward = first == node
         left = (along if forward else against)[name]
         room = min(room, max(float(left), 0.0) / arriving)
         arriving *= min(float(corridors["efficiency"][name]), 1.0) if forward else 1.0
-        node = str(last if forward else first)
+        node = last if forward else first
     return room
