@@ -205,6 +205,7 @@ class _Finder:
         self._in_steps = (
             case.look_ahead is not None
             or regime.two_settlement is not None
+            or regime.tiers is not None
             or regime.buys_after_energy(case)
         )
         self._alone = sum(bool(taken) for taken in regime.exposure(case)) == 1

@@ -129,6 +129,11 @@ class Comparison:
         return {name: self._stacked(name) for name in names}
 
     @cached_property
+    def trade(self) -> pd.DataFrame | None:
+        """Energy between provinces by tier, where there are tiers; columns as `exchange.TRADE`."""
+        return self._stacked("trade") if any(run.regime.tiers for run in self.runs) else None
+
+    @cached_property
     def ledger(self) -> pd.DataFrame:
         """Payments per regime and carbon price."""
         return self._stacked("ledger")
@@ -216,6 +221,7 @@ class Comparison:
             "ledger": self.ledger,
             "revenue": self.revenue,
             **self.services,
+            "trade": self.trade,
             "prices": self.prices,
             "caps": self.caps,
             "calibration": self.calibration,

@@ -45,6 +45,9 @@ class Outcome:
     provisional_price : DataFrame [snapshot x bus]
         LMP of the clearing of energy before reserves were bought, where they are bought after
         energy [money/MWh]; no columns elsewhere.
+    local_price, tier_price : DataFrame [snapshot x bus]
+        Where provinces trade before they clear by themselves (`tiers`): marginal values at offers
+        of each province alone, and of the first tier [money/MWh]; no columns elsewhere.
     import_price : DataFrame [snapshot x ""]
         What one more MWh from a specified source saves on imports, where a carbon price is put on
         them [money/MWh]; no columns elsewhere.
@@ -118,6 +121,8 @@ class Outcome:
     marginal_mix: pd.DataFrame = field(default_factory=pd.DataFrame)
     import_price: pd.DataFrame = field(default_factory=pd.DataFrame)
     marginal_priced: pd.DataFrame = field(default_factory=pd.DataFrame)
+    local_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tier_price: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:

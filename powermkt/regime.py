@@ -32,6 +32,7 @@ from powermkt.rules import (
 from powermkt.rules.ancillary import Procurement
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.dispatch import MITIGATED
+from powermkt.rules.interprovincial import InterprovincialSpot
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("settlement", "renewables", "retail")  # at most one each
@@ -142,6 +143,11 @@ class Regime:
     def two_settlement(self) -> TwoSettlement | None:
         """The rule of settling twice, if there is one."""
         return next((rule for rule in self.rules if isinstance(rule, TwoSettlement)), None)
+
+    @property
+    def tiers(self) -> InterprovincialSpot | None:
+        """The rule of trade by which provinces trade before they clear, if it is that."""
+        return next((rule for rule in self.rules if isinstance(rule, InterprovincialSpot)), None)
 
     @property
     def procurement(self) -> Procurement | None:

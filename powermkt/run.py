@@ -13,6 +13,7 @@ from powermkt.capped import Capped
 from powermkt.case import Case
 from powermkt.compliance import no_account
 from powermkt.components import price_components
+from powermkt.exchange import folded_bids, trade
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome
@@ -177,6 +178,15 @@ class Run:
     def mileage_prices(self) -> pd.DataFrame:
         """Mileage needed, short, and its price, as `regulating.mileage_prices`."""
         return mileage_prices(self.regime, self._cleared)
+
+    @cached_property
+    def trade(self) -> pd.DataFrame:
+        """Energy between provinces by corridor and tier, and its prices, as `exchange.trade`."""
+        return trade(self.regime, self._charged)
+
+    def folded_bids(self, snapshot: object) -> pd.DataFrame:
+        """What provinces bid each other before the first tier opens, as `exchange.folded_bids`."""
+        return folded_bids(self.regime, self._cleared, snapshot)
 
     @cached_property
     def curtailment(self) -> pd.DataFrame:

@@ -34,6 +34,8 @@ _GIVEN_UP_MW = 1e-3
 class ThreeSteps:
     """Programmes of one window and structure: energy alone, reserves, energy beside awards.
 
+    `energy` is the first of them.
+
     Parameters
     ----------
     case : Case
@@ -49,8 +51,8 @@ class ThreeSteps:
         book = book_of(case)
         assert book is not None
         self._case, self._book = case, book.live()
-        self._energy, self._both = builder.programme(alone), builder.programme(both)
-        self._auction = Auction(case, self._energy)
+        self.energy, self._both = builder.programme(alone), builder.programme(both)
+        self._auction = Auction(case, self.energy)
 
     def clear(
         self, alone: Numbers, both: Numbers, paid: Callable[[Outcome], pd.DataFrame]
@@ -70,7 +72,7 @@ class ThreeSteps:
             As `clearing.clear`.
         """
         case = self._case
-        provisional = clear(case, self._energy, alone)
+        provisional = clear(case, self.energy, alone)
         prices = paid(provisional)
         sold = self._auction.clear(provisional, alone, both, prices)
         limits = [*both.limits, self._at_most(sold.awards)]

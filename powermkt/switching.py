@@ -267,6 +267,9 @@ def _staircase_faults(case: Case, item: Regime) -> list[Fault]:
     if item.two_settlement is not None:
         what = "settles twice: real time starts from what was cleared before"
         found.append(Fault(f"{where}: settlement", what, "leave TwoSettlement out"))
+    if item.tiers is not None:
+        what = "provinces trade before they clear: the steps together minimise nothing"
+        found.append(Fault(f"{where}: trade", what, "trade by Coupled, Scheduled or ProvinceFirst"))
     if item.buys_after_energy(case):
         what = "reserves are bought after energy: the steps together minimise nothing"
         found.append(Fault(f"{where}: ancillary", what, "procure by CoOptimised"))

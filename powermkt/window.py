@@ -6,6 +6,7 @@ import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
@@ -18,6 +19,7 @@ from powermkt.programme import Limits
 from powermkt.regime import Regime
 from powermkt.rules import Cleared, LocationalPrice
 from powermkt.sequential import ThreeSteps
+from powermkt.tiers import clear_tiers
 from powermkt.units import STATUS
 
 
@@ -53,6 +55,9 @@ def clear_window(
         builder = Builder(case)
         for _, alike in groupby(regimes, key=lambda item: item.structure):
             group = list(alike)
+            if group[0].tiers is not None and len(case.corridors):
+                found += _clear_in_tiers(case, builder, group, ranges, margins)
+                continue
             if group[0].buys_after_energy(case):
                 found += _clear_in_steps(case, builder, group, ranges, margins)
                 continue
@@ -79,15 +84,53 @@ def _clear_in_steps(
     case: Case, builder: Builder, regimes: Sequence[Regime], ranges: bool, margins: bool
 ) -> list[Outcome]:
     """Clear regimes of one structure that buy reserves after energy."""
-    steps = ThreeSteps(case, builder, _rows(regimes[0].energy_alone), _rows(regimes[0]))
-    return [
-        steps.clear(
-            numbers_of(case, item.energy_alone),
-            numbers_of(case, item, ranges, margins),
-            partial(_paid, case, item),
+    steps = _three_steps(case, builder, regimes[0])
+    return [_stepped(case, steps, item, {}, ranges, margins) for item in regimes]
+
+
+def _three_steps(case: Case, builder: Builder, item: Regime) -> ThreeSteps:
+    return ThreeSteps(case, builder, _rows(item.energy_alone), _rows(item))
+
+
+def _stepped(
+    case: Case, steps: ThreeSteps, item: Regime, limits: Limits, ranges: bool, margins: bool
+) -> Outcome:
+    """Clear energy, reserves and energy again, within further limits."""
+    alone, both = numbers_of(case, item.energy_alone), numbers_of(case, item, ranges, margins)
+    return steps.clear(_within(alone, limits), _within(both, limits), partial(_paid, case, item))
+
+
+def _within(numbers: Numbers, limits: Limits) -> Numbers:
+    return replace(numbers, limits=[*numbers.limits, limits])
+
+
+def _clear_in_tiers(
+    case: Case, builder: Builder, regimes: Sequence[Regime], ranges: bool, margins: bool
+) -> list[Outcome]:
+    """Clear regimes of one structure in which provinces trade before they clear.
+
+    Reserves that are bought after energy are bought in the second tier.
+    """
+    steps = None
+    if regimes[0].buys_after_energy(case):
+        steps = _three_steps(case, builder, regimes[0])
+    programme = builder.programme(_rows(regimes[0])) if steps is None else steps.energy
+    found = []
+    for item in regimes:
+        rule = item.tiers
+        assert rule is not None
+
+        def second(limits: Limits, item: Regime = item) -> Outcome:
+            if steps is not None:
+                return _stepped(case, steps, item, limits, ranges, margins)
+            return clear(case, programme, _within(numbers_of(case, item, ranges, margins), limits))
+
+        early = numbers_of(case, item if steps is None else item.energy_alone)
+        plan = rule.framework(case)
+        found.append(
+            clear_tiers(case, programme, early, plan, partial(rule.purchases, case), second)
         )
-        for item in regimes
-    ]
+    return found
 
 
 def _paid(case: Case, item: Regime, outcome: Outcome) -> pd.DataFrame:

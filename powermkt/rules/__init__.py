@@ -17,6 +17,7 @@ from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.dualtrack import DualTrackAccount
 from powermkt.rules.imports import ImportAdjustment
+from powermkt.rules.interprovincial import ImportCap, InterprovincialSpot
 from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.mechanism import MechanismPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
@@ -36,6 +37,7 @@ RULES: dict[str, type[Rule]] = {
         Scheduled,
         ProvinceFirst,
         Coupled,
+        InterprovincialSpot,
         FlatBlocks,
         BenchmarkTariff,
         GuaranteedPurchase,
@@ -85,6 +87,8 @@ __all__ = [
     "FlatBlocks",
     "GuaranteedPurchase",
     "ImportAdjustment",
+    "ImportCap",
+    "InterprovincialSpot",
     "LocationalPrice",
     "MechanismPrice",
     "MeritOrder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
@@ -22,10 +23,12 @@ from powermkt.rules.base import (
     Cleared,
     Prices,
     PricingRule,
+    Rule,
     Sale,
     grid_company,
 )
 from powermkt.rules.pricing import same
+from powermkt.rules.trade import TradeRule
 from powermkt.units import SHUT, START, STATUS, Commitment, fast_units, units
 
 
@@ -91,6 +94,15 @@ class LocationalPrice(PricingRule):
     users_pay: Literal["nodal", "generation_weighted"] = "nodal"
     surplus: str | None = pydantic.Field(default=None, min_length=1)
     uplift: bool = True
+    _trade_settles: bool = pydantic.PrivateAttr(default=False)
+
+    def among(self, rules: Sequence[Rule]) -> LocationalPrice:
+        """Return the rule that knows whether corridors are settled by the rule of trade."""
+        if not any(isinstance(rule, TradeRule) and rule.settles for rule in rules):
+            return self
+        told = self.model_copy()
+        told._trade_settles = True
+        return told
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> LocationalPrice:
@@ -245,7 +257,10 @@ class LocationalPrice(PricingRule):
         company = case.loads["province"].map(grid_company)
         charge = case.loads["network_charge"]
         ledger.pay("network charge", same(case.loads), company, what.served, charge)
-        _settle_network(ledger, case, what.flows, nodal, self.surplus)
+        flows = what.flows
+        if self._trade_settles:
+            flows = flows.drop(columns=case.corridors.index)
+        _settle_network(ledger, case, flows, nodal, self.surplus)
         if self.users_pay != "nodal":
             beyond = stage.users - _at(nodal, case.loads["bus"])
             account = self.surplus or SURPLUS
@@ -342,15 +357,16 @@ def _settle_network(
 ) -> None:
     """Pay the merchandising surplus: wheeling fees first, the rest is congestion rent."""
     n = case._n
-    names: pd.Series | str = account or same(n.links)
-    sent = flows[n.links.index]
-    value = _at(nodal, n.links["bus0"]) * -1.0
+    links = n.links[n.links.index.isin(flows.columns)]
+    names: pd.Series | str = account or same(links)
+    sent = flows[links.index]
+    value = _at(nodal, links["bus0"]) * -1.0
     for port in ports(n):
         attribute = "efficiency" if port == "1" else f"efficiency{port}"
-        bus = n.links[f"bus{port}"].replace("", pd.NA).dropna()
+        bus = links[f"bus{port}"].replace("", pd.NA).dropna()
         part = case.dense("Link", attribute)[bus.index] * _at(nodal, bus)
         value = value.add(part.reindex(columns=value.columns, fill_value=0.0))
-    fee = case.corridors["wheeling_fee"].reindex(n.links.index, fill_value=0.0)
+    fee = case.corridors["wheeling_fee"].reindex(links.index, fill_value=0.0)
     ledger.pay("wheeling", MARKET, TRANSMISSION, sent, fee)
     ledger.pay("congestion rent", MARKET, names, sent, value - fee)
     for table in (n.lines, n.transformers):

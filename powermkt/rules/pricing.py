@@ -45,7 +45,7 @@ class BenchmarkTariff(PricingRule):
     def prices(self, cleared: Cleared) -> Prices:
         """Wholesale is the mean on-grid price of a province over the horizon."""
         case = cleared.case
-        mean = _mean_on_grid(cleared, self.on_grid(cleared))
+        mean = mean_on_grid(cleared, self.on_grid(cleared))
         wholesale = _repeat(mean, case.snapshots)
         retail = _repeat(self.retail(cleared), case.snapshots)
         return Prices(
@@ -73,7 +73,7 @@ class BenchmarkTariff(PricingRule):
         seller = loads["province"].map(grid_company)
         retail = self.retail(cleared)
         ledger.pay("retail energy", same(loads), seller, outcome.served(case), retail)
-        _settle_corridors(ledger, cleared, _mean_on_grid(cleared, self.on_grid(cleared)))
+        _settle_corridors(ledger, cleared, mean_on_grid(cleared, self.on_grid(cleared)))
 
 
 class GuaranteedPurchase(BenchmarkTariff):
@@ -169,7 +169,7 @@ def _energy_intensive_share(cleared: Cleared) -> pd.Series:
     return (free.groupby(loads["province"]).sum() / total.where(total > 0)).fillna(0.0)
 
 
-def _mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
+def mean_on_grid(cleared: Cleared, on_grid: pd.Series) -> pd.Series:
     """Generation-weighted on-grid price of each province, storage with a tariff included.
 
     A province that generates nothing takes the mean of all.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import pydantic
 
 from powermkt.case import Case, summed
-from powermkt.errors import Fault, name_list
+from powermkt.errors import Fault, InputError, name_list
 from powermkt.rules.base import Role, Rule
+from powermkt.rules.trade import TradeRule
 
 
 class TwoSettlement(Rule):
@@ -36,6 +38,27 @@ class TwoSettlement(Rule):
     interval: float = pydantic.Field(default=1.0, gt=0)
     look_ahead: float = pydantic.Field(default=3.0, ge=0)
     fast_start_hours: float = pydantic.Field(default=1.0, ge=0)
+
+    def among(self, rules: Sequence[Rule]) -> TwoSettlement:
+        """Return the rule; refuse trade that takes a window as a whole.
+
+        Raises
+        ------
+        InputError
+            Naming the rule of trade.
+        """
+        found = []
+        for rule in rules:
+            if isinstance(rule, TradeRule) and rule.settles:
+                what = f"{type(rule).__name__} with TwoSettlement: tiers are cleared and paid once"
+                found.append(Fault("regime: trade", what, "settle once, or trade otherwise"))
+            elif getattr(rule, "shape", "own") != "own":
+                what = "a shape with TwoSettlement: it would be of each interval, not of the window"
+                remedy = "give links_t.p_set in that shape, and take `own`"
+                found.append(Fault("regime: trade.shape", what, remedy))
+        if found:
+            raise InputError(found)
+        return self
 
     def faults(self, case: Case) -> list[Fault]:
         """Name what is missing, forecasts, and sums that no interval could keep by itself."""

@@ -5,7 +5,7 @@ A corridor is a Link between two provinces. Lines follow physics in every regime
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import linopy
 import numpy as np
@@ -19,12 +19,17 @@ from powermkt.programme import Adders, Limits
 from powermkt.rules.base import Role, Rule
 
 PEAK_HOURS = range(8, 22)
+Shape = Literal["own", "flat", "day_night"]
+_ROUNDING_MW = 1e-6
 
 
 class TradeRule(Rule):
     """A rule of exchange; every flow pays its wheeling fee."""
 
     role: ClassVar[Role] = "trade"
+    settles: ClassVar[bool] = (
+        False  # whether it settles corridors, in the place of the pricing rule
+    )
 
     def offer(self, case: Case) -> Adders:
         """Add the wheeling fee of each corridor to the cost of using it."""
@@ -43,17 +48,20 @@ class Scheduled(TradeRule):
     ----------
     band : float, optional
         Free deviation as a share of the scheduled flow [1]; default: `trade.schedule_band`.
+    shape : {"own", "flat", "day_night"}
+        Profile in which the energy of the schedule is delivered, as `framework`.
     """
 
     band: float | None = pydantic.Field(default=None, ge=0)
+    shape: Shape = "own"
 
     def faults(self, case: Case) -> list[Fault]:
-        """Name corridors without a schedule."""
-        return schedule_faults(case)
+        """Name corridors without a schedule, and what its shape does not fit."""
+        return [*schedule_faults(case), *shape_faults(case, self.shape)]
 
     def limit(self, case: Case) -> Limits:
         """Keep flows within the band around the schedule."""
-        low, high = _band(case, self.band)
+        low, high = _band(case, self.band, self.shape)
         return {} if low.empty else {"Link-p": (low, high)}
 
 
@@ -67,15 +75,18 @@ class ProvinceFirst(TradeRule):
         Default: `trade.hurdle_rate` of the market file.
     band : float, optional
         Free deviation as a share of the scheduled flow [1]; default: `trade.schedule_band`.
+    shape : {"own", "flat", "day_night"}
+        Profile in which the energy of the schedule is delivered, as `framework`.
     """
 
     structural: ClassVar[bool] = True
     hurdle_rate: float | None = pydantic.Field(default=None, ge=0)
     band: float | None = pydantic.Field(default=None, ge=0)
+    shape: Shape = "own"
 
     def faults(self, case: Case) -> list[Fault]:
-        """Name corridors without a schedule."""
-        return schedule_faults(case)
+        """Name corridors without a schedule, and what its shape does not fit."""
+        return [*schedule_faults(case), *shape_faults(case, self.shape)]
 
     def _hurdle(self, case: Case) -> float:
         return case.market.trade.hurdle_rate if self.hurdle_rate is None else self.hurdle_rate
@@ -84,12 +95,12 @@ class ProvinceFirst(TradeRule):
         """Close the border where the hurdle is infinite."""
         if np.isfinite(self._hurdle(case)):
             return {}
-        low, high = _band(case, self.band)
+        low, high = _band(case, self.band, self.shape)
         return {} if low.empty else {"Link-p": (low, high)}
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Add exchange above and below the band."""
-        low, high = _band(case, self.band)
+        low, high = _band(case, self.band, self.shape)
         if not np.isfinite(self._hurdle(case)) or low.empty:
             return
         coords = {
@@ -147,6 +158,72 @@ def block_snapshots(index: pd.Index) -> dict[str, pd.Index]:
     return {"peak": index[peak], "offpeak": index[~peak]}
 
 
+def framework(case: Case, shape: Shape = "own") -> pd.DataFrame:
+    """Framework schedule of the corridors in a shape, [snapshot x corridor] in MW.
+
+    Parameters
+    ----------
+    case : Case
+    shape : {"own", "flat", "day_night"}
+        As it stands in `links_t.p_set`; its energy in each window spread evenly over all hours; or
+        the energy of its peak hours (8 to 21 of every day) evenly over these, that of the others
+        over the others. The energy of each corridor and window (and block) stays the same.
+    """
+    plan = case.schedule
+    if case.corridors.empty or plan is None:
+        return pd.DataFrame(index=case.snapshots)
+    plan = plan[case.corridors.index]
+    if shape == "own":
+        return plan
+    shaped = plan.copy()
+    for window in case.windows.values():
+        blocks = block_snapshots(window) if shape == "day_night" else {"all": window}
+        for hours in blocks.values():
+            if len(hours):
+                weights = case.weights[hours]
+                energy = plan.loc[hours].mul(weights, axis="index").sum()
+                shaped.loc[hours] = (energy / weights.sum()).to_numpy()[None, :]
+    return shaped
+
+
+def shape_faults(case: Case, shape: Shape) -> list[Fault]:
+    """Say where a schedule in another shape than its own goes beyond ratings, or cannot be made."""
+    if shape == "own" or case.schedule is None:
+        return []
+    if case.look_ahead is not None:
+        what = f"shape {shape!r} with a look-ahead: energy would be spread beyond the window"
+        return [Fault("trade.shape", what, "give links_t.p_set in that shape, and take `own`")]
+    if schedule_faults(case):
+        return []  # said already
+    return rating_faults(case, framework(case, shape), f"in shape {shape!r} ")
+
+
+def rating_faults(case: Case, plan: pd.DataFrame, what: str = "") -> list[Fault]:
+    """Name corridors whose schedule, [snapshot x corridor] in MW, is beyond their ratings."""
+    if plan.empty:
+        return []
+    low, high = ratings(case)
+    beyond = np.maximum(plan - high, low - plan)
+    most = beyond.max()
+    return [
+        Fault(
+            f"{case.name}: links_t.p_set[{name!r}]",
+            f"{what}beyond the rating in {int((beyond[name] > _ROUNDING_MW).sum())} snapshots, by "
+            f"up to {most[name]:,.1f} MW",
+            "lower it there, or take another shape",
+        )
+        for name in most.index[most > _ROUNDING_MW]
+    ]
+
+
+def ratings(case: Case) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lowest and highest flow that the ratings of corridors allow, [snapshot x corridor] in MW."""
+    names = case.corridors.index
+    low, high = (case.dense("Link", bound)[names] for bound in ("p_min_pu", "p_max_pu"))
+    rated = case._n.links.loc[names, "p_nom"]
+    return low * rated, high * rated
+
+
 def schedule_faults(case: Case) -> list[Fault]:
     """Name the corridors that have no framework schedule."""
     scheduled = case.schedule.columns if case.schedule is not None else pd.Index([])
@@ -164,13 +241,15 @@ def schedule_faults(case: Case) -> list[Fault]:
     ]
 
 
-def _band(case: Case, band: float | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _band(
+    case: Case, band: float | None, shape: Shape = "own"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lowest and highest flow that the schedule allows without further ado [MW]."""
     width = case.market.trade.schedule_band if band is None else band
     if case.corridors.empty or case.schedule is None:
         empty = pd.DataFrame(index=case.snapshots)
         return empty, empty
-    plan = case.schedule[case.corridors.index]
+    plan = framework(case, shape)
     slack = width * plan.abs()
-    ceiling = (case.dense("Link", "p_max_pu") * case._n.links["p_nom"])[plan.columns]
+    _, ceiling = ratings(case)
     return plan - slack, (plan + slack).clip(upper=np.maximum(ceiling, plan))
