@@ -14,8 +14,8 @@ MONTHS = [f"m{m:02d}" for m in range(1, 13)]
 
 
 def random_numbers(stream: int, year: int = 0) -> np.random.Generator:
-    """The seeded generator of one kind of series (1 wind, 2 sun, 3 load, 4 water, 5 what differs
-    between years) in one weather year; year 0 is the network's own."""
+    """The seeded generator of one kind of series (1 wind, 2 sun, 3 load, 4 water; 5 to 7 what
+    differs between years) in one weather year; year 0 is the network's own."""
     return np.random.default_rng([SEED, stream, year] if year else [SEED, stream])
 
 

@@ -36,9 +36,10 @@ def factors(t: Tables, year: int) -> dict[str, pd.DataFrame]:
     in space by distance. Independent months take v**2 / 12 of the variance of an annual mean, so
     the factor of the year has the rest of what is stated for the annual mean.
     """
-    rng, distance = random_numbers(5, year), t.cal("year_distance_km")
+    distance = t.cal("year_distance_km")
     out = {}
-    for resource in RESOURCES:
+    for stream, resource in enumerate(RESOURCES, start=5):
+        rng = random_numbers(stream, year)
         annual, monthly = t.cal(f"{resource}_year_cv"), t.cal(f"{resource}_month_cv")
         whole = _lognormal(weather.field(t, rng, 1, distance), np.sqrt(annual**2 - monthly**2 / 12))
         months = _lognormal(weather.field(t, rng, 12, distance), monthly)
