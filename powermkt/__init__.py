@@ -22,8 +22,10 @@ from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
+from powermkt.riskstudy import WeatherRisk, weather_risk
 from powermkt.run import Run
 from powermkt.switching import SwitchingPoints, switching_points
+from powermkt.weather import read_weather_years
 
 __version__ = "0.1.0"
 
@@ -43,6 +45,7 @@ __all__ = [
     "Run",
     "StorageError",
     "SwitchingPoints",
+    "WeatherRisk",
     "clear",
     "compare",
     "market_power",
@@ -51,9 +54,11 @@ __all__ = [
     "plan_schedule",
     "presets",
     "read",
+    "read_weather_years",
     "regime",
     "residual_supply",
     "rules",
     "switching_points",
+    "weather_risk",
     "with_forecast_errors",
 ]

@@ -16,9 +16,10 @@ from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import (
     after,
     column,
-    forecast_faults,
     present_forecasts,
+    series_faults,
     still_on,
+    substituted,
     take_schedule,
     texts,
     working_copy,
@@ -93,7 +94,7 @@ class Case:
         market = market or Market()
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
-        faults += forecast_faults(network, forecast or {}, label)
+        faults += series_faults(network, forecast or {}, label, "forecast")
         faults += [] if faults else service_faults(network, market)
         tops = curve_tops(network)
         book, wrong = offers_of(offers, network, tops, f"{label}: offers")
@@ -332,15 +333,13 @@ class Case:
 
     def forecasted(self) -> Case:
         """Return the case as it was expected a day ahead: with forecasts for actual series."""
-        n = self._n.copy()
-        for name, frame in self.forecast.items():
-            table, attribute = name.split(".")
-            series = getattr(n, table)
-            rest = series[attribute].drop(columns=frame.columns, errors="ignore")
-            series[attribute] = pd.concat([rest, frame], axis=1)
-        case = self._with(n, self.windows, self.seams)
+        case = self.with_series(self.forecast)
         case.forecast, case.after = {}, None  # the day ahead looks no further than its last hour
         return case
+
+    def with_series(self, series: Mapping[str, pd.DataFrame]) -> Case:
+        """Return the case with other series, named as forecasts are; nothing is checked."""
+        return self._with(substituted(self._n, series), self.windows, self.seams)
 
     def with_seams(self, seams: Seams) -> Case:
         """Return the case with levels of storage at the seams of its windows."""

@@ -42,6 +42,7 @@ from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import presets
 from powermkt.regime import regime as as_regime
+from powermkt.riskcommand import risk
 from powermkt.session import (
     Given,
     collect,
@@ -231,6 +232,9 @@ def plan(
     part = out.with_name(f".{out.name}")
     n.export_to_netcdf(str(part))
     part.replace(out)
+
+
+app.command()(risk)
 
 
 def main() -> None:

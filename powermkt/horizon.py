@@ -68,8 +68,8 @@ class Horizon:
         return found
 
 
-def with_horizon(case: Case, horizon: Horizon) -> Case:
-    """Return the case cut to the windows of a study, with its reservoir plan.
+def with_horizon(case: Case, horizon: Horizon, model: Case | None = None) -> Case:
+    """Return the case cut to the windows of a study, with its reservoir plan; `model` as in `cut`.
 
     Raises
     ------
@@ -77,23 +77,24 @@ def with_horizon(case: Case, horizon: Horizon) -> Case:
         If the horizon contradicts itself, or the snapshots cannot be cut so.
     """
     year = horizon.year
-    case = cut(case, horizon)
+    case = cut(case, horizon, model)
     return with_seams(case) if year else case
 
 
-def cut(case: Case, horizon: Horizon) -> Case:
+def cut(case: Case, horizon: Horizon, model: Case | None = None) -> Case:
     """Return the case cut to the windows of a study; errors as `with_horizon`.
 
-    What the market file says of the horizon is then done, and not done again.
+    What the market file says of the horizon is then done, and not done again. Representative weeks
+    are those of `model` where it is given: a case of the same snapshots with other series.
     """
-    found = _cut(case, horizon.of(case.market))
+    found = _cut(case, horizon.of(case.market), model)
     if found is case:
         return case
     done = {"weeks": None, "start": None, "days": None}
     return found.with_market(case.market.model_copy(update=done))
 
 
-def _cut(case: Case, horizon: Horizon) -> Case:
+def _cut(case: Case, horizon: Horizon, model: Case | None = None) -> Case:
     if faults := horizon.faults():
         raise InputError(faults)
     if horizon.by_days:
@@ -104,7 +105,7 @@ def _cut(case: Case, horizon: Horizon) -> Case:
     if faults:
         raise InputError(faults)
     if not horizon.year:
-        return representative_weeks(case, horizon.weeks or 1)
+        return representative_weeks(case, horizon.weeks or 1, model)
     case = every_week(case)
     case.look_ahead = horizon.look_ahead
     return case
@@ -182,7 +183,7 @@ def every_week(case: Case) -> Case:
     return case._with(case._n, {label: index[number == i] for i, label in enumerate(labels)})
 
 
-def representative_weeks(case: Case, weeks: int) -> Case:
+def representative_weeks(case: Case, weeks: int, model: Case | None = None) -> Case:
     """Return a case of a few whole weeks that stand for all snapshots.
 
     The horizon is cut into as many seasons of equal length. In each, the seven days (from each
@@ -198,6 +199,8 @@ def representative_weeks(case: Case, weeks: int) -> Case:
         Snapshots are regular points in time.
     weeks : int
         Number of seasons.
+    model : Case, optional
+        Take the weeks that are nearest to the seasons of this case instead, and scale to the own.
 
     Raises
     ------
@@ -218,7 +221,7 @@ def representative_weeks(case: Case, weeks: int) -> Case:
         )
     if weeks * per_week > 0.98 * len(index):
         return every_week(case)
-    return _typical_weeks(case, np.array_split(np.arange(len(index)), weeks))
+    return _typical_weeks(case, np.array_split(np.arange(len(index)), weeks), model)
 
 
 def typical_months(case: Case) -> Case:
@@ -231,12 +234,14 @@ def typical_months(case: Case) -> Case:
     return _typical_weeks(case, seasons or [np.arange(len(index))])
 
 
-def _typical_weeks(case: Case, seasons: list[np.ndarray]) -> Case:
+def _typical_weeks(
+    case: Case, seasons: list[np.ndarray], model: Case | None = None
+) -> Case:  # fmt: skip
     """Choose one week for each set of consecutive snapshots and scale it to the set's mean."""
     index = _times(case)
     step = index[1] - index[0]
     per_week, per_day = int(WEEK / step), max(int(pd.Timedelta(days=1) / step), 1)
-    features = _features(case)
+    features = _features(model or case)
     windows: dict[str, pd.Index] = {}
     members: dict[str, np.ndarray] = {}
     for season in seasons:

@@ -12,7 +12,8 @@ import pypsa
 from powermkt.check import provinces_of, was_off
 from powermkt.errors import Fault, name_list, nearest
 
-FORECASTS = (
+# Series that may be forecast, and that differ from one weather year to another.
+SERIES = (
     "generators_t.p_max_pu", "generators_t.p_min_pu", "loads_t.p_set", "storage_units_t.inflow",
 )  # fmt: skip
 
@@ -79,14 +80,14 @@ def take_schedule(n: pypsa.Network) -> pd.DataFrame | None:
     return schedule if len(schedule.columns) else None
 
 
-def forecast_faults(
-    n: pypsa.Network, forecast: Mapping[str, pd.DataFrame], where: str
+def series_faults(
+    n: pypsa.Network, series: Mapping[str, pd.DataFrame], where: str, what: str
 ) -> Iterator[Fault]:
-    """Yield what is wrong with forecasts."""
-    for name, frame in forecast.items():
-        place = f"{where}: forecast {name}"
-        if name not in FORECASTS:
-            yield Fault(place, "no such forecast", nearest(name, FORECASTS))
+    """Yield what is wrong with series that are to take the place of those of a network."""
+    for name, frame in series.items():
+        place = f"{where}: {what} {name}"
+        if name not in SERIES:
+            yield Fault(place, f"no such {what}", nearest(name, SERIES))
             continue
         if not frame.index.equals(n.snapshots):
             yield Fault(
@@ -102,27 +103,48 @@ def forecast_faults(
         bad = values.columns[(values.isna() | np.isinf(values)).any()]
         if len(bad):
             yield Fault(place, f"no finite number for {name_list(bad)}", "fill the gaps")
-        if name == "generators_t.p_max_pu":
-            yield from _crossed(n, values, forecast.get("generators_t.p_min_pu"), place)
         if name != "loads_t.p_set" and (values < 0).any().any():
             below = values.columns[(values < 0).any()]
             yield Fault(place, f"negative for {name_list(below)}", "give numbers >= 0")
+    yield from _crossed(n, series, f"{where}: {what}")
 
 
 def _crossed(
-    n: pypsa.Network, high: pd.DataFrame, low: pd.DataFrame | None, place: str
-) -> Iterator[Fault]:
-    """Yield generators that must run at more than is expected to be available."""
-    names = high.columns.intersection(n.generators.index[~n.generators["committable"].astype(bool)])
-    least = n.get_switchable_as_dense("Generator", "p_min_pu")
-    if low is not None:
-        least = least.drop(columns=low.columns, errors="ignore").join(low)
-    if not high.index.equals(least.index):
-        return
-    crossed = names[(high[names] < least[names] - 1e-9).any()]
+    n: pypsa.Network, series: Mapping[str, pd.DataFrame], place: str
+) -> Iterator[Fault]:  # fmt: skip
+    """Yield generators that must run at more than is available."""
+    bounds = {}
+    changed = pd.Index([])
+    for attribute in ("p_min_pu", "p_max_pu"):
+        bounds[attribute] = n.get_switchable_as_dense("Generator", attribute)
+        given = series.get(f"generators_t.{attribute}")
+        if given is None:
+            continue
+        if not given.index.equals(n.snapshots):
+            return
+        given = given.apply(pd.to_numeric, errors="coerce")
+        known = given.columns.intersection(n.generators.index)
+        bounds[attribute][known] = given[known]
+        changed = changed.union(known)
+    names = changed.difference(n.generators.index[n.generators["committable"].astype(bool)])
+    least, most = bounds["p_min_pu"][names], bounds["p_max_pu"][names]
+    crossed = names[(most < least - 1e-9).any()]
     if len(crossed):
-        remedy = "raise it, or forecast generators_t.p_min_pu as well"
-        yield Fault(place, f"below p_min_pu for {name_list(crossed)}", remedy)
+        remedy = "raise it, or give generators_t.p_min_pu as well"
+        where = f"{place} generators_t.p_max_pu"
+        yield Fault(where, f"below p_min_pu for {name_list(crossed)}", remedy)
+
+
+def substituted(n: pypsa.Network, series: Mapping[str, pd.DataFrame]) -> pypsa.Network:
+    """Return a copy of a network with other series; what has none among them keeps its own."""
+    n = n.copy()
+    for name, frame in series.items():
+        table, attribute = name.split(".")
+        own = getattr(n, table)[attribute]
+        order = own.columns.append(frame.columns.difference(own.columns, sort=False))
+        rest = own.drop(columns=frame.columns, errors="ignore")
+        getattr(n, table)[attribute] = pd.concat([rest, frame], axis=1)[order]
+    return n
 
 
 def present_forecasts(

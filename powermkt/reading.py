@@ -84,7 +84,7 @@ def read(
         faults += error.faults
     if path.is_dir() and network is not None:
         try:
-            forecast |= _forecasts(path / "forecast", network.snapshots)
+            forecast |= read_series(path / "forecast", network.snapshots)
         except InputError as error:
             faults += error.faults
     errors = market.forecast_errors
@@ -170,13 +170,27 @@ def _load(source: Path) -> pypsa.Network:
         logger.setLevel(level)
 
 
-def _forecasts(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
-    """Read day-ahead forecasts, files as PyPSA names series: `loads-p_set.csv`."""
-    found, faults = {}, []
-    for file in sorted(folder.glob("*.csv")) if folder.is_dir() else []:
+def read_series(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
+    """Read series from CSV or Parquet files named as PyPSA names them: `loads-p_set.csv`.
+
+    Keys are those of `Case`: "loads_t.p_set". No series where there is no folder.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or a series stands in two.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    faults = []
+    files = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
+    for file in sorted(files):
         table, _, attribute = file.stem.partition("-")
+        if f"{table}_t.{attribute}" in found:
+            faults.append(Fault(str(file), "stands there as CSV as well", "keep one of them"))
+            continue
         try:
-            frame = pd.read_csv(file, index_col=0)
+            csv = file.suffix == ".csv"
+            frame = pd.read_csv(file, index_col=0) if csv else pd.read_parquet(file)
             if isinstance(snapshots, pd.DatetimeIndex):
                 frame.index = pd.to_datetime(frame.index)
         except (OSError, ValueError) as error:

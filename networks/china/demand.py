@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from reading import SEED, Tables, smooth_months
+from reading import Tables, random_numbers, smooth_months
 from weather import field, red
 
 SEASON_CENTRE = {"winter": 15, "spring": 105, "summer": 198, "autumn": 288}
@@ -33,11 +33,11 @@ def season_weights(days: pd.DatetimeIndex) -> pd.DataFrame:
     return w.div(w.sum(axis=1), axis=0)
 
 
-def loads(t: Tables, index: pd.DatetimeIndex) -> pd.DataFrame:
+def loads(t: Tables, index: pd.DatetimeIndex, year: int = 0) -> pd.DataFrame:
     """Hourly load in MW, one column per bus, rounded to 0.1 MW."""
     days = pd.DatetimeIndex(index[::24])
     kinds, weights = day_kinds(t, days), season_weights(days)
-    rng = np.random.default_rng([SEED, 3])
+    rng = random_numbers(3, year)
     noise = red(field(t, rng, len(days) + 30, 700.0), 3.0)[30:]
     strength = 0.6 + 0.8 * (weights.summer + 0.5 * weights.winter).to_numpy()
     shape = t.table("load_shape").set_index(["shape", "season", "daytype"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from reading import MONTHS, SEED, Tables, scale_to_monthly_mean, smooth_months
+from reading import MONTHS, Tables, random_numbers, scale_to_monthly_mean, smooth_months
 from weather import field, red
 
 THERMAL = ("coal", "coal CHP", "gas", "gas CHP")
@@ -139,11 +139,14 @@ def hydro_monthly_mw(t: Tables) -> pd.DataFrame:
     return pd.DataFrame(pu, index=h.index, columns=range(1, 13))
 
 
-def water(t: Tables, index: pd.DatetimeIndex) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly run-of-river availability (1) and reservoir inflow (MW), columns by bus."""
+def water(
+    t: Tables, index: pd.DatetimeIndex, year: int = 0, monthly: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hourly run-of-river availability (1) and reservoir inflow (MW), columns by bus, with the
+    monthly means of `monthly`, by default those of a mean year."""
     h = t.table("hydro").set_index("bus")
-    monthly = hydro_monthly_mw(t)
-    rng = np.random.default_rng([SEED, 4])
+    monthly = hydro_monthly_mw(t) if monthly is None else monthly
+    rng = random_numbers(4, year)
     noise = red(field(t, rng, len(index) // 24 + 60, 600.0), 8.0)[60:]
     wet = pd.DataFrame(np.exp(0.08 * np.repeat(noise, 24, axis=0)), index, t.buses.index)
     ror, inflow = {}, {}

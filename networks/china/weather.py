@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pvlib
-from reading import MONTHS, SEED, Tables, scale_to_monthly_mean
+from reading import MONTHS, Tables, random_numbers, scale_to_monthly_mean
 from scipy.signal import lfilter
 from scipy.stats import beta, norm
 
@@ -77,9 +77,9 @@ def red(noise: Array, hours: float, order: int = 1) -> Array:
     return np.asarray(out / out.std(axis=0))
 
 
-def wind(t: Tables, index: pd.DatetimeIndex, goal: Goals) -> pd.DataFrame:
+def wind(t: Tables, index: pd.DatetimeIndex, goal: Goals, year: int = 0) -> pd.DataFrame:
     """Hourly onshore and offshore availability, columns (bus, carrier)."""
-    rng = np.random.default_rng([SEED, 1])
+    rng = random_numbers(1, year)
     spin, n = 400, len(index)
     d = t.cal("wind_distance_km")
     slow = red(field(t, rng, n + spin, d), 11.0, 2)[spin:]
@@ -114,9 +114,9 @@ def _beta(u: Array, mean: Array, std: float, top: float = 0.88) -> Array:
     return np.asarray(top * beta.ppf(u.clip(1e-6, 1 - 1e-6), m * k, (1 - m) * k))
 
 
-def solar(t: Tables, index: pd.DatetimeIndex, goal: Goals) -> pd.DataFrame:
+def solar(t: Tables, index: pd.DatetimeIndex, goal: Goals, year: int = 0) -> pd.DataFrame:
     """Hourly utility and rooftop availability, columns (bus, carrier)."""
-    rng = np.random.default_rng([SEED, 2])
+    rng = random_numbers(2, year)
     n, d = len(index), t.cal("cloud_distance_km")
     daily = red(field(t, rng, n // 24 + 20, d), 1.2)[20:]
     hourly = red(field(t, rng, n + 100, 0.5 * d), 4.0)[100:]
