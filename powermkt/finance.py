@@ -8,6 +8,7 @@ costs are: nothing here grows with time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from powermkt.market import Market
 DEFAULT = "default"
 STATED = ["capex", "fixed_om", "lifetime", "discount_rate"]
 NEVER_POSITIVE = "no IRR: cash flows never turn positive"
+NO_FLOWS = "no IRR: there are no cash flows"
 NEVER_NEGATIVE = "no IRR: cash flows never turn negative"
 _LONGEST = 200.0
 _KW = 1000.0  # kW per MW
@@ -121,11 +123,9 @@ def finance_faults(n: pypsa.Network, market: Market, where: str) -> Iterator[Fau
 
 def missing(finance: pd.DataFrame) -> pd.Series:
     """Say for each plant what it lacks for an IRR and an NPV, "" where it lacks nothing."""
-    lacking = pd.Series("", finance.index)
-    for key in ("capex", "lifetime", "discount_rate"):
-        absent = finance[key].isna()
-        lacking[absent] += np.where(lacking[absent] == "", key, ", " + key)
-    return lacking
+    keys = ["capex", "lifetime", "discount_rate"]
+    found = [", ".join(compress(keys, row)) for row in finance[keys].isna().to_numpy()]
+    return pd.Series(found, finance.index, dtype=object)
 
 
 def _given(table: pd.DataFrame, column: str) -> pd.Series:
@@ -179,6 +179,8 @@ def _shares(lifetime: np.ndarray) -> np.ndarray:
 
 
 def _irr(flows: np.ndarray) -> tuple[float, str]:
+    if not flows.any():
+        return np.nan, NO_FLOWS
     if not (flows > 0).any():
         return np.nan, NEVER_POSITIVE
     if not (flows < 0).any():

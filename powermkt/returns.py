@@ -21,11 +21,11 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.finance import Earnings, earnings, missing, plant_finance, rate_effects
+from powermkt.finance import Earnings, earnings, rate_effects
 from powermkt.passthrough import NATION
-from powermkt.revenue import net_by_product
+from powermkt.plantaccounts import KINDS
 from powermkt.run import Run
-from powermkt.values import HOURS_A_YEAR, NOISE_MW
+from powermkt.values import NOISE_MW
 
 # column -> (unit, meaning); money and energy are of a year
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -74,12 +74,10 @@ SPLIT: dict[str, tuple[str, str]] = {
 }
 SUMMARY: dict[str, tuple[str, str]] = {
     "group": ("", "wind, solar, hydro by the market file, renewables: all of them"),
-    "irr_points": ("1/a", "IRR less that of the base regime"),
+    "irr_points": ("1/a", "change of the IRR from the base regime"),
     "irr_relative": ("1", "that over the IRR of the base regime, where it is above 0"),
 }
-_CARBON = ("offsets", "specified import", "origin sold")  # beside what begins with allowance
-_KINDS = ["energy_revenue", "carbon_revenue", "outside_energy"]
-_SUMS = ["capacity_mw", "energy_mwh", "revenue", *_KINDS, "variable_cost", "fixed_om", "cash_flow",
+_SUMS = ["capacity_mw", "energy_mwh", "revenue", *KINDS, "variable_cost", "fixed_om", "cash_flow",
          "investment"]  # fmt: skip
 _REVENUE = ["volume_effect", "price_effect", "carbon_effect", "outside_effect"]
 _IRR = ["irr_volume", "irr_price", "irr_carbon", "irr_outside", "irr_cost"]
@@ -112,7 +110,7 @@ def returns(runs: HasRuns | Sequence[Run] | Run) -> pd.DataFrame:
     InputError
         If nothing states what any plant costs.
     """
-    parts = [_labelled(run, measured(*_by_province(plant_of(run)))) for run in _runs(runs)]
+    parts = [_labelled(run, measured(*_by_province(run.plant))) for run in _runs(runs)]
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
 
@@ -137,7 +135,7 @@ def returns_summary(runs: HasRuns | Sequence[Run] | Run, base: str | None = None
         As `returns`, and if there is no run of the base regime.
     """
     found = _runs(runs)
-    parts = [_labelled(run, measured(*_by_group(run.case, plant_of(run)))) for run in found]
+    parts = [_labelled(run, measured(*_by_group(run.case, run.plant))) for run in found]
     table = pd.concat(parts, ignore_index=True)
     name = _base_of(found, base)
     start = table[table["regime"] == name].set_index(["carbon_price", "group"])["irr"]
@@ -177,9 +175,9 @@ def returns_split(
     """
     found = _runs(runs)
     name = _base_of(found, base)
-    starts = {run.carbon_price: plant_of(run) for run in found if run.regime.name == name}
+    starts = {run.carbon_price: run.plant for run in found if run.regime.name == name}
     parts = [
-        _split(run, starts[run.carbon_price], plant_of(run), grouped).assign(base=name)
+        _split(run, starts[run.carbon_price], run.plant, grouped).assign(base=name)
         for run in found
         if run.regime.name != name and run.carbon_price in starts
     ]
@@ -188,70 +186,13 @@ def returns_split(
     return pd.concat(parts, ignore_index=True)[list(SPLIT)]
 
 
-def stated(case: Case) -> pd.DataFrame:
-    """What plant costs, as `finance.plant_finance`.
-
-    Raises
-    ------
-    InputError
-        If there is no plant of which capex, lifetime and discount rate are stated, naming what
-        each carrier lacks.
-    """
-    n = case._n
-    finance = plant_finance(n, case.market)
-    lacking = missing(finance)
-    if not (lacking == "").any():
-        carriers = pd.concat([n.generators["carrier"], n.storage_units["carrier"]])
-        remedy = (
-            "write {capex: money/kW, fixed_om: money/kW a year, lifetime: years, discount_rate: "
-            "share}, or give plant overnight_cost, fom_cost, lifetime and discount_rate"
-        )
-        raise InputError(
-            Fault(f"market.yaml: finance.{carrier}", f"nothing states {lacking[name]}", remedy)
-            for name, carrier in carriers.drop_duplicates().items()
-        )
-    return finance
-
-
-def plant_of(run: Run) -> pd.DataFrame:
-    """What each generator, storage unit and store sells, receives, bears and costs in a year.
-
-    Raises
-    ------
-    InputError
-        As `stated`.
-    """
-    case, n = run.case, run.case._n
-    columns = ["province", "carrier", "p_nom"]
-    stores = n.stores[["carrier"]].assign(
-        province=n.stores["bus"].map(case.provinces), p_nom=0.0 * n.stores["e_nom"]
-    )
-    table = pd.concat([case.generators[columns], case.storage_units[columns], stores[columns]])
-    table = table.rename(columns={"p_nom": "capacity_mw"}).astype({"capacity_mw": float})
-    a_year = HOURS_A_YEAR / float(case.weights.sum())
-    output = pd.concat([run.dispatch, run.storage], axis=1).clip(lower=0.0)
-    table["energy_mwh"] = a_year * output.mul(case.weights, axis="index").sum()[table.index]
-    net = net_by_product(run.ledger)
-    kind = net["service"].map(_kind)
-    for name in _KINDS:
-        received = net[kind == name].groupby("name")["amount"].sum()
-        table[name] = a_year * received.reindex(table.index).fillna(0.0)
-    table["revenue"] = table[_KINDS].sum(axis=1)
-    table["variable_cost"] = a_year * run.accounts["resource_cost"].reindex(table.index).fillna(0.0)
-    finance = stated(case).loc[table.index].rename(columns={"capex": "investment"})
-    table = table.join(finance)
-    table["cash_flow"] = table["revenue"] - table["variable_cost"] - table["fixed_om"].fillna(0.0)
-    lacking = missing(finance.rename(columns={"investment": "capex"}))
-    return table.assign(place=table["province"], lacking=lacking)
-
-
 def measured(plant: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Sum plant by keys and add what follows from the sums.
 
     Parameters
     ----------
     plant : DataFrame
-        Rows as of `plant_of`, with the keys; the same plant may stand in several.
+        Rows as of `Run.plant`, with the keys; the same plant may stand in several.
     keys : list of str
 
     Returns
@@ -261,7 +202,7 @@ def measured(plant: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """
     table = plant.groupby(keys, sort=False)[_SUMS].sum(min_count=1)
     earned = [_earned(part) for _, part in plant.groupby(keys, sort=False)]
-    table = table.join(pd.DataFrame(earned, table.index)).reset_index()
+    table = table.join(pd.DataFrame(earned, table.index, Earnings._fields)).reset_index()
     energy = table["energy_mwh"].where(table["energy_mwh"] > NOISE_MW)
     return table.assign(
         full_load_hours=table["energy_mwh"] / table["capacity_mw"].where(table["capacity_mw"] > 0),
@@ -276,13 +217,6 @@ def _earned(plant: pd.DataFrame) -> Earnings:
         return Earnings(np.nan, np.nan, np.nan, np.nan, f"nothing states {lacking[0]}")
     columns = ("investment", "cash_flow", "lifetime", "discount_rate")
     return earnings(*(plant[name].to_numpy(float) for name in columns))
-
-
-def _kind(service: str) -> str:
-    if service == "energy":
-        return "energy_revenue"
-    carbon = service.startswith("allowance ") or service in _CARBON
-    return "carbon_revenue" if carbon else "outside_energy"
 
 
 def _by_province(plant: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
