@@ -18,10 +18,13 @@ from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
+from powermkt.onemore import return_on_one_more
 from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
+from powermkt.returns import returns, returns_split, returns_summary
+from powermkt.returnsstudy import ReturnsStudy, returns_study
 from powermkt.riskstudy import WeatherRisk, weather_risk
 from powermkt.run import Run
 from powermkt.switching import SwitchingPoints, switching_points
@@ -42,6 +45,7 @@ __all__ = [
     "PassThroughStudy",
     "PowermktError",
     "Regime",
+    "ReturnsStudy",
     "Run",
     "StorageError",
     "SwitchingPoints",
@@ -57,6 +61,11 @@ __all__ = [
     "read_weather_years",
     "regime",
     "residual_supply",
+    "return_on_one_more",
+    "returns",
+    "returns_split",
+    "returns_study",
+    "returns_summary",
     "rules",
     "switching_points",
     "weather_risk",

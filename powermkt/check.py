@@ -10,6 +10,7 @@ import pypsa
 
 from powermkt.curves import curve_faults, quadratic_faults
 from powermkt.errors import Fault, name_list, nearest
+from powermkt.finance import finance_faults
 from powermkt.market import Market
 
 # component list name -> attribute -> lowest and highest value; every one must be a number, and
@@ -72,6 +73,7 @@ def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
     if not faults:
         faults += [*_numbers(n, where), *_names(n, market, where), *_support(n, where)]
         faults += [*_units(n, where), *curve_faults(n, where), *quadratic_faults(n, where)]
+        faults += finance_faults(n, market, where)
     return faults
 
 

@@ -42,6 +42,7 @@ from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import presets
 from powermkt.regime import regime as as_regime
+from powermkt.returnscommand import returns
 from powermkt.riskcommand import risk
 from powermkt.session import (
     Given,
@@ -62,6 +63,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What an electricity market's rules do to cost, emissions, curtailment and carbon prices.",
 )
+
+
+app.command()(returns)
 
 
 @app.command()

@@ -14,6 +14,7 @@ import pandas as pd
 
 from powermkt import calibration as calibrate
 from powermkt import incidence, passthrough, regression, windfall
+from powermkt import returns as profits
 from powermkt.case import Case
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
@@ -88,6 +89,21 @@ class Comparison:
     def windfall_summary(self) -> pd.DataFrame:
         """The same by carrier, as `windfall.by_carrier`."""
         return windfall.by_carrier(self.windfall)
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """What plant earns on its investment; see `returns.COLUMNS`."""
+        return profits.returns(self.runs)
+
+    @cached_property
+    def returns_summary(self) -> pd.DataFrame:
+        """The same of wind, solar, hydro and all of them, beside the first regime."""
+        return profits.returns_summary(self.runs)
+
+    @cached_property
+    def returns_split(self) -> pd.DataFrame:
+        """Why revenue and IRR differ from the first regime's; see `returns.SPLIT`."""
+        return profits.returns_split(self.runs)
 
     @cached_property
     def retail(self) -> pd.DataFrame:
@@ -235,7 +251,16 @@ class Comparison:
 
     def record(self) -> dict[str, object]:
         """What was run: windows, rules, versions, notes."""
-        packages = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy", "statsmodels")
+        packages = (
+            "powermkt",
+            "pypsa",
+            "linopy",
+            "highspy",
+            "pandas",
+            "numpy",
+            "statsmodels",
+            "pyxirr",
+        )
         runs = [*self.runs, *([self.calibration_run] if self.calibration_run else [])]
         return {
             "case": self.case.name,

@@ -155,6 +155,21 @@ class Calibration(Strict):
     )
 
 
+class Finance(Strict):
+    """What plant of a carrier costs to build and to keep; what is absent says the key `default`."""
+
+    capex: float | None = pydantic.Field(
+        default=None, ge=0, allow_inf_nan=False, description="money/kW, at once before year 1"
+    )
+    fixed_om: float | None = pydantic.Field(
+        default=None, ge=0, allow_inf_nan=False, description="money/kW a year; absent: 0"
+    )
+    lifetime: float | None = pydantic.Field(default=None, gt=0, le=200, description="years")
+    discount_rate: float | None = pydantic.Field(
+        default=None, gt=-1, allow_inf_nan=False, description="a year, share"
+    )
+
+
 class Market(Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
@@ -182,6 +197,9 @@ class Market(Strict):
     penalties: Penalties = Penalties()
     services: Services = Services()
     forecast_errors: ForecastErrors | None = None
+    finance: dict[str, Finance] = pydantic.Field(
+        default_factory=dict, description="by carrier; `default` for what a carrier does not state"
+    )
     calibration: Calibration | None = None
 
     @pydantic.model_validator(mode="after")

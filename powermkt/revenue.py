@@ -37,12 +37,8 @@ def revenue(case: Case, entries: pd.DataFrame) -> pd.DataFrame:
     )
     columns = ["province", "carrier", "p_nom"]
     plant = pd.concat([case.generators[columns], storage[columns], stores[columns]])
-    received = entries.groupby(["payee", "product"])["amount"].sum()
-    paid = entries.groupby(["payer", "product"])["amount"].sum()
-    sides = [side.rename_axis(["name", "product"]) for side in (received, paid)]
-    net = sides[0].sub(sides[1], fill_value=0.0).rename("amount").reset_index()
+    net = net_by_product(entries)
     net = net[net["name"].isin(plant.index)]
-    net["service"] = net["product"].str.replace(_STAGES, "", regex=True)
     for column in ("province", "carrier"):
         net[column] = net["name"].map(plant[column])
     capacity = plant.groupby(["province", "carrier"])["p_nom"].sum().rename("capacity_mw")
@@ -53,6 +49,18 @@ def revenue(case: Case, entries: pd.DataFrame) -> pd.DataFrame:
     years = float(case.weights.sum()) / HOURS_A_YEAR
     per_mw = found["amount"] / found["capacity_mw"].where(found["capacity_mw"] > 0) / years
     return found.assign(per_mw_year=per_mw)[REVENUE]
+
+
+def net_by_product(entries: pd.DataFrame) -> pd.DataFrame:
+    """Net receipts of every party by product: name, product, service, amount [money].
+
+    The service is the product without the settlement of the day that it is of.
+    """
+    received = entries.groupby(["payee", "product"])["amount"].sum()
+    paid = entries.groupby(["payer", "product"])["amount"].sum()
+    sides = [side.rename_axis(["name", "product"]) for side in (received, paid)]
+    net = sides[0].sub(sides[1], fill_value=0.0).rename("amount").reset_index()
+    return net.assign(service=net["product"].astype(str).str.replace(_STAGES, "", regex=True))
 
 
 def by_carrier(table: pd.DataFrame, hours: float) -> pd.DataFrame:

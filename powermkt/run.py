@@ -18,6 +18,7 @@ from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome
 from powermkt.parties import accounts
+from powermkt.plantaccounts import plant_accounts
 from powermkt.regime import Regime
 from powermkt.regulating import deep_peak, mileage, mileage_prices
 from powermkt.reserving import awards, zone_table
@@ -267,6 +268,11 @@ class Run:
     def accounts(self) -> pd.DataFrame:
         """Net receipts, resource cost and welfare of every party, as `parties.accounts`."""
         return accounts(self.case, self.outcome, self.ledger)
+
+    @cached_property
+    def plant(self) -> pd.DataFrame:
+        """What plant sells, receives, bears and costs in a year, as `plant_accounts`."""
+        return plant_accounts(self.case, self.outcome, self.ledger, self.accounts)
 
     def summary(self) -> pd.Series:
         """One row of the comparison table; `powermkt.COLUMNS` has meanings and units."""

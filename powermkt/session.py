@@ -72,11 +72,11 @@ def _study(path: Path | None) -> Study:
         raise InputError(faults_of(error, str(path), Study)) from None
 
 
-def _regimes(names: list[str] | None, plan: Study, study: Path | None) -> list[Regime]:
-    """Regimes of the command line, else of the study file, else the three presets."""
+def _regimes(names: Sequence[str | dict[str, Any]], study: Path | None) -> list[Regime]:
+    """Regimes by name, file or mapping; files stand beside the study file, if there is one."""
     faults: list[Fault] = []
     found = []
-    for item in names or plan.regimes or DEFAULT_REGIMES:
+    for item in names:
         beside = study.parent / item if study is not None and isinstance(item, str) else None
         source = beside if beside is not None and beside.is_file() else item
         result = collect(faults, lambda source=source: as_regime(source))  # type: ignore[misc]
@@ -100,16 +100,19 @@ class Given:
 def gather(
     network: Path, study: Path | None, names: list[str] | None, prices: list[float] | None,
     offers: Path | None, services: Path | None, horizon: Horizon, out: Path | None, suffix: str,
+    default_regimes: Sequence[str] = DEFAULT_REGIMES,
+    default_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
 ) -> Given:  # fmt: skip
     """Read what a command was given; all faults at once."""
     faults: list[Fault] = []
     plan = collect(faults, lambda: _study(study)) or Study()
     horizon = plan.horizon(horizon)
-    regimes = collect(faults, lambda: _regimes(names, plan, study)) or []
+    chosen = names or plan.regimes or default_regimes
+    regimes = collect(faults, lambda: _regimes(chosen, study)) or []
     case = collect(faults, lambda: _read(network, offers, services, plan))
     target = out or Path("results") / f"{case.name if case else network.stem}{suffix}"
     collect(faults, lambda: check_target(target))
-    taus = prices or plan.carbon_prices or DEFAULT_CARBON_PRICES
+    taus = prices or plan.carbon_prices or default_prices
     for item in regimes:
         for price in taus:
             collect(faults, lambda item=item, price=price: item.at(price))  # type: ignore[misc]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 import pytest
+import yaml
 
 from powermkt.classes import benchmark_sets, class_benchmarks
 
@@ -384,3 +385,11 @@ def test_observed_totals() -> None:
     assert (chosen == 1).all()
     hydro = o[(o.quantity == "generation_twh") & (o.carrier == "hydro")]
     assert len(hydro) == 2
+
+
+def test_finance_of_the_market_file_is_that_of_its_table() -> None:
+    stated = yaml.safe_load((FOLDER / "market.yaml").read_text())["finance"]
+    table = pd.read_csv(TABLES / "finance.csv").set_index(["carrier", "parameter"])["value"]
+    assert table.to_dict() == {
+        (carrier, key): value for carrier, item in stated.items() for key, value in item.items()
+    }
