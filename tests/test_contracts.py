@@ -275,17 +275,17 @@ def test_a_retail_rule_stands_on_what_contracts_charge(spot: pm.Run) -> None:
 
 
 def test_references_around_a_plant(two_province: pm.Case) -> None:
-    """Two buses of one province: the price of the bus, of the other one, of the zone, the mean."""
+    """Two buses of one province: the price of the bus, of the other one, and means of both."""
     n = two_province.network()
-    n.buses["province"], n.buses["zone"] = "P", n.buses.index
+    n.buses["province"], n.buses["zone"] = "P", "Z"
     run = pm.clear(pm.Case(n), "full_market")
-    where = ("own", "South", "zone", "province", "system")
+    where = ("own", "South", "zone", "province", "system", "Z")
     book = [entry(name=x, seller="N1", buyer="South load", reference=x) for x in where]
     north, south = run.prices["North"], run.prices["South"]
     load = n.loads_t["p_set"].set_axis(["North", "South"], axis="columns")
     mean = (load * run.prices[["North", "South"]]).sum(axis=1) / load.sum(axis=1)
     assert north.mean() != pytest.approx(mean.mean())
-    expected = [north.mean(), south.mean(), north.mean(), mean.mean(), mean.mean()]
+    expected = [north.mean(), south.mean(), *[mean.mean()] * 4]
     assert under(run, *book).contracts["reference"].tolist() == pytest.approx(expected)
 
 
