@@ -259,6 +259,7 @@ def test_contracts_sum_to_zero_and_users_pay_what_their_price_says(ring: pm.Run)
     assert row["producer_surplus"] - ring.summary()["producer_surplus"] == pytest.approx(earned)
 
 
+@pytest.mark.slow
 def test_a_retail_rule_stands_on_what_contracts_charge(spot: pm.Run) -> None:
     """Users at a catalogue tariff pay it all the same: their grid company bears the 5,000."""
     n = spot.case.network()
