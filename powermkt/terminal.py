@@ -68,7 +68,7 @@ def _contract_table(table: pd.DataFrame, currency: str) -> Table:
             for name in ("strike", "reference")
         )
         shown.add_row(
-            regime, f"{tau:g}", kind, str(len(part)), f"{energy / 1000:,.1f}",
+            str(regime), f"{tau:g}", str(kind), str(len(part)), f"{energy / 1000:,.1f}",
             _number(strike, 1), _number(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
         )  # fmt: skip
     return shown

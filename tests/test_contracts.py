@@ -12,10 +12,12 @@ import pytest
 import toys
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.table import Table
 
 import powermkt as pm
 from powermkt.ledger import balances
 from powermkt.rules import Cleared
+from powermkt.terminal import report
 
 
 def regime(*book: dict[str, Any], **more: Any) -> pm.Regime:
@@ -43,7 +45,7 @@ def spot() -> pm.Run:
 @pytest.fixture(scope="module")
 def ring() -> pm.Run:
     """Two provinces with fleets, wind, storage and a weight other than 1."""
-    return pm.clear(toys.random_case(21, hours=3, provinces=2), "full_market")
+    return pm.clear(toys.random_case(22, hours=2, provinces=2), "full_market")
 
 
 def under(run: pm.Run, *book: dict[str, Any], **more: Any) -> pm.Run:
@@ -237,6 +239,7 @@ def test_contracts_sum_to_zero_and_users_pay_what_their_price_says(ring: pm.Run)
         assert abs(change[account]) > 1
     # The table and the ledger say the same of those who only sell.
     table = run.contracts.set_index("contract")
+    assert (run.case.weights == 2.5).all()
     assert len(table) == 9  # a and d stand for both provinces
     assert change["Fund"] == pytest.approx(-table.loc["g", "amount"] + 0.0)
     assert change["Bank"] == pytest.approx(table.loc["b", "amount"] - table.loc["e", "amount"])
@@ -256,6 +259,7 @@ def test_contracts_sum_to_zero_and_users_pay_what_their_price_says(ring: pm.Run)
     assert row["producer_surplus"] - ring.summary()["producer_surplus"] == pytest.approx(earned)
 
 
+@pytest.mark.slow
 def test_a_retail_rule_stands_on_what_contracts_charge(spot: pm.Run) -> None:
     """Users at a catalogue tariff pay it all the same: their grid company bears the 5,000."""
     n = spot.case.network()
@@ -269,6 +273,21 @@ def test_a_retail_rule_stands_on_what_contracts_charge(spot: pm.Run) -> None:
     change = gain(replace(plain, regime=both), plain)
     assert change["load"] == pytest.approx(0, abs=1e-6)
     assert change[["coal", "grid company A"]].tolist() == pytest.approx([5000, -5000])
+
+
+def test_references_around_a_plant(two_province: pm.Case) -> None:
+    """Two buses of one province: the price of the bus, of the other one, and means of both."""
+    n = two_province.network()
+    n.buses["province"], n.buses["zone"] = "P", "Z"
+    run = pm.clear(pm.Case(n), "full_market")
+    where = ("own", "South", "zone", "province", "system", "Z")
+    book = [entry(name=x, seller="N1", buyer="South load", reference=x) for x in where]
+    north, south = run.prices["North"], run.prices["South"]
+    load = n.loads_t["p_set"].set_axis(["North", "South"], axis="columns")
+    mean = (load * run.prices[["North", "South"]]).sum(axis=1) / load.sum(axis=1)
+    assert north.mean() != pytest.approx(mean.mean())
+    expected = [north.mean(), south.mean(), *[mean.mean()] * 4]
+    assert under(run, *book).contracts["reference"].tolist() == pytest.approx(expected)
 
 
 def test_the_mechanism_price_is_that_of_the_technology() -> None:
@@ -299,7 +318,7 @@ def test_the_mechanism_price_is_that_of_the_technology() -> None:
     # None of the classes is there: all users bear it.
     nobody = {**reform, "contract": {**rule, "users": []}}
     all_of_them = gain(replace(plain, regime=pm.regime(nobody)), plain)
-    assert all_of_them["homes"] < 0
+    assert all_of_them["homes"] == pytest.approx(-per_mwh * (40 / 61 + 30 / 161))
 
 
 # ---- tenors ---------------------------------------------------------------------------------
@@ -370,6 +389,8 @@ def test_more_than_the_plant_has_is_said_and_settled(spot: pm.Run) -> None:
         "same"
     ]
     assert any("140 MW" in note for note in result.record()["notes"]["contracts @ 60"])  # type: ignore[index]
+    shown = [item for item in report(result) if isinstance(item, Table)]
+    assert any("contracts beside the market" in str(table.title) for table in shown)
     table = result.tables["contracts"]
     assert table["carbon_price"].tolist() == [0, 0, 60, 60]
     assert table["energy_mwh"].tolist() == pytest.approx([160, 120] * 2)

@@ -18,7 +18,7 @@ from powermkt.contractbook import Contract, book_faults, read_book, stated
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
-from powermkt.rules.counterparties import Parties
+from powermkt.rules.counterparties import Basis, Parties
 from powermkt.rules.deals import COLUMNS, Agreed, Deal, struck
 from powermkt.rules.locational import LocationalPrice
 from powermkt.rules.references import HERE, reference_names
@@ -46,8 +46,8 @@ class ContractRule(Rule):
     def deals(self, cleared: Cleared) -> list[Deal]:
         """Return the contracts as they come out of a clearing."""
         agreed = self.agreed(cleared.case)
-        markets = self._pricing.market_prices(cleared) if agreed else []
-        return [struck(one, cleared, markets) for one in agreed]
+        basis = Basis(cleared, self._pricing.market_prices(cleared) if agreed else [])
+        return [struck(one, basis) for one in agreed]
 
     def faults(self, case: Case) -> list[Fault]:
         """Say that there is no reference where no market has a price."""

@@ -1,4 +1,4 @@
-"""Who stands on a side of a contract: plant, users, or an account that is neither."""
+"""Who stands on a side of a contract, and what they give, take and are paid in the market."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from powermkt.check import USER_CLASSES
 from powermkt.rules.base import Cleared, grid_company
 
 USERS = "users"
+KINDS = ["carrier", "province"]
+MARKETS = ("day_ahead", "real_time")
 _ROLES = ("renewables", "quota", "wind", "solar", "hydro")
 
 
@@ -107,13 +109,68 @@ def plant_of(case: Case) -> pd.DataFrame:
     return pd.concat([case.generators[columns], case.storage_units[columns]])
 
 
-def output_of(cleared: Cleared, members: pd.Index) -> pd.DataFrame:
-    """Output of plant, [snapshot x plant] in MW; storage that is charged gives none."""
-    outcome = cleared.outcome
-    both = pd.concat([outcome.dispatch, outcome.storage], axis=1)
-    return both[members].clip(lower=0.0)
+@dataclass(frozen=True)
+class Basis:
+    """What contracts of one clearing are settled by.
+
+    Attributes
+    ----------
+    cleared : Cleared
+    markets : sequence of DataFrame [snapshot x bus], money/MWh
+        Prices of each settlement of a day.
+    """
+
+    cleared: Cleared
+    markets: Sequence[pd.DataFrame]
+
+    @cached_property
+    def plant(self) -> pd.DataFrame:
+        """Generators and storage units, as `plant_of`."""
+        return plant_of(self.cleared.case)
+
+    @cached_property
+    def output(self) -> pd.DataFrame:
+        """Output of plant, [snapshot x plant] in MW; storage that is charged gives none."""
+        outcome = self.cleared.outcome
+        both = pd.concat([outcome.dispatch, outcome.storage], axis=1)
+        return both[self.plant.index].clip(lower=0.0)
+
+    @cached_property
+    def load(self) -> pd.DataFrame:
+        """Load served, [snapshot x load] in MW; negative load takes none."""
+        return self.cleared.outcome.served(self.cleared.case).clip(lower=0.0)
+
+    def nodal(self, market: str) -> pd.DataFrame:
+        """Prices of the day-ahead or real-time market, the same where there is one."""
+        return self.markets[0 if market == "day_ahead" else -1]
+
+    @cached_property
+    def technology(self) -> dict[str, pd.DataFrame]:
+        """Mean price by output of a carrier in a province and month, by market.
+
+        [snapshot x (carrier, province)] in money/MWh; the plain mean of the prices of its plant
+        where the carrier has no output in a month.
+        """
+        return {market: self._technology(self.nodal(market)) for market in MARKETS}
+
+    def _technology(self, nodal: pd.DataFrame) -> pd.DataFrame:
+        weights = self.cleared.case.weights
+        month, kind = months(nodal.index), pd.MultiIndex.from_frame(self.plant[KINDS])
+        price = nodal[self.plant["bus"]].set_axis(self.plant.index, axis="columns")
+        energy = self.output.mul(weights, axis="index")
+
+        def summed(frame: pd.DataFrame) -> pd.DataFrame:
+            total: pd.DataFrame = frame.groupby(month).sum().set_axis(kind, axis="columns")
+            return total.T.groupby(level=[0, 1]).sum().T
+
+        total, hours = summed(energy), summed((0.0 * energy).add(weights, axis="index"))
+        plain = summed(price.mul(weights, axis="index")) / hours
+        mean = (summed(energy * price) / total.where(total > 0)).fillna(plain)
+        return mean.loc[month].set_axis(nodal.index)
 
 
-def load_of(cleared: Cleared, members: pd.Index) -> pd.DataFrame:
-    """Load served, [snapshot x load] in MW; negative load takes none."""
-    return cleared.outcome.served(cleared.case)[members].clip(lower=0.0)
+def months(index: pd.Index) -> pd.Series:
+    """Calendar month of each snapshot; one for all where snapshots are no times."""
+    if isinstance(index, pd.DatetimeIndex):
+        return pd.Series(index.strftime("%Y-%m"), index=index)
+    return pd.Series("horizon", index=index)

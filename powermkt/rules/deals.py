@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,8 +10,7 @@ import pandas as pd
 
 from powermkt.contractbook import Contract
 from powermkt.ledger import Ledger
-from powermkt.rules.base import Cleared
-from powermkt.rules.counterparties import Side, plant_of
+from powermkt.rules.counterparties import Basis, Side
 from powermkt.rules.references import reference_price
 from powermkt.rules.volumes import anchored_by_seller, volume
 
@@ -165,24 +163,15 @@ class Deal:
         }
 
 
-def struck(agreed: Agreed, cleared: Cleared, markets: Sequence[pd.DataFrame]) -> Deal:
-    """Return a contract as it comes out of a clearing.
-
-    Parameters
-    ----------
-    agreed : Agreed
-    cleared : Cleared
-    markets : sequence of DataFrame [snapshot x bus], money/MWh
-        Prices of each settlement of a day.
-    """
+def struck(agreed: Agreed, basis: Basis) -> Deal:
+    """Return a contract as it comes out of a clearing."""
     contract, seller, buyer, through = agreed
     by_seller = anchored_by_seller(seller, buyer)
     anchor, other = (seller, buyer) if by_seller else (buyer, seller)
-    amount = volume(contract, cleared, anchor, other)
-    nodal = markets[0 if contract.market == "day_ahead" else -1]
-    reference = reference_price(contract, cleared, nodal, anchor)
+    amount = volume(contract, basis, anchor, other)
+    reference = reference_price(contract, basis, anchor)
     if contract.price == "tariff":
-        price = plant_of(cleared.case).loc[anchor.members, "tariff"]
+        price = basis.plant.loc[anchor.members, "tariff"]
     else:
         price = pd.Series(contract.price or 0.0, anchor.members)
     return Deal(
@@ -190,7 +179,7 @@ def struck(agreed: Agreed, cleared: Cleared, markets: Sequence[pd.DataFrame]) ->
         anchor=anchor,
         other=other,
         by_seller=by_seller,
-        quantity=amount.quantity.mul(cleared.case.weights, axis="index"),
+        quantity=amount.quantity.mul(basis.cleared.case.weights, axis="index"),
         parts=amount.other,
         strike=0.0 * reference + price * contract.multiple,
         reference=reference,

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.contractbook import Contract
-from powermkt.rules.base import Cleared
-from powermkt.rules.counterparties import Side, load_of, output_of, plant_of
+from powermkt.rules.counterparties import Basis, Side
 from powermkt.rules.trade import PEAK_HOURS
 
 
@@ -41,7 +40,7 @@ def anchored_by_seller(seller: Side, buyer: Side) -> bool:
     return rank[seller.what] <= rank[buyer.what]
 
 
-def volume(contract: Contract, cleared: Cleared, anchor: Side, other: Side) -> Volume:
+def volume(contract: Contract, basis: Basis, anchor: Side, other: Side) -> Volume:
     """Return the volume of a contract by snapshot and member.
 
     A volume in MW or MWh is the energy of the delivery period, spread over its hours by the shape;
@@ -53,21 +52,21 @@ def volume(contract: Contract, cleared: Cleared, anchor: Side, other: Side) -> V
     Parameters
     ----------
     contract : Contract
-    cleared : Cleared
+    basis : Basis
     anchor, other : Side
         By `anchored_by_seller`; both with members.
     """
-    case = cleared.case
+    case = basis.cleared.case
     inside = held(contract, case.snapshots)
-    level, covered = _level(contract, cleared, anchor, other, inside)
+    level, covered = _level(contract, basis, anchor, other, inside)
     if contract.share is not None and contract.of == "output":
-        quantity = contract.share * output_of(cleared, anchor.members)
+        quantity = contract.share * basis.output[anchor.members]
     elif contract.share is not None and contract.of == "load" and anchor.what == "users":
-        quantity = contract.share * load_of(cleared, anchor.members)
+        quantity = contract.share * basis.load[anchor.members]
     else:
-        quantity = _parts(contract, cleared, anchor).mul(level, axis="index")
+        quantity = _parts(contract, basis, anchor).mul(level, axis="index")
     quantity = quantity.mul(covered * inside, axis="index")
-    return Volume(quantity, _parts(contract, cleared, other), covered)
+    return Volume(quantity, _parts(contract, basis, other), covered)
 
 
 def held(contract: Contract, index: pd.Index) -> np.ndarray:
@@ -80,20 +79,20 @@ def held(contract: Contract, index: pd.Index) -> np.ndarray:
 
 
 def _level(
-    contract: Contract, cleared: Cleared, anchor: Side, other: Side,
+    contract: Contract, basis: Basis, anchor: Side, other: Side,
     inside: np.ndarray,
 ) -> tuple[pd.Series, float]:  # fmt: skip
     """Volume of a whole side before `covered` [snapshot] in MW, and `covered` itself."""
-    case = cleared.case
+    case = basis.cleared.case
     weights = case.weights * inside
     if contract.share is not None and contract.of != "capacity":
         level = pd.Series(1.0, case.snapshots)
         if contract.of == "load":
             users = anchor if anchor.what == "users" else other
-            level = contract.share * load_of(cleared, users.members).sum(axis=1)
+            level = contract.share * basis.load[users.members].sum(axis=1)
         hours = float(weights.sum())
         return level, _covered(_hours(contract, hours), hours)
-    here = _shape(contract, cleared, anchor, other, inside)
+    here = _shape(contract, basis, anchor, other, inside)
     spread = float((here * weights).sum())
     whole = _hours(contract, spread)
     if contract.mwh is not None:
@@ -102,7 +101,7 @@ def _level(
         size = contract.mw
     else:
         assert contract.share is not None
-        size = contract.share * float(plant_of(cleared.case).loc[anchor.members, "p_nom"].sum())
+        size = contract.share * float(basis.plant.loc[anchor.members, "p_nom"].sum())
     return size * here, _covered(whole, spread)
 
 
@@ -111,16 +110,15 @@ def _covered(whole: float, spread: float) -> float:
 
 
 def _shape(
-    contract: Contract, cleared: Cleared, anchor: Side, other: Side, inside: np.ndarray
+    contract: Contract, basis: Basis, anchor: Side, other: Side, inside: np.ndarray
 ) -> pd.Series:
     """Load shape [snapshot]: 1 in hours of delivery, or around a mean of 1."""
-    index, shape = cleared.case.snapshots, contract.shape
+    index, shape = basis.cleared.case.snapshots, contract.shape
     if shape in ("load", "output"):
         what = "users" if shape == "load" else "plant"
         members = next(side.members for side in (anchor, other) if side.what == what)
-        of = load_of if shape == "load" else output_of
-        series = of(cleared, members).sum(axis=1)
-        weights = cleared.case.weights * inside
+        series = (basis.load if shape == "load" else basis.output)[members].sum(axis=1)
+        weights = basis.cleared.case.weights * inside
         energy = float((series * weights).sum())
         return series * (float(weights.sum()) / energy if energy > 0 else 0.0)
     if shape == "flat":
@@ -144,17 +142,17 @@ def _hours(contract: Contract, here: float) -> float:
     return here if period is None else float(_of_day(contract)[period.hours.hour].sum())
 
 
-def _parts(contract: Contract, cleared: Cleared, side: Side) -> pd.DataFrame:
+def _parts(contract: Contract, basis: Basis, side: Side) -> pd.DataFrame:
     """Part of each member of a side, [snapshot x member]; rows sum to 1."""
-    snapshots = cleared.case.snapshots
+    snapshots = basis.cleared.case.snapshots
     if side.what == "users":
-        size = load_of(cleared, side.members)
+        size = basis.load[side.members]
     elif side.what == "plant" and contract.shape == "output":
-        size = output_of(cleared, side.members)
+        size = basis.output[side.members]
     else:
         fixed = pd.Series(1.0, side.members)
         if side.what == "plant":
-            fixed = plant_of(cleared.case).loc[side.members, "p_nom"]
+            fixed = basis.plant.loc[side.members, "p_nom"]
         size = pd.DataFrame(dict(fixed.items()), index=snapshots)
     mean = size.sum() if (size.to_numpy() > 0).any() else size.sum() + 1.0
     total = size.sum(axis=1)
