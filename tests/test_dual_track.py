@@ -63,10 +63,12 @@ def test_the_account_by_hand() -> None:
 @pytest.mark.parametrize(
     ("allocated", "change"),
     [
-        ("market_users", {"load": -1900 - 2100}),
+        pytest.param("market_users", {"load": -1900 - 2100}, marks=pytest.mark.slow),
         ("thermal", {"load": -1900, "coal": -2100}),
         # 180 MWh of wind and 180 of coal.
-        ("generators", {"load": -1900, "coal": -1050, "wind": -1050}),
+        pytest.param(
+            "generators", {"load": -1900, "coal": -1050, "wind": -1050}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_dearer_contract_shrinks_the_account(allocated: str, change: dict[str, float]) -> None:

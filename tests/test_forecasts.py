@@ -12,6 +12,7 @@ import toys
 
 import powermkt as pm
 from powermkt.horizon import Horizon, cut
+from powermkt.session import gather
 
 P_MAX, LOAD = "generators_t.p_max_pu", "loads_t.p_set"
 
@@ -134,6 +135,13 @@ def test_from_files(tmp_path: Path) -> None:
     for name in (P_MAX, LOAD):
         assert np.array_equal(case.forecast[name], drawn.forecast[name])
     assert not np.array_equal(case.forecast[LOAD], case.dense("Load", "p_set"))
+    study = tmp_path / "study.yaml"
+    study.write_text(text.replace("seed: 5", "seed: 6"))
+    given = gather(
+        tmp_path, study, ["two_settlement"], [0.0], None, None, Horizon(), tmp_path / "out", ""
+    )
+    drawn = pm.with_forecast_errors(pm.Case(n), 6, {"onshore wind": 0.1, "load": 0.02})
+    assert np.array_equal(given.case.forecast[LOAD], drawn.forecast[LOAD])
     (tmp_path / "forecast").mkdir()
     frame = pd.DataFrame({"load": [110.0, 80.0]}, index=n.snapshots)
     frame.to_csv(tmp_path / "forecast" / "loads-p_set.csv")

@@ -62,7 +62,10 @@ def path_case() -> pm.Case:
     return pm.Case(night_and_day())
 
 
-@pytest.mark.parametrize("share", PATH)
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param(s, marks=[] if s in (0.5, 0.75) else [pytest.mark.slow]) for s in PATH],
+)
 def test_the_path_from_guaranteed_purchase_to_the_market(share: float) -> None:
     taken, night, day, received = PATH[share]
     run = pm.clear(path_case(), taking_part(share=share))
@@ -191,6 +194,7 @@ def test_guaranteed_hours_come_first_and_are_settled_by_output() -> None:
     assert bought == pytest.approx(120)
 
 
+@pytest.mark.slow
 def test_hours_are_taken_before_what_starts_cost() -> None:
     """As `PATH`, by hours: 40 MW x 2 h x hours / 8,760 MWh of 40 are guaranteed.
 

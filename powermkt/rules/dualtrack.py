@@ -39,7 +39,7 @@ class _Account:
     @property
     def amount(self) -> pd.DataFrame:
         """What planned energy costs beyond the market."""
-        return self.volume * (self.benchmark - self.price)
+        return self.volume * (self.benchmark - self.price) + 0.0
 
 
 class DualTrackAccount(Rule):
