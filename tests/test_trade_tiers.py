@@ -310,6 +310,13 @@ def test_a_spot_fee_of_its_own_and_what_everybody_keeps() -> None:
     assert table.loc[("bc", SPOT), "delivered_mwh"] == pytest.approx(2 * 0.95 * spot[1])
 
 
+def test_framework_energy_is_delivered_though_it_does_not_pay() -> None:
+    """A at 950 sends its 10 MW to B and C, which have 120 MW each at 900."""
+    case = pm.Case(chain(seller=950.0))
+    assert np.allclose(pm.clear(case, JOINT).flows, 0)
+    assert np.allclose(pm.clear(case, PLAIN).flows, 10)
+
+
 @pytest.mark.parametrize(("start_cost", "flow"), [(1000.0, 10.0), (0.0, 100.0)])
 def test_nothing_that_costs_to_start_is_started_for_a_neighbour(
     start_cost: float, flow: float
