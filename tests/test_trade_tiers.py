@@ -498,6 +498,7 @@ def test_a_limit_on_emissions_finds_its_price(two_province: pm.Case) -> None:
         ({"import_cap": {"South": {"MW": 1}}}, "unknown key 'MW'"),
         ({"shape": "round"}, "'own', 'flat' or 'day_night'"),
         ({"fee": -1}, "greater than or equal to 0"),
+        ({"hurdle_rate": 5}, "hurdle_rate counts only with"),
         ({"local_first": "always"}, "'price' or 'shortage'"),
     ],
 )
