@@ -109,8 +109,9 @@ def _as_committed(case: Case, programme: Programme, local: Outcome) -> Limits:
         table = fleets(case)
         bound = ["start_cost", "no_load_cost", "min_up_time", "min_down_time"]
         costly = table.index[(table[bound] > 0).any(axis=1)]
-        at = programme.variables[_ONLINE]
-        online = local.online[costly]
-        level = online if at.index.equals(case.snapshots) else online.iloc[0]
-        limits[_ONLINE] = (level, level)
+        if len(costly):
+            online = local.online[costly]
+            hourly = programme.variables[_ONLINE].index.equals(case.snapshots)
+            level = online if hourly else online.iloc[0]
+            limits[_ONLINE] = (level, level)
     return limits

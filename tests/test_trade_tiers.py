@@ -9,7 +9,7 @@ import pandas as pd
 import pypsa
 import pytest
 import toys
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_two_province import DAY, NIGHT
 
@@ -119,6 +119,7 @@ def shaped(weights: list[float]) -> pm.Case:
 
 
 @given(st.lists(st.floats(0.5, 4.0), min_size=1, max_size=7))
+@example([1.0, 3.0, 2.0, 0.5, 2.5])
 def test_shapes_keep_energy_by_window_and_block(weights: list[float]) -> None:
     case = shaped(weights)
     plan = framework(case)
@@ -145,9 +146,8 @@ def test_a_flat_schedule_spreads_the_energy(two_province: pm.Case) -> None:
     run = pm.clear(case, pm.Regime("r", (MeritOrder(), Scheduled(shape="flat"), LocationalPrice())))
     assert np.allclose(run.flows["tie"], 2800 / 24)
     pd.testing.assert_frame_equal(framework(case, "day_night"), plan, check_freq=False)
-    first = pm.regime({"name": "f", "extends": "provincial_market",
-                       "trade": {"rule": "ProvinceFirst", "shape": "flat"}})  # fmt: skip
-    assert np.allclose(pm.clear(case, first).flows["tie"], 2800 / 24)
+    first = pm.rules.ProvinceFirst(shape="flat", hurdle_rate=np.inf, band=0.0)
+    assert (first.limit(case)["Link-p"][0]["tie"] == run.flows["tie"].mean()).all()
 
 
 def test_a_shape_beyond_a_rating_is_refused() -> None:
@@ -310,6 +310,35 @@ def test_a_spot_fee_of_its_own_and_what_everybody_keeps() -> None:
     assert table.loc[("bc", SPOT), "delivered_mwh"] == pytest.approx(2 * 0.95 * spot[1])
 
 
+def test_framework_energy_is_delivered_though_it_does_not_pay() -> None:
+    """A at 950 sends its 10 MW to B and C, which have 120 MW each at 900."""
+    case = pm.Case(chain(seller=950.0))
+    assert np.allclose(pm.clear(case, JOINT).flows, 0)
+    assert np.allclose(pm.clear(case, PLAIN).flows, 10)
+
+
+@pytest.mark.parametrize(("start_cost", "flow"), [(1000.0, 10.0), (0.0, 100.0)])
+def test_nothing_that_costs_to_start_is_started_for_a_neighbour(
+    start_cost: float, flow: float
+) -> None:
+    """A alone runs 50 of 60 MW at 100 and leaves a fleet at 200 off; B needs 100, at 500 by itself.
+
+    Ten MW are spare. What starts for nothing is on offer as well: all that the tie takes.
+    """
+    n = pypsa.Network()
+    n.add("Carrier", ["coal", "AC"])
+    n.add("Bus", ["A", "B"], carrier="AC")
+    n.add("Load", ["a", "b"], bus=["A", "B"], p_set=[50.0, 100.0])
+    n.add("Generator", ["base", "late", "dear"], bus=["A", "A", "B"], carrier="coal",
+          p_nom=[60.0, 100.0, 200.0], marginal_cost=[100.0, 200.0, 500.0])  # fmt: skip
+    n.generators.loc["late", ["min_stable_pu", "start_up_cost"]] = [0.4, start_cost]
+    n.add("Link", "ab", bus0="A", bus1="B", carrier="AC", p_nom=100)
+    n.links_t["p_set"] = pd.DataFrame(0.0, n.snapshots, ["ab"])
+    case = pm.Case(n)
+    assert pm.clear(case, JOINT).flows.iloc[0, 0] == pytest.approx(100)
+    assert pm.clear(case, PLAIN).flows.iloc[0, 0] == pytest.approx(flow)
+
+
 def test_who_is_short_alone_may_buy() -> None:
     """C has 120 MW and needs 200 in the first hour: alone it could not, and only then it buys.
 
@@ -325,6 +354,7 @@ def test_who_is_short_alone_may_buy() -> None:
     assert run.dispatch["dear b"].tolist() == pytest.approx([50.3, 50.3])
 
 
+@pytest.mark.slow
 def test_a_shortage_that_trade_cannot_end_names_the_tier() -> None:
     n = chain()
     n.loads_t["p_set"]["c"] = [900.0]
@@ -353,20 +383,6 @@ def test_removing_the_barrier_never_raises_cost(seed: int, provinces: int) -> No
 
 
 @given(st.integers(0, 10_000))
-def test_tiers_stand_between_the_barrier_and_the_joint_market(seed: int) -> None:
-    """The same of two provinces in three hours, in which a province may buy a tenth of its load."""
-    n = toys.random_network(seed, hours=3, provinces=2)
-    n.links["wheeling_fee"] = 12.0
-    case = pm.Case(n)
-    held = tiers(import_cap={"all": {"share": 0.1}})
-    joint, tiered, barrier = (
-        pm.clear(case, item).outcome.minimised for item in (JOINT, held, BARRIER)
-    )
-    assert joint <= tiered + 1e-7 * barrier
-    assert tiered <= barrier * (1 + 1e-7)
-
-
-@given(st.integers(0, 10_000))
 def test_without_commitment_and_framework_tiers_are_the_joint_market(seed: int) -> None:
     n = toys.random_network(seed, hours=3, provinces=2)
     n.generators["min_stable_pu"] = 0.0
@@ -382,10 +398,13 @@ def test_without_commitment_and_framework_tiers_are_the_joint_market(seed: int) 
 @given(st.integers(0, 10_000))
 def test_prices_are_those_of_provinces_with_these_flows_and_everybody_is_settled(seed: int) -> None:
     """The second tier is a barrier at the flows of the first; the rent is that of the first."""
-    n = toys.random_network(seed, hours=3)
+    n = toys.random_network(seed, hours=3, provinces=2)
     n.links["wheeling_fee"] = 7.0
     case = pm.Case(n)
     run = pm.clear(case, PLAIN)
+    joint, barrier = (pm.clear(case, item).outcome.minimised for item in (JOINT, BARRIER))
+    assert joint <= run.outcome.minimised + 1e-7 * barrier
+    assert run.outcome.minimised <= barrier * (1 + 1e-7)
     again = pm.clear(case.with_schedule(run.flows), BARRIER)
     assert np.allclose(run.prices, again.prices, atol=1e-6)
     assert run.objective == pytest.approx(again.objective)
@@ -479,6 +498,7 @@ def test_a_limit_on_emissions_finds_its_price(two_province: pm.Case) -> None:
         ({"import_cap": {"South": {"MW": 1}}}, "unknown key 'MW'"),
         ({"shape": "round"}, "'own', 'flat' or 'day_night'"),
         ({"fee": -1}, "greater than or equal to 0"),
+        ({"hurdle_rate": 5}, "hurdle_rate counts only with"),
         ({"local_first": "always"}, "'price' or 'shortage'"),
     ],
 )

@@ -106,6 +106,12 @@ class InterprovincialSpot(TradeRule):
     framework_price: float | None = pydantic.Field(default=None, allow_inf_nan=False)
     _rent: str | None = pydantic.PrivateAttr(default=None)
 
+    @pydantic.model_validator(mode="after")
+    def _used(self) -> InterprovincialSpot:
+        if self.hurdle_rate and self.local_first != "price":
+            raise ValueError("hurdle_rate counts only with `local_first: price`")
+        return self
+
     def among(self, rules: Sequence[Rule]) -> InterprovincialSpot:
         """Return the rule that knows who takes the congestion rent."""
         pricing = [rule for rule in rules if rule.role == "pricing"]
