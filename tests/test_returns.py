@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -82,6 +83,13 @@ def test_part_of_a_year_brings_part_of_its_cash() -> None:
     assert np.isnan(earned(100, 60, 1.5).payback)
 
 
+@pytest.mark.parametrize("money", [1e-6, 1.0, 1e6, 1e9, 1e13])
+@pytest.mark.parametrize("rate", [-0.2, -0.01, 0.0737, 2.0])
+def test_irr_is_found_in_every_unit_of_money(money: float, rate: float) -> None:
+    found = earned(100 * money, 100 * money / annuity(rate, 30), 30)
+    assert found.irr == pytest.approx(rate, abs=1e-12) and found.irr_note == ""
+
+
 @pytest.mark.parametrize(
     ("capex", "cash", "note"),
     [(100.0, -1.0, NEVER_POSITIVE), (100.0, 0.0, NEVER_POSITIVE), (0.0, 5.0, NEVER_NEGATIVE)],
@@ -98,6 +106,7 @@ def test_several_changes_of_sign_have_no_single_irr() -> None:
     assert earnings(*parts, np.array([0.1, 0.1])).irr_note.endswith("change sign 2 times")
 
 
+@hypothesis.settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(1, 1e4), st.integers(2, 50)), min_size=1, max_size=4),
     st.floats(0.02, 0.3), st.floats(0.02, 0.3), st.floats(-1, 1), st.integers(0, 2**32 - 1),
