@@ -363,28 +363,39 @@ def test_nothing_stated_names_every_carrier() -> None:
 # ---- command ---------------------------------------------------------------------------------
 
 
-def test_command_prints_and_writes(tmp_path: Path) -> None:
-    folder = tmp_path / "net"
-    folder.mkdir()
-    system().export_to_netcdf(str(folder / "net.nc"))
-    (folder / "market.yaml").write_text(yaml.safe_dump({"finance": FINANCE}))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net").mkdir()
+    system().export_to_netcdf(str(tmp_path / "net" / "net.nc"))
+    (tmp_path / "net" / "market.yaml").write_text(yaml.safe_dump({"finance": FINANCE}))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_command_prints_and_writes(folder: Path) -> None:
     command = ["returns", "net", "--regime", "fixed_tariff", "--regime", "full_market"]
-    done = inside(*command, "--one-more", "coal", "--mw", "10", cwd=tmp_path)
+    done = inside(*command, "--one-more", "coal", "--mw", "10", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "+2.3 to +14.5 %" in done.stdout and "10 MW more of coal" in done.stdout
-    written = tmp_path / "results" / "net-returns"
+    written = folder / "results" / "net-returns"
     for name in (
-        "returns",
-        "returns_summary",
-        "returns_split",
-        "returns_split_summary",
-        "one_more",
-    ):
+        "returns", "returns_summary", "returns_split", "returns_split_summary", "one_more",
+    ):  # fmt: skip
         assert len(pd.read_parquet(written / f"{name}.parquet")), name
     assert "pyxirr" in json.loads((written / "record.json").read_text())["versions"]
-    done = inside(*command, "--json", "--quiet", cwd=tmp_path)
+
+
+def test_command_as_json(folder: Path) -> None:
+    done = inside("returns", "net", "--regime", "full_market", "--json", "--quiet", cwd=folder)
     assert done.returncode == 0 and done.stderr == ""
     assert {json.loads(line)["group"] for line in done.stdout.splitlines()} == {
         "wind", "hydro", "renewables",
     }  # fmt: skip
+
+
+def test_command_without_costs_says_what_is_missing(folder: Path) -> None:
+    (folder / "net" / "market.yaml").write_text("currency: CNY\n")
+    done = inside("returns", "net", "--regime", "full_market", cwd=folder)
+    assert done.returncode == 2 and "of coal, gas, onshore wind, reservoir hydro" in done.stderr
+    assert not (folder / "results").exists()
