@@ -26,6 +26,7 @@ NO_FLOWS = "no IRR: there are no cash flows"
 NEVER_NEGATIVE = "no IRR: cash flows never turn negative"
 _LONGEST = 200.0
 _KW = 1000.0  # kW per MW
+_SIZE = 1e6
 # PyPSA's columns: name -> (key of the market file, least, whether the least itself will do)
 _COLUMNS = {
     "overnight_cost": ("capex", 0.0, True),
@@ -189,7 +190,8 @@ def _irr(flows: np.ndarray) -> tuple[float, str]:
     changes = int((signs[1:] != signs[:-1]).sum())
     if changes > 1:
         return np.nan, f"no single IRR: cash flows change sign {changes} times"
-    rate = pyxirr.irr(flows, silent=True)
+    # Its tolerance is a sum of money: the root is sought at one size, and found to the last digit.
+    rate = pyxirr.irr(flows * (_SIZE / np.abs(flows).max()), silent=True)
     return (np.nan, "no IRR was found") if rate is None else (float(rate), "")
 
 

@@ -256,11 +256,10 @@ def _split(run: Run, before: pd.DataFrame, after: pd.DataFrame, grouped: bool) -
     of_cash = effects[_REVENUE].set_axis(_IRR[:-1], axis="columns")
     of_cash["irr_volume"] -= effects["volume_cost"]
     of_cash["irr_cost"] = effects["volume_cost"] - effects["cost_change"]
-    rates = pd.DataFrame({"before": earned[0]["irr"], "after": earned[1]["irr"]})
     of_irr = [
-        _irr_effects(part, (float(before), float(after)), old, new)
-        for (_, part), before, after in zip(
-            of_cash.groupby(keys, sort=False), rates["before"], rates["after"], strict=True
+        _irr_effects(part, rates, old, new)
+        for (_, part), *rates in zip(
+            of_cash.groupby(keys, sort=False), earned[0]["irr"], earned[1]["irr"], strict=True
         )
     ]
     table[_IRR] = np.array(of_irr)
@@ -271,14 +270,14 @@ def _split(run: Run, before: pd.DataFrame, after: pd.DataFrame, grouped: bool) -
 
 
 def _irr_effects(
-    effects: pd.DataFrame, rates: tuple[float, float], old: pd.DataFrame, new: pd.DataFrame
+    effects: pd.DataFrame, rates: list[float], old: pd.DataFrame, new: pd.DataFrame
 ) -> np.ndarray:
     """Effects of some cells on their common IRR, [effect]; NaN where there is none."""
     if np.isnan(rates).any():
         return np.full(len(_IRR), np.nan)
     before, after = (end.loc[effects.index, "cash_flow"].to_numpy(float) for end in (old, new))
     lifetime = effects.index.get_level_values("lifetime").to_numpy(float)
-    return rate_effects(rates, (before, after), lifetime, effects.to_numpy(float))
+    return rate_effects((rates[0], rates[1]), (before, after), lifetime, effects.to_numpy(float))
 
 
 def _effects(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -82,6 +83,13 @@ def test_part_of_a_year_brings_part_of_its_cash() -> None:
     assert np.isnan(earned(100, 60, 1.5).payback)
 
 
+@pytest.mark.parametrize("money", [1e-6, 1.0, 1e6, 1e9, 1e13])
+@pytest.mark.parametrize("rate", [-0.2, -0.01, 0.0737, 2.0])
+def test_irr_is_found_in_every_unit_of_money(money: float, rate: float) -> None:
+    found = earned(100 * money, 100 * money / annuity(rate, 30), 30)
+    assert found.irr == pytest.approx(rate, abs=1e-12) and found.irr_note == ""
+
+
 @pytest.mark.parametrize(
     ("capex", "cash", "note"),
     [(100.0, -1.0, NEVER_POSITIVE), (100.0, 0.0, NEVER_POSITIVE), (0.0, 5.0, NEVER_NEGATIVE)],
@@ -98,6 +106,7 @@ def test_several_changes_of_sign_have_no_single_irr() -> None:
     assert earnings(*parts, np.array([0.1, 0.1])).irr_note.endswith("change sign 2 times")
 
 
+@hypothesis.settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(1, 1e4), st.integers(2, 50)), min_size=1, max_size=4),
     st.floats(0.02, 0.3), st.floats(0.02, 0.3), st.floats(-1, 1), st.integers(0, 2**32 - 1),
@@ -354,28 +363,39 @@ def test_nothing_stated_names_every_carrier() -> None:
 # ---- command ---------------------------------------------------------------------------------
 
 
-def test_command_prints_and_writes(tmp_path: Path) -> None:
-    folder = tmp_path / "net"
-    folder.mkdir()
-    system().export_to_netcdf(str(folder / "net.nc"))
-    (folder / "market.yaml").write_text(yaml.safe_dump({"finance": FINANCE}))
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net").mkdir()
+    system().export_to_netcdf(str(tmp_path / "net" / "net.nc"))
+    (tmp_path / "net" / "market.yaml").write_text(yaml.safe_dump({"finance": FINANCE}))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_command_prints_and_writes(folder: Path) -> None:
     command = ["returns", "net", "--regime", "fixed_tariff", "--regime", "full_market"]
-    done = inside(*command, "--one-more", "coal", "--mw", "10", cwd=tmp_path)
+    done = inside(*command, "--one-more", "coal", "--mw", "10", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "+2.3 to +14.5 %" in done.stdout and "10 MW more of coal" in done.stdout
-    written = tmp_path / "results" / "net-returns"
+    written = folder / "results" / "net-returns"
     for name in (
-        "returns",
-        "returns_summary",
-        "returns_split",
-        "returns_split_summary",
-        "one_more",
-    ):
+        "returns", "returns_summary", "returns_split", "returns_split_summary", "one_more",
+    ):  # fmt: skip
         assert len(pd.read_parquet(written / f"{name}.parquet")), name
     assert "pyxirr" in json.loads((written / "record.json").read_text())["versions"]
-    done = inside(*command, "--json", "--quiet", cwd=tmp_path)
+
+
+def test_command_as_json(folder: Path) -> None:
+    done = inside("returns", "net", "--regime", "full_market", "--json", "--quiet", cwd=folder)
     assert done.returncode == 0 and done.stderr == ""
     assert {json.loads(line)["group"] for line in done.stdout.splitlines()} == {
         "wind", "hydro", "renewables",
     }  # fmt: skip
+
+
+def test_command_without_costs_says_what_is_missing(folder: Path) -> None:
+    (folder / "net" / "market.yaml").write_text("currency: CNY\n")
+    done = inside("returns", "net", "--regime", "full_market", cwd=folder)
+    assert done.returncode == 2 and "of coal, gas, onshore wind, reservoir hydro" in done.stderr
+    assert not (folder / "results").exists()
