@@ -116,7 +116,7 @@ def _crossed(
     bounds = {}
     changed = pd.Index([])
     for attribute in ("p_min_pu", "p_max_pu"):
-        bounds[attribute] = n.get_switchable_as_dense("Generator", attribute)
+        bounds[attribute] = n.get_switchable_as_dense("Generator", attribute).copy()
         given = series.get(f"generators_t.{attribute}")
         if given is None:
             continue

@@ -155,4 +155,4 @@ def _digits(value: float) -> str:
 
 def _signed(value: float) -> str:
     text = _digits(value)
-    return text if text.startswith("-") else f"+{text}"
+    return text if text.startswith("-") or not float(text.replace(",", "")) else f"+{text}"
