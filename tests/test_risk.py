@@ -267,16 +267,18 @@ def test_the_networks_own_weather_gives_the_networks_own_run(tmp_path: Path) -> 
             case, {"own": own, "other": other}, ["full_market"], weeks=1, store=cells
         )
         assert solved.call_count == 1
+        # The other weather alone would be cleared on another week; here it is the network's.
+        weeks, there = Horizon(weeks=1), with_weather(case, other)
+        assert cut(there, weeks).windows.keys() != cut(case, weeks).windows.keys()
+        assert cut(there, weeks, case).windows.keys() == cut(case, weeks).windows.keys()
+        pm.clear(cut(there, weeks, case), "full_market", store=cells)
+        assert solved.call_count == 1
     row = base.summary()
     found = result.yearly.set_index(["weather_year", "quantity", "detail"])["value"]
     for quantity in ("cost", "emissions_t", "wholesale_price", "curtailment_mwh"):
         assert found[("own", quantity, "all")] == row[quantity]
     assert found[("own", "consumer_bill", "all")] == row["consumer_payment"]
-    # The other weather alone would be cleared on another week. The energy of its year is kept.
-    weeks = Horizon(weeks=1)
-    there = with_weather(case, other)
-    assert cut(there, weeks).windows.keys() != cut(case, weeks).windows.keys()
-    assert cut(there, weeks, case).windows.keys() == cut(case, weeks).windows.keys()
+    # The week stands for the year, whose energy is kept.
     relative = result.weather.set_index(["weather_year", "series"])["relative"]
     assert relative[("own", "onshore wind")] == 1
     assert relative[("other", "onshore wind")] == pytest.approx(1)
