@@ -5,7 +5,10 @@
 1. First tier: all provinces trade on what the framework leaves of the corridors. Plant that is
    costly to start or to keep on stays as committed before.
 2. Second tier: every province clears again, with the flows of the first as its borders. This is
-   what is dispatched, and its marginal values are the prices within provinces.
+   what is dispatched, and its marginal values are the prices within provinces. Trade fills a
+   province up to where its own plant stands at a limit, so that with firm borders any price between
+   what runs last and what would run next supported the dispatch. Borders have a leeway of 0.1 MW:
+   where nothing congests, the price at home is that of trade.
 
 What is minimised (offers, fees and ranks) never rises from step to step: the schedule lies within
 the limits of the first tier, and what that dispatched within those of the second. No step comes
@@ -29,6 +32,7 @@ from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.units import STATUS
 
 _ONLINE = "Fleet-online"
+_LEEWAY_MW = 0.1  # far above the margins by which `search` widens limits
 
 
 def clear_tiers(
@@ -68,13 +72,14 @@ def clear_tiers(
     alone = [*numbers.limits, {"Link-p": (framework, framework)}]
     local = clear(_elastic(case), programme, replace(numbers, limits=alone))
     kept = _as_committed(case, programme, local)
+    bought = purchases(local)
     try:
-        limits = [*numbers.limits, kept, purchases(local)]
+        limits = [*numbers.limits, kept, bought]
         first = clear(case, programme, replace(numbers, limits=limits))
     except ClearingError as error:
         raise ClearingError(f"first tier: {error}") from None
     flows = first.flows[framework.columns]
-    outcome = second({"Link-p": (flows, flows)})
+    outcome = second({**bought, "Link-p": (flows - _LEEWAY_MW, flows + _LEEWAY_MW)})
     outcome.local_price, outcome.tier_price = local.offer_price, first.offer_price
     outcome.solver_seconds += local.solver_seconds + first.solver_seconds
     label = next(iter(case.windows))
