@@ -262,6 +262,12 @@ def explain_regimes(
     case: Case,
     regimes: Sequence[str | Path | Regime],
     carbon_price: float | None = None,
+    *,
+    weeks: int | None = None,
+    year: bool = False,
+    look_ahead: float | None = None,
+    start: str | None = None,
+    days: int | None = None,
     **options: Any,
 ) -> ExplanationStudy:
     """Explain curtailment under several regimes; parameters as of `explain_curtailment`."""
@@ -270,8 +276,9 @@ def explain_regimes(
         raise InputError(
             Fault(f"regime {name!r}", "given twice", "give each its own name") for name in twice
         )
+    part = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))  # planned once
     return ExplanationStudy(
-        [explain_curtailment(case, item, carbon_price, **options) for item in regimes]
+        [explain_curtailment(part, item, carbon_price, **options) for item in regimes]
     )
 
 

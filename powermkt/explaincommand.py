@@ -109,6 +109,7 @@ def _report(study: ExplanationStudy) -> Iterator[Table | str]:
         yield _by_cause(item, unit, scale)
         if item.interactions is not None and len(item.interactions):
             yield _interactions(item, unit, scale)
+            yield "avoided by both beyond what each avoids alone; below 0: one would do"
         if (item.by_province["total"] > 0).sum() > 1:
             yield _by_province(item)
 
@@ -157,7 +158,7 @@ def _interactions(item: Explanation, unit: str, scale: float) -> Table:
     assert item.interactions is not None
     pairs = item.interactions.groupby(["cause", "other"], sort=False)["mwh"].sum()
     shown = _table(
-        f"{item.run.regime.name}: avoided by both beyond each alone (below 0: one would do)",
+        f"{item.run.regime.name}: interaction of causes",
         ["cause", "other", unit],
     )
     shown.columns[1].justify = "left"
