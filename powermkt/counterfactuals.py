@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -124,7 +125,10 @@ def clear_counterfactuals(
         As `clear_all`.
     """
     failed: dict[int, str] = {}
-    batches = _batches(case, regime, carbon_price, causes, ranges, failed)
+    with warnings.catch_warnings():
+        # PyPSA announces its next string type at every copy.
+        warnings.simplefilter("ignore", FutureWarning)
+        batches = _batches(case, regime, carbon_price, causes, ranges, failed)
     total = sum(len(batch.members) for batch in batches) * len(case.windows)
     result: Counterfactuals | None = None
     notes: list[str] = []
@@ -151,7 +155,7 @@ def clear_counterfactuals(
                 except (ClearingError, InputError) as error:
                     if 0 in numbers:
                         raise
-                    found.append(str(error))
+                    found.append(_said(error))
         if result is None:
             assert isinstance(found[0], Run)
             result = Counterfactuals(list(causes), found[0], failed=failed, cleared=0)
@@ -202,7 +206,7 @@ def _batches(
                 part, after = case, regime
             chosen = after if carbon_price is None else after.at(carbon_price)
         except InputError as error:
-            failed[combination] = str(error)
+            failed[combination] = _said(error)
             continue
         if not combination or part is not batch.case:
             keys = Keys(part, ranges)
@@ -211,6 +215,11 @@ def _batches(
         relaxed[combination] = (batch, after)
         batch.members.setdefault(chosen.clearing_key, (after, []))[1].append(combination)
     return list(batches.values())
+
+
+def _said(error: ClearingError | InputError) -> str:
+    """What an error says, in one line."""
+    return "; ".join(map(str, error.faults)) if isinstance(error, InputError) else str(error)
 
 
 def _curtailed(run: Run, ranges: bool) -> pd.DataFrame:

@@ -30,9 +30,10 @@ from powermkt.comparison import Comparison
 from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.horizon import Horizon, cut, with_horizon
 from powermkt.regime import Regime, regime
 from powermkt.run import Run
+from powermkt.seams import with_seams
 from powermkt.shapley import interaction_index, shapley_bounds, shapley_values
 from powermkt.writing import write_results
 
@@ -303,7 +304,7 @@ def _given(
     except InputError as error:
         faults += error.faults
     try:
-        part = with_horizon(case, horizon)
+        part = cut(case, horizon)
     except InputError as error:
         faults += error.faults
     faults += [] if item is None else item.faults(part)
@@ -314,7 +315,7 @@ def _given(
         faults.append(Fault(part.name, "has no wind, solar or hydro to be curtailed", remedy))
     if faults or item is None or chosen is None:
         raise InputError(faults)
-    return part, item, chosen
+    return with_seams(part) if horizon.year else part, item, chosen
 
 
 def kinds_of(case: Case) -> dict[str, str]:

@@ -102,7 +102,7 @@ def _report(study: ExplanationStudy) -> Iterator[Table | str]:
     """Tables of a study for a terminal of 80 columns."""
     for item in study.explanations:
         name = item.run.regime.name
-        if not item.causes:
+        if item.table.empty:
             yield f"{name}: no shares can be given, see the notes"
             continue
         unit, scale = _scale(item.by_cause["total"])
@@ -110,7 +110,7 @@ def _report(study: ExplanationStudy) -> Iterator[Table | str]:
         if item.interactions is not None and len(item.interactions):
             yield _interactions(item, unit, scale)
             yield "avoided by both beyond what each avoids alone; below 0: one would do"
-        if (item.by_province["total"] > 0).sum() > 1:
+        if len(item.by_province) > 1:
             yield _by_province(item)
 
 
@@ -142,8 +142,9 @@ def _by_cause(item: Explanation, unit: str, scale: float) -> Table:
 
 
 def _by_province(item: Explanation) -> Table:
-    table = item.by_province.head(_PROVINCES)
-    unit, scale = _scale(table["total"])
+    unit, scale = _scale(item.by_province["total"])
+    seen = (item.by_province.abs() >= scale / 2000).any(axis=1)
+    table = item.by_province[seen].head(_PROVINCES)
     causes = [name for name in table.columns if name != "total"]
     shown = _table(
         f"{item.run.regime.name}: most curtailed provinces, {unit}",

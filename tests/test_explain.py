@@ -45,7 +45,8 @@ def test_interactions_of_players_who_need_or_replace_each_other() -> None:
     """Worth 1 where 0 and 1 are both there: I_01 = 1. Where one of them suffices: I_01 = -1.
 
     The glove game: right and left need each other, I_02 = 1/2 (1 - 0) + 1/2 (1 - 1) = 1/2;
-    the left ones replace each other, I_01 = 1/2 (0) + 1/2 (1 - 1 - 1 + 0) = -1/2.
+    the left ones replace each other, I_01 = 1/2 (0) + 1/2 (1 - 1 - 1 + 0) = -1/2. Of four players
+    three needed: I_01 counts {2} by 1! 1! / 3! and {2, 3} by 2! 0! / 3!, 1/6 + 1/3.
     """
     both = interaction_index(_game(3, lambda s: {0, 1} <= s))
     assert both == pytest.approx(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]]))
@@ -53,6 +54,8 @@ def test_interactions_of_players_who_need_or_replace_each_other() -> None:
     assert one == pytest.approx(np.array([[0, -1], [-1, 0]]))
     gloves = interaction_index(_game(3, lambda s: min(len(s & {0, 1}), len(s & {2}))))
     assert gloves[0, 1] == pytest.approx(-0.5) and gloves[0, 2] == pytest.approx(0.5)
+    three = interaction_index(_game(4, lambda s: {0, 1, 2} <= s))
+    assert three[0, 1] == pytest.approx(0.5) and three[0, 3] == 0
 
 
 def test_shares_of_games_side_by_side_add_up_and_lie_within_bounds() -> None:
@@ -109,8 +112,8 @@ def test_two_provinces_under_equal_shares(equal_shares: pm.Explanation) -> None:
     assert set(found["total"]) == {found.run.curtailment["curtailment_mwh"].sum()}
     assert found.by_cause.loc["barrier", "share"] == pytest.approx(2600 / 4800)
     assert found.by_province.loc["North", "total"] == pytest.approx(4800)
-    # With everything relaxed: 12 (1,400 + 2,200) = 43,200 MWh of load, 7,200 of wind, then 12,000 MWh
-    # each of N1, N2 and S1: 12,000 (240 + 300 + 360).
+    # With everything relaxed: 12 (1,400 + 2,200) = 43,200 MWh of load, 7,200 of wind, then 12,000
+    # MWh each of N1, N2 and S1: 12,000 (240 + 300 + 360).
     cost = found.combinations.set_index("relaxed")["cost"]
     assert cost["nothing"] == pytest.approx(13_860_000)
     assert cost["dispatch_rule"] == pytest.approx(13_464_000)
@@ -277,9 +280,9 @@ def test_failures_without_a_common_cause_leave_no_shares(equal_shares: pm.Explan
 def test_flexibility_frees_plant_and_keeps_the_cost_of_no_load() -> None:
     """Coal is a fleet: 4 units, 2,000 an hour each on 100 MW: 80 per MWh. Gas is a unit.
 
-    Its curve is 40 MW at 0, 40 at 5, 20 at 60, and 800 an hour while on: mean costs 20, (800 + 200) / 80 = 12.5
-    and (800 + 200 + 1,200) / 100 = 22: up to 80 MW every MWh costs 12.5. Ramps reach what a start
-    may jump to.
+    Its curve is 40 MW at 0, 40 at 5, 20 at 60, and 800 an hour while on: mean costs 20,
+    (800 + 200) / 80 = 12.5 and (800 + 200 + 1,200) / 100 = 22: up to 80 MW every MWh costs 12.5.
+    Ramps reach what a start may jump to.
     """
     n = one_bus([100.0])
     n.generators.loc["coal", ["min_stable_pu", "units", "stand_by_cost"]] = [0.4, 4, 2000.0]
