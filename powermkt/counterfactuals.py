@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,8 +40,6 @@ class Counterfactuals:
         Combinations that could not be cleared, and why.
     base : Run
         Nothing relaxed.
-    cleared : int
-        Different programmes among the combinations: of those that are alike one was cleared.
     notes : list of str
     """
 
@@ -49,7 +48,6 @@ class Counterfactuals:
     curtailed: dict[int, pd.DataFrame] = field(default_factory=dict)
     totals: dict[int, dict[str, float]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
-    cleared: int = 0
     notes: list[str] = field(default_factory=list)
 
     def names(self, combination: int) -> list[str]:
@@ -140,36 +138,21 @@ def clear_counterfactuals(
                 progress(before + now, total, what)
 
         items = list(batch.members.values())
-        options = (workers, report, ranges, cluster, store)
-        try:
-            runs, said = clear_all(batch.case, [(r, carbon_price) for r, _ in items], *options)
-            found: list[Run | str] = list(runs)
-            notes += said
-        except (ClearingError, InputError):
-            found = []
-            for item, numbers in items:  # one by one, to find which; what is stored is found again
-                try:
-                    runs, said = clear_all(batch.case, [(item, carbon_price)], *options)
-                    found += runs
-                    notes += said
-                except (ClearingError, InputError) as error:
-                    if 0 in numbers:
-                        raise
-                    found.append(_said(error))
+        found, said = _cleared(batch, carbon_price, (workers, report, ranges, cluster, store))
+        notes += said
         if result is None:
             assert isinstance(found[0], Run)
-            result = Counterfactuals(list(causes), found[0], failed=failed, cleared=0)
+            result = Counterfactuals(list(causes), found[0], failed=failed)
         for run, (_, numbers) in zip(found, items, strict=True):
             if isinstance(run, str):
                 failed.update(dict.fromkeys(numbers, run))
                 continue
-            result.cleared += 1
             curtailed, totals = _curtailed(run, ranges), _totals(run)
             for number in numbers:
                 result.curtailed[number], result.totals[number] = curtailed, totals
         done += len(items) * len(case.windows)
     assert result is not None
-    result.notes = list(dict.fromkeys(notes))
+    result.notes += dict.fromkeys(notes)
     return result
 
 
@@ -215,6 +198,34 @@ def _batches(
         relaxed[combination] = (batch, after)
         batch.members.setdefault(chosen.clearing_key, (after, []))[1].append(combination)
     return list(batches.values())
+
+
+def _cleared(
+    batch: _Batch, carbon_price: float | None, options: tuple[Any, ...]
+) -> tuple[list[Run | str], list[str]]:
+    """Clear the regimes of a batch; of those that cannot be, say why.
+
+    Raises
+    ------
+    InputError, ClearingError
+        If that is the one with nothing relaxed.
+    """
+    items = list(batch.members.values())
+    try:
+        runs, notes = clear_all(batch.case, [(item, carbon_price) for item, _ in items], *options)
+        return list(runs), notes
+    except (ClearingError, InputError) as error:
+        if len(items) == 1:
+            if 0 in items[0][1]:
+                raise
+            return [_said(error)], []
+    found: list[Run | str] = []
+    notes = []
+    for key, item in batch.members.items():  # which? what is stored is found again
+        part, said = _cleared(_Batch(batch.case, {key: item}), carbon_price, options)
+        found += part
+        notes += said
+    return found, notes
 
 
 def _said(error: ClearingError | InputError) -> str:
