@@ -2,6 +2,7 @@
 
 from powermkt import rules
 from powermkt.case import Case
+from powermkt.causes import Cause
 from powermkt.cells import CellStore
 from powermkt.clearall import clear
 from powermkt.compare import compare, pass_through
@@ -14,6 +15,7 @@ from powermkt.errors import (
     PowermktError,
     StorageError,
 )
+from powermkt.explain import Explanation, explain_curtailment
 from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
@@ -35,10 +37,12 @@ __version__ = "0.1.0"
 __all__ = [
     "COLUMNS",
     "Case",
+    "Cause",
     "CellStore",
     "ClearingError",
     "Comparison",
     "ExecutionError",
+    "Explanation",
     "Fault",
     "InputError",
     "Market",
@@ -52,6 +56,7 @@ __all__ = [
     "WeatherRisk",
     "clear",
     "compare",
+    "explain_curtailment",
     "market_power",
     "pass_through",
     "pass_through_study",

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
+from powermkt.explaincommand import explain
 from powermkt.horizon import Horizon, cut
 from powermkt.options import (
     ClusterOption,
@@ -153,6 +154,9 @@ def pass_through(
     show(result.rates, study_report(result), as_json)
     if not quiet:
         err.print(f"results in {given.target}")
+
+
+app.command()(explain)
 
 
 @app.command()

@@ -63,3 +63,10 @@ def years_of(index: pd.Index) -> pd.Series:
     if isinstance(index, pd.DatetimeIndex):
         return pd.Series(index.strftime("%Y"), index=index)
     return pd.Series("horizon", index=index)
+
+
+def months_of(index: pd.Index) -> pd.Series:
+    """Calendar month of each snapshot, as 2022-01; `horizon` where snapshots are no times."""
+    if isinstance(index, pd.DatetimeIndex):
+        return pd.Series(index.strftime("%Y-%m"), index=index)
+    return pd.Series("horizon", index=index)

@@ -22,9 +22,12 @@ _LONG = (
 
 
 def write_results(
-    target: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, object]
+    target: Path,
+    tables: Mapping[str, pd.DataFrame],
+    record: Mapping[str, object],
+    texts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write every table as Parquet and CSV, and the record, into a folder.
+    """Write every table as Parquet and CSV, the record, and texts by file name, into a folder.
 
     The folder appears complete or not at all; earlier results in it are replaced.
 
@@ -40,6 +43,8 @@ def write_results(
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
+            for name, text in (texts or {}).items():
+                (work / name).write_text(text, encoding="utf-8")
             _write(work, tables, record)
             _put_in_place(work, target)
         finally:
