@@ -72,8 +72,13 @@ class InterprovincialSpot(TradeRule):
     * framework energy is paid the framework price where it is sent, and its wheeling fee by the
       receiver;
     * spot energy is sold at the sender's, and bought at the receiver's first-tier price Q, the
-      marginal value of energy at offers there. What lies between, ``Q1 D - Q0``, pays the fee; the
-      rest is the congestion rent of the corridor.
+      marginal value of energy at offers there, within the bounds of the pricing rule as P is. What
+      lies between, ``Q1 D - Q0``, pays the fee; the rest is the congestion rent of the corridor.
+
+    Where `import_cap` or `local_first` limits a province, its Q has the worth of the limit in it:
+    the rent of corridors into it is higher, that of corridors by which energy in transit leaves it
+    lower by the same, and may be negative. Along the path it adds up. So may it be where bounds
+    leave too little between prices for losses and fee.
 
     A grid company so keeps, or bears, what its province's price differs from what was traded.
 
@@ -104,7 +109,7 @@ class InterprovincialSpot(TradeRule):
     hurdle_rate: NonNegative = 0.0
     fee: NonNegative | None = None
     framework_price: float | None = pydantic.Field(default=None, allow_inf_nan=False)
-    _rent: str | None = pydantic.PrivateAttr(default=None)
+    _pricing: LocationalPrice = pydantic.PrivateAttr()
 
     @pydantic.model_validator(mode="after")
     def _used(self) -> InterprovincialSpot:
@@ -113,13 +118,14 @@ class InterprovincialSpot(TradeRule):
         return self
 
     def among(self, rules: Sequence[Rule]) -> InterprovincialSpot:
-        """Return the rule that knows who takes the congestion rent."""
+        """Return the rule that knows the bounds of prices and who takes the congestion rent."""
         pricing = [rule for rule in rules if rule.role == "pricing"]
-        if not isinstance(pricing[0], LocationalPrice):
-            what = f"InterprovincialSpot with {type(pricing[0]).__name__}, which pays no spot price"
+        found = pricing[0]
+        if not isinstance(found, LocationalPrice):
+            what = f"InterprovincialSpot with {type(found).__name__}, which pays no spot price"
             raise InputError([Fault("regime: trade", what, "price by LocationalPrice")])
         told = self.model_copy()
-        told._rent = pricing[0].surplus
+        told._pricing = found
         return told
 
     @property
@@ -244,11 +250,11 @@ class InterprovincialSpot(TradeRule):
             price = corridors[sender].map(self.framework_prices(cleared))
             ledger.pay("framework energy", buyer, seller, sent, price)
         ledger.pay("wheeling", company[1], TRANSMISSION, plan, corridors["wheeling_fee"])
-        early = [_at(case, outcome.tier_price, end) for end in ("bus0", "bus1")]
+        early = [_at(case, self.spot_prices(outcome), end) for end in ("bus0", "bus1")]
         ledger.pay("interprovincial spot energy", MARKET, company[0], spot, early[0])
         ledger.pay("interprovincial spot energy", company[1], MARKET, spot * kept, early[1])
         fee = self.spot_fees(case)
-        owner: pd.Series | str = self._rent or same(corridors)
+        owner: pd.Series | str = self._pricing.surplus or same(corridors)
         ledger.pay("wheeling", MARKET, TRANSMISSION, spot, fee)
         ledger.pay("congestion rent", MARKET, owner, spot, early[1] * kept - early[0] - fee)
 
@@ -256,6 +262,10 @@ class InterprovincialSpot(TradeRule):
         """Price of framework energy by sending province [money/MWh]."""
         found = mean_on_grid(cleared, cleared.case.generators["tariff"])
         return found if self.framework_price is None else 0.0 * found + self.framework_price
+
+    def spot_prices(self, outcome: Outcome) -> pd.DataFrame:
+        """First-tier prices at which spot energy settles, [snapshot x bus] in money/MWh."""
+        return self._pricing.bounded(outcome.tier_price)
 
     def spot_fees(self, case: Case) -> pd.Series:
         """Fee of spot energy on each corridor [money/MWh sent]."""

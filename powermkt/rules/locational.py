@@ -120,7 +120,11 @@ class LocationalPrice(PricingRule):
                 "uniform": case.provinces.map(lambda _: "all"),
             }[self.scope]
             lmp = load_weighted(lmp, case, group)[group].set_axis(lmp.columns, axis="columns")
-        return lmp.clip(lower=self.floor, upper=self.cap)
+        return self.bounded(lmp)
+
+    def bounded(self, prices: pd.DataFrame) -> pd.DataFrame:
+        """Keep prices within `floor` and `cap`."""
+        return prices.clip(lower=self.floor, upper=self.cap)
 
     def user_prices(self, cleared: Cleared, nodal: pd.DataFrame) -> pd.DataFrame:
         """What each load pays for energy, [snapshot x load]."""
