@@ -97,9 +97,7 @@ def return_on_one_more(
         more = with_copy(case, like, name, mw)
         planned = [_same_energy(regime(item), case, more) for item in regimes]
         after = compare(more, planned, carbon_prices, **options)
-        rows += [
-            _row(_without(run, base.runs), run, name).assign(like=like) for run in after.runs
-        ]
+        rows += [_row(_without(run, base.runs), run, name).assign(like=like) for run in after.runs]
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
 
 

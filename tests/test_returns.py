@@ -22,6 +22,8 @@ from powermkt.comparison import Comparison
 from powermkt.finance import NEVER_NEGATIVE, NEVER_POSITIVE, cash_flows, earnings, rate_effects
 from powermkt.market import read_market
 from powermkt.onemore import median_plant, with_copy
+from powermkt.plantaccounts import KINDS, plant_accounts
+from powermkt.returns import _IRR, _REVENUE
 from powermkt.rules import EqualShares
 
 FINANCE = {
@@ -210,13 +212,12 @@ def test_revenue_and_cost_are_those_of_the_ledger(result: Comparison) -> None:
         a_year = 8760 / 30
         assert table["revenue"].sum() == pytest.approx(a_year * plant["receipts"].sum())
         assert table["variable_cost"].sum() == pytest.approx(a_year * run.objective)
-        kinds = table[["energy_revenue", "carbon_revenue", "outside_energy"]].sum(axis=1)
+        kinds = table[KINDS].sum(axis=1)
         assert kinds.tolist() == pytest.approx(table["revenue"].tolist())
 
 
 def test_effects_add_up_row_by_row_and_over_provinces(result: Comparison) -> None:
-    parts = ["volume_effect", "price_effect", "carbon_effect", "outside_effect"]
-    of_irr = ["irr_volume", "irr_price", "irr_carbon", "irr_outside", "irr_cost"]
+    parts, of_irr = _REVENUE, _IRR
     for table in (result.returns_split, pm.returns_split(result, grouped=True)):
         assert table[parts].sum(axis=1).tolist() == pytest.approx(
             table["revenue_change"].tolist(), rel=1e-9, abs=1e-6
@@ -231,6 +232,24 @@ def test_effects_add_up_row_by_row_and_over_provinces(result: Comparison) -> Non
     for key, row in split.iterrows():
         assert row["irr_change"] == pytest.approx(summary.loc[key, "irr_points"], abs=1e-12)
     assert set(summary.index.get_level_values("group")) == {"wind", "hydro", "renewables"}
+
+
+def test_guaranteed_purchase_is_energy_and_certificates_are_their_own() -> None:
+    """25 MW of wind are sold at 300 and paid 380: the price they are sold at is 380."""
+    n = toys.one_bus([60.0])
+    n.generators.loc["wind", "tariff"] = 380.0
+    wind = {name: FINANCE[name] for name in ("default", "onshore wind")}
+    run = pm.clear(pm.Case(n, pm.Market(finance=wind)), "guaranteed_purchase")
+    row = rows(pm.Comparison(run.case, [run]), "guaranteed_purchase").loc["onshore wind"]
+    assert row["capture_price"] == pytest.approx(380)
+    assert row["outside_energy"] == pytest.approx(0, abs=1e-6)
+    # Wind sells certificates for 100 as well.
+    sold = [("green certificates", "users", "wind", 100.0)]
+    more = pd.DataFrame(sold, columns=["product", "payer", "payee", "amount"])
+    entries = pd.concat([run.ledger, more], ignore_index=True)
+    found = plant_accounts(run.case, run.outcome, entries, run.accounts).loc["wind"]
+    assert found["certificate_revenue"] == pytest.approx(8760 * 100)
+    assert found["revenue"] == pytest.approx(row["revenue"] + 8760 * 100)
 
 
 def test_wind_loses_by_price_alone(result: Comparison) -> None:

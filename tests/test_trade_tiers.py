@@ -331,6 +331,19 @@ def test_bounds_of_prices_hold_in_both_tiers() -> None:
     assert found.sum() == pytest.approx(0, abs=1e-6)
 
 
+def test_what_is_sent_against_a_lossy_link_is_paid_where_it_is_sent() -> None:
+    """-10 MW on ab take 9.7 MW from B."""
+    n = chain()
+    n.links.loc["ab", "p_min_pu"] = -1.0
+    n.links_t["p_set"]["ab"] = -10.0
+    run = pm.clear(pm.Case(n), tiers(framework_price=310.0))
+    paid = run.ledger[run.ledger["product"] == "framework energy"]
+    back = paid[paid["payer"] == "grid company A"]
+    assert back["amount"].sum() == pytest.approx(9.7 * 310)
+    row = run.trade.set_index(["corridor", "tier", "seller"]).loc[("ab", FRAMEWORK, "B")]
+    assert row["sent_mwh"] * row["seller_price"] == pytest.approx(9.7 * 310)
+
+
 def test_framework_energy_is_delivered_though_it_does_not_pay() -> None:
     """A at 950 sends its 10 MW to B and C, which have 120 MW each at 900."""
     case = pm.Case(chain(seller=950.0))

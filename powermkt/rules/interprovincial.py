@@ -63,7 +63,9 @@ class InterprovincialSpot(TradeRule):
     The three clearings are those of `powermkt.tiers`. In the first tier a corridor carries its
     framework flow and, in the directions in which it can run, more up to its rating; on a corridor
     that runs both ways energy may also be sold back. What a province buys is what arrives on its
-    corridors less what leaves it, beyond the framework: energy in transit is not bought.
+    corridors less what leaves it, beyond the framework: energy in transit is not bought. Lines
+    and transformers between provinces have no schedule; what they carry counts neither as bought
+    nor against a cap.
 
     Settlement. Users and plant settle within their province at its price P (second tier). At each
     border the grid company of the sending province buys there what it sends, that of the receiving
@@ -72,13 +74,14 @@ class InterprovincialSpot(TradeRule):
     * framework energy is paid the framework price where it is sent, and its wheeling fee by the
       receiver;
     * spot energy is sold at the sender's, and bought at the receiver's first-tier price Q, the
-      marginal value of energy at offers there, within the bounds of the pricing rule as P is. What
-      lies between, ``Q1 D - Q0``, pays the fee; the rest is the congestion rent of the corridor.
+      marginal value of energy at offers there, in the scope and within the bounds of the pricing
+      rule as P is. What lies between, ``Q1 D - Q0``, pays the fee; the rest is the congestion rent
+      of the corridor.
 
     Where `import_cap` or `local_first` limits a province, its Q has the worth of the limit in it:
     the rent of corridors into it is higher, that of corridors by which energy in transit leaves it
-    lower by the same, and may be negative. Along the path it adds up. So may it be where bounds
-    leave too little between prices for losses and fee.
+    lower by the same, and may be negative; along the path it adds up. It may be so too where scope
+    or bounds leave too little between prices for losses and fee.
 
     A grid company so keeps, or bears, what its province's price differs from what was traded.
 
@@ -93,7 +96,9 @@ class InterprovincialSpot(TradeRule):
         (`powermkt.folding`) is above that of some other province by more than `hurdle_rate`; or
         only in hours in which, alone, it could not serve its load.
     hurdle_rate : float, default 0
-        What an exchange must gain under ``local_first: price`` [money/MWh].
+        Gain of a province's best exchange from which it may buy in an hour, under
+        ``local_first: price`` [money/MWh]. It opens the hour and is no cost: what is bought then
+        may gain less. Whether the path has room, or the seller more to sell, is not asked.
     fee : float, optional
         Fee of spot energy on every corridor [money/MWh sent]; default: its wheeling fee.
     framework_price : float, optional
@@ -118,7 +123,7 @@ class InterprovincialSpot(TradeRule):
         return self
 
     def among(self, rules: Sequence[Rule]) -> InterprovincialSpot:
-        """Return the rule that knows the bounds of prices and who takes the congestion rent."""
+        """Return the rule that knows how prices settle and who takes the congestion rent."""
         pricing = [rule for rule in rules if rule.role == "pricing"]
         found = pricing[0]
         if not isinstance(found, LocationalPrice):
@@ -245,12 +250,12 @@ class InterprovincialSpot(TradeRule):
         ledger.pay("energy from other provinces", MARKET, company[1], flow * kept, here[1])
         for sent, sender, seller, buyer in (
             (plan.clip(lower=0.0), "province0", company[0], company[1]),
-            ((-plan).clip(lower=0.0), "province1", company[1], company[0]),
+            ((-plan).clip(lower=0.0) * kept, "province1", company[1], company[0]),
         ):
             price = corridors[sender].map(self.framework_prices(cleared))
             ledger.pay("framework energy", buyer, seller, sent, price)
         ledger.pay("wheeling", company[1], TRANSMISSION, plan, corridors["wheeling_fee"])
-        early = [_at(case, self.spot_prices(outcome), end) for end in ("bus0", "bus1")]
+        early = [_at(case, self.spot_prices(case, outcome), end) for end in ("bus0", "bus1")]
         ledger.pay("interprovincial spot energy", MARKET, company[0], spot, early[0])
         ledger.pay("interprovincial spot energy", company[1], MARKET, spot * kept, early[1])
         fee = self.spot_fees(case)
@@ -263,9 +268,9 @@ class InterprovincialSpot(TradeRule):
         found = mean_on_grid(cleared, cleared.case.generators["tariff"])
         return found if self.framework_price is None else 0.0 * found + self.framework_price
 
-    def spot_prices(self, outcome: Outcome) -> pd.DataFrame:
+    def spot_prices(self, case: Case, outcome: Outcome) -> pd.DataFrame:
         """First-tier prices at which spot energy settles, [snapshot x bus] in money/MWh."""
-        return self._pricing.bounded(outcome.tier_price)
+        return self._pricing.settled_at(case, outcome.tier_price)
 
     def spot_fees(self, case: Case) -> pd.Series:
         """Fee of spot energy on each corridor [money/MWh sent]."""

@@ -112,7 +112,10 @@ class LocationalPrice(PricingRule):
 
     def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Price at which each bus settles, [snapshot x bus]."""
-        lmp, case = cleared.outcome.offer_price, cleared.case
+        return self.settled_at(cleared.case, cleared.outcome.offer_price)
+
+    def settled_at(self, case: Case, lmp: pd.DataFrame) -> pd.DataFrame:
+        """Settlement prices that marginal values come to, [snapshot x bus] in money/MWh."""
         if self.scope != "nodal":
             group = {
                 "zonal": case.zones,
@@ -120,11 +123,7 @@ class LocationalPrice(PricingRule):
                 "uniform": case.provinces.map(lambda _: "all"),
             }[self.scope]
             lmp = load_weighted(lmp, case, group)[group].set_axis(lmp.columns, axis="columns")
-        return self.bounded(lmp)
-
-    def bounded(self, prices: pd.DataFrame) -> pd.DataFrame:
-        """Keep prices within `floor` and `cap`."""
-        return prices.clip(lower=self.floor, upper=self.cap)
+        return lmp.clip(lower=self.floor, upper=self.cap)
 
     def user_prices(self, cleared: Cleared, nodal: pd.DataFrame) -> pd.DataFrame:
         """What each load pays for energy, [snapshot x load]."""
