@@ -53,7 +53,12 @@ def trade(regime: Regime, cleared: Cleared) -> pd.DataFrame:
         prices = rule.framework_prices(cleared)
         parts = [
             (FRAMEWORK, plan, _contracted(corridors, plan, prices), own),
-            (SPOT, flows - plan, _ends(case, outcome.tier_price), rule.spot_fees(case)),
+            (
+                SPOT,
+                flows - plan,
+                _ends(case, rule.spot_prices(case, outcome)),
+                rule.spot_fees(case),
+            ),
         ]
     elif regime.pricing.locational:
         parts = [(ALL, flows, _ends(case, cleared.stated.nodal), own)]

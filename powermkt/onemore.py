@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from powermkt.curves import mean_costs
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import column, still_on
 from powermkt.plantaccounts import stated
-from powermkt.regime import Regime
+from powermkt.regime import Regime, regime
 from powermkt.returns import COLUMNS as OF_PLANT
 from powermkt.returns import measured
+from powermkt.rules import EqualShares
+from powermkt.rules.dispatch import same_energy
 from powermkt.run import Run
 from powermkt.values import HOURS_A_YEAR
 
@@ -52,8 +55,9 @@ def return_on_one_more(
     """Clear a case with one more plant and say what it earns.
 
     The plant is a copy of one in the province, at another size: of the median of its carrier by
-    marginal cost, weighted by capacity. Schedules of the ties, and load factors that the market
-    file plans for a province, stay as they were planned without it.
+    marginal cost, weighted by capacity. The schedules of the ties stay as they were planned without
+    it. So does the energy that a load factor plans for the quota plant of a province: the load
+    factor falls to what it is of all of them (`rules.dispatch.same_energy`).
 
     Parameters
     ----------
@@ -90,11 +94,10 @@ def return_on_one_more(
     for place in places:
         like = median_plant(case, carrier, place)
         name = _name(case, carrier, place)
-        after = compare(with_copy(case, like, name, mw), regimes, carbon_prices, **options)
-        rows += [
-            _row(before, run, name).assign(like=like)
-            for before, run in zip(base.runs, after.runs, strict=True)
-        ]
+        more = with_copy(case, like, name, mw)
+        planned = [_same_energy(regime(item), case, more) for item in regimes]
+        after = compare(more, planned, carbon_prices, **options)
+        rows += [_row(_without(run, base.runs), run, name).assign(like=like) for run in after.runs]
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
 
 
@@ -119,7 +122,7 @@ def with_copy(case: Case, like: str, name: str, mw: float) -> Case:
         Of the copy.
     mw : float
         Capacity of the copy [MW]. Steps of cost and offers, starts and limits of energy are in
-        proportion; it has no allowances banked.
+        proportion; it has no allowances banked. Load factors that the market file plans fall.
     """
     n = case._n.copy()
     components = n.components["Generator"]
@@ -155,7 +158,21 @@ def with_copy(case: Case, like: str, name: str, mw: float) -> Case:
         for key, frame in case.forecast.items()
     }
     more.still_on = still_on(n)
-    return more
+    quota = case.market.quota
+    plan = same_energy(quota.load_factor, case, more)
+    update = {"quota": quota.model_copy(update={"load_factor": plan})}
+    return more.with_market(case.market.model_copy(update=update))
+
+
+def _same_energy(regime: Regime, case: Case, more: Case) -> Regime:
+    """Take for load factors that a regime plans itself those at which planned energy stays."""
+    rules = [
+        rule.model_copy(update={"load_factor": same_energy(rule.load_factor, case, more)})
+        if isinstance(rule, EqualShares) and rule.load_factor
+        else rule
+        for rule in regime.rules
+    ]
+    return replace(regime, rules=tuple(rules))
 
 
 def _copied(table: pd.DataFrame, like: str, name: str, mw: str, scale: float) -> pd.DataFrame:
@@ -166,6 +183,21 @@ def _copied(table: pd.DataFrame, like: str, name: str, mw: str, scale: float) ->
     return pd.concat(
         [table, own.assign(generator=name, **{mw: own[mw] * scale})], ignore_index=True
     )
+
+
+def _without(run: Run, runs: Sequence[Run]) -> Run:
+    """Run of the same rules without the plant.
+
+    A limit that does not bind has one run, which is that of no limit as well (`compare`).
+    """
+    own = [item for item in runs if item.regime.name == run.regime.name]
+    limited = next((item for item in own if item.cap is not None), None)
+    if run.cap is not None and limited is not None:
+        return limited
+    same = (item for item in own if item.cap is None and item.carbon_price == run.carbon_price)
+    found = next(same, limited)
+    assert found is not None
+    return found
 
 
 def _row(before: Run, run: Run, name: str) -> pd.DataFrame:

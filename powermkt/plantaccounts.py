@@ -11,7 +11,9 @@ from powermkt.outcome import Outcome
 from powermkt.revenue import net_by_product
 from powermkt.values import HOURS_A_YEAR
 
-KINDS = ["energy_revenue", "carbon_revenue", "outside_energy"]
+KINDS = ["energy_revenue", "carbon_revenue", "certificate_revenue", "outside_energy"]
+_ENERGY = ("energy", "guaranteed purchase")  # the latter lifts the price of what is sold
+CERTIFICATES = "green certificates"
 _CARBON = ("offsets", "specified import", "origin sold")  # beside what begins with allowance
 
 
@@ -33,8 +35,8 @@ def plant_accounts(
     -------
     DataFrame [generator, storage unit, store]
         Columns province, place (the same), carrier, capacity_mw (stores: 0), energy_mwh (sold; of
-        storage what it discharges), revenue and its parts energy_revenue, carbon_revenue and
-        outside_energy, variable_cost, fixed_om, cash_flow [a year of 8,760 h, MWh and money],
+        storage what it discharges), revenue and its parts energy_revenue, carbon_revenue,
+        certificate_revenue and outside_energy, variable_cost, fixed_om, cash_flow [a year of 8,760 h, MWh and money],
         investment [money], lifetime [a], discount_rate [1/a], lacking (what nobody states).
 
     Raises
@@ -96,7 +98,9 @@ def stated(case: Case) -> pd.DataFrame:
 
 
 def _kind(service: str) -> str:
-    if service == "energy":
+    if service in _ENERGY:
         return "energy_revenue"
+    if service == CERTIFICATES:
+        return "certificate_revenue"
     carbon = service.startswith("allowance ") or service in _CARBON
     return "carbon_revenue" if carbon else "outside_energy"

@@ -1,10 +1,10 @@
 """What plant earns on its investment, by regime, and why that differs between regimes.
 
-Revenue is what the ledger says plant receives net, for energy, for carbon and for all else; cost is
+Revenue is what the ledger says plant receives net, for energy, for carbon, for certificates and for all else; cost is
 the resource cost it bears. Both are taken to a year of 8,760 hours, and that year is every year of
 the lifetime. The change of revenue between two regimes is split at the midpoint, exactly:
 
-    dR = p_mean dq + q_mean dp + d(carbon) + d(outside energy),
+    dR = p_mean dq + q_mean dp + d(carbon) + d(certificates) + d(outside energy),
 
 for energy q sold at capture price p, at the level of province, carrier and lifetime; coarser rows
 are sums of these. Cash changes by it less the change of variable cost c q, whose share c_mean dq
@@ -39,7 +39,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "revenue": ("money/a", "net receipts by the ledger"),
     "energy_revenue": ("money/a", "of them for energy; storage less what it buys"),
     "carbon_revenue": ("money/a", "of them for allowances, offsets, emissions; mostly negative"),
-    "outside_energy": ("money/a", "the rest: services, contracts, certificates, uplift, charges"),
+    "certificate_revenue": ("money/a", "of them for green certificates"),
+    "outside_energy": ("money/a", "the rest: services, contracts, uplift, charges"),
     "variable_cost": ("money/a", "resource cost that plant bears: fuel, operation, starts"),
     "fixed_om": ("money/a", "fixed operation and maintenance"),
     "cash_flow": ("money/a", "revenue less variable cost and fixed O&M"),
@@ -58,17 +59,19 @@ SPLIT: dict[str, tuple[str, str]] = {
     "carbon_price": ("money/t", "carbon price tau, of both"),
     "province": ("", "where the plant is; all: everywhere"),
     "carrier": ("", "its carrier"),
-    "revenue_change": ("money/a", "the sum of the four effects"),
+    "revenue_change": ("money/a", "the sum of the five effects"),
     "volume_effect": ("money/a", "energy sold, at mean capture prices"),
     "price_effect": ("money/a", "capture price, at mean energy"),
     "carbon_effect": ("money/a", "allowances, offsets, emissions"),
-    "outside_effect": ("money/a", "services, contracts, certificates, uplift, charges"),
+    "certificate_effect": ("money/a", "green certificates"),
+    "outside_effect": ("money/a", "services, contracts, uplift, charges"),
     "cost_change": ("money/a", "change of variable cost"),
-    "irr_change": ("1/a", "the sum of the five effects"),
+    "irr_change": ("1/a", "the sum of the six effects"),
     "irr_volume": ("1/a", "by energy sold, what it costs to generate taken off"),
     "irr_price": ("1/a", "by capture price"),
     "irr_carbon": ("1/a", "by allowances, offsets, emissions"),
-    "irr_outside": ("1/a", "by services, contracts, certificates, uplift, charges"),
+    "irr_certificate": ("1/a", "by green certificates"),
+    "irr_outside": ("1/a", "by services, contracts, uplift, charges"),
     "irr_cost": ("1/a", "by variable cost per MWh"),
     "irr_note": ("", "why there is no IRR in one of the regimes"),
 }
@@ -79,8 +82,12 @@ SUMMARY: dict[str, tuple[str, str]] = {
 }
 _SUMS = ["capacity_mw", "energy_mwh", "revenue", *KINDS, "variable_cost", "fixed_om", "cash_flow",
          "investment"]  # fmt: skip
-_REVENUE = ["volume_effect", "price_effect", "carbon_effect", "outside_effect"]
-_IRR = ["irr_volume", "irr_price", "irr_carbon", "irr_outside", "irr_cost"]
+_REVENUE = [
+    "volume_effect", "price_effect", "carbon_effect", "certificate_effect", "outside_effect",
+]  # fmt: skip
+_IRR = [
+    "irr_volume", "irr_price", "irr_carbon", "irr_certificate", "irr_outside", "irr_cost",
+]  # fmt: skip
 _CELL = ["place", "carrier", "lifetime"]  # what effects are found for
 
 
@@ -301,6 +308,7 @@ def _effects(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
             "volume_effect": volume,
             "price_effect": change["energy_revenue"] - volume,
             "carbon_effect": change["carbon_revenue"],
+            "certificate_effect": change["certificate_revenue"],
             "outside_effect": change["outside_energy"],
             "volume_cost": of_volume("variable_cost"),
             "cost_change": change["variable_cost"],

@@ -105,11 +105,11 @@ def _split_table(table: pd.DataFrame) -> Table:
         for _, row in part.iterrows():
             revenue = (
                 row["revenue_change"], row["volume_effect"], row["price_effect"],
-                row["carbon_effect"] + row["outside_effect"],
+                row["carbon_effect"] + row["certificate_effect"] + row["outside_effect"],
             )  # fmt: skip
             irr = (
                 row["irr_change"], row["irr_volume"], row["irr_price"],
-                row["irr_carbon"] + row["irr_outside"], row["irr_cost"],
+                row["irr_carbon"] + row["irr_certificate"] + row["irr_outside"], row["irr_cost"],
             )  # fmt: skip
             shown.add_row(
                 f"  {row['carrier']}",

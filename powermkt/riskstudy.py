@@ -289,8 +289,9 @@ def _preface(case: Case, years: WeatherYears, confidence: float) -> list[str]:
             f"{100 * (1 - confidence):.3g} %: CVaR is the worst year"
         )
     stated = {name for series in years.values() for name in series}
-    if lost := stated.intersection(case.forecast):
-        found.append(f"forecasts of {', '.join(sorted(lost))} are of other weather: left away")
+    if moved := stated.intersection(case.forecast):
+        said = "err by as much as in the network's own weather at the time"
+        found.append(f"forecasts of {', '.join(sorted(moved))} {said}")
     return found
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.forecasts import shifted
 from powermkt.intake import series_faults
 from powermkt.reading import read_series
 
@@ -107,16 +108,9 @@ def _too_much(case: Case, series: Mapping[str, pd.DataFrame], where: str) -> Ite
 def with_weather(case: Case, series: Mapping[str, pd.DataFrame]) -> Case:
     """Return a case in the weather of one year; nothing is checked.
 
-    The framework schedule, offers and contracts stay: they were settled before. Forecasts of what
-    the weather year states belong to other weather and are left away.
+    The framework schedule, offers and contracts stay: they were settled before. Forecasts err by as
+    much as in the network's own weather at the time (`forecasts.shifted`).
     """
     found = case.with_series({name: frame.astype(float) for name, frame in series.items()})
-    kept = {}
-    for name, frame in found.forecast.items():
-        rest = (
-            frame.drop(columns=series[name].columns, errors="ignore") if name in series else frame
-        )
-        if rest.shape[1]:
-            kept[name] = rest
-    found.forecast = kept
+    found.forecast = shifted(case, found._n)
     return found

@@ -17,10 +17,14 @@ from hypothesis import given
 from shell import inside
 
 import powermkt as pm
+from powermkt import onemore
 from powermkt.comparison import Comparison
-from powermkt.finance import NEVER_NEGATIVE, NEVER_POSITIVE, earnings, rate_effects
+from powermkt.finance import NEVER_NEGATIVE, NEVER_POSITIVE, cash_flows, earnings, rate_effects
 from powermkt.market import read_market
 from powermkt.onemore import median_plant, with_copy
+from powermkt.plantaccounts import KINDS, plant_accounts
+from powermkt.returns import _IRR, _REVENUE
+from powermkt.rules import EqualShares
 
 FINANCE = {
     "default": {"discount_rate": 0.074},
@@ -88,6 +92,17 @@ def test_part_of_a_year_brings_part_of_its_cash() -> None:
 def test_irr_is_found_in_every_unit_of_money(money: float, rate: float) -> None:
     found = earned(100 * money, 100 * money / annuity(rate, 30), 30)
     assert found.irr == pytest.approx(rate, abs=1e-12) and found.irr_note == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "years"), [(0.0087, 50.5), (0.0023, 16.0), (1e-6, 2.0), (1e-6, 200.0)]
+)
+def test_an_investment_that_loses_nearly_all_has_an_irr(share: float, years: float) -> None:
+    """At the IRR cash is worth what was invested; pyxirr alone finds none of these."""
+    found = earned(1e9, share * 1e9, years)
+    assert found.irr_note == "" and -1 < found.irr < 0
+    flows = cash_flows(*(np.array([value]) for value in (1.0, share, years)))
+    assert flows @ (1 + found.irr) ** -np.arange(len(flows)) == pytest.approx(0.0, abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -197,13 +212,12 @@ def test_revenue_and_cost_are_those_of_the_ledger(result: Comparison) -> None:
         a_year = 8760 / 30
         assert table["revenue"].sum() == pytest.approx(a_year * plant["receipts"].sum())
         assert table["variable_cost"].sum() == pytest.approx(a_year * run.objective)
-        kinds = table[["energy_revenue", "carbon_revenue", "outside_energy"]].sum(axis=1)
+        kinds = table[KINDS].sum(axis=1)
         assert kinds.tolist() == pytest.approx(table["revenue"].tolist())
 
 
 def test_effects_add_up_row_by_row_and_over_provinces(result: Comparison) -> None:
-    parts = ["volume_effect", "price_effect", "carbon_effect", "outside_effect"]
-    of_irr = ["irr_volume", "irr_price", "irr_carbon", "irr_outside", "irr_cost"]
+    parts, of_irr = _REVENUE, _IRR
     for table in (result.returns_split, pm.returns_split(result, grouped=True)):
         assert table[parts].sum(axis=1).tolist() == pytest.approx(
             table["revenue_change"].tolist(), rel=1e-9, abs=1e-6
@@ -218,6 +232,24 @@ def test_effects_add_up_row_by_row_and_over_provinces(result: Comparison) -> Non
     for key, row in split.iterrows():
         assert row["irr_change"] == pytest.approx(summary.loc[key, "irr_points"], abs=1e-12)
     assert set(summary.index.get_level_values("group")) == {"wind", "hydro", "renewables"}
+
+
+def test_guaranteed_purchase_is_energy_and_certificates_are_their_own() -> None:
+    """25 MW of wind are sold at 300 and paid 380: the price they are sold at is 380."""
+    n = toys.one_bus([60.0])
+    n.generators.loc["wind", "tariff"] = 380.0
+    wind = {name: FINANCE[name] for name in ("default", "onshore wind")}
+    run = pm.clear(pm.Case(n, pm.Market(finance=wind)), "guaranteed_purchase")
+    row = rows(pm.Comparison(run.case, [run]), "guaranteed_purchase").loc["onshore wind"]
+    assert row["capture_price"] == pytest.approx(380)
+    assert row["outside_energy"] == pytest.approx(0, abs=1e-6)
+    # Wind sells certificates for 100 as well.
+    sold = [("green certificates", "users", "wind", 100.0)]
+    more = pd.DataFrame(sold, columns=["product", "payer", "payee", "amount"])
+    entries = pd.concat([run.ledger, more], ignore_index=True)
+    found = plant_accounts(run.case, run.outcome, entries, run.accounts).loc["wind"]
+    assert found["certificate_revenue"] == pytest.approx(8760 * 100)
+    assert found["revenue"] == pytest.approx(row["revenue"] + 8760 * 100)
 
 
 def test_wind_loses_by_price_alone(result: Comparison) -> None:
@@ -291,15 +323,22 @@ def coal_fleet() -> pm.Case:
     toys.add_rows(n, "Generator", units)
     n.add("Load", "load", bus="A", p_set=120.0)
     costs = {name: FINANCE[name] for name in ("default", "coal")}
-    return pm.Case(n, pm.Market(finance=costs, quota={"band": 0}))
+    return pm.Case(n, pm.Market(finance=costs, quota={"band": 0, "load_factor": {"A": 0.6}}))
 
 
 def test_one_more_under_equal_shares_takes_hours_as_one_over_capacity() -> None:
     """120 of 200 MW, then of 250 MW: 5,256 and 4,204.8 h for all; cost 60 x 650 = 39,000 an hour,
-    then 48 x 650 + 24 x 300 = 38,400. The new one earns 500 - 300 on each MWh.
+    then 48 x 650 + 24 x 300 = 38,400. The new one earns 500 - 300 on each MWh. What is planned is
+    energy: the load factor of 0.6 falls to 0.48, which is found where nothing is planned as well.
     """
-    case = coal_fleet()
-    row = pm.return_on_one_more(case, ["fixed_tariff"], mw=50.0).iloc[0]
+    free = pm.Regime("free", (EqualShares(load_factor={}), *pm.regime("fixed_tariff").rules[1:]))
+    table = pm.return_on_one_more(coal_fleet(), ["fixed_tariff", free], mw=50.0)
+    assert table["regime"].tolist() == ["fixed_tariff", "free"]
+    for _, row in table.iterrows():
+        one_more_by_hand(row)
+
+
+def one_more_by_hand(row: pd.Series) -> None:
     assert row["like"] == "good" and row["province"] == "A"
     assert row["others_hours_before"] == pytest.approx(8760 * 120 / 200)
     assert row["full_load_hours"] == pytest.approx(8760 * 120 / 250)
@@ -310,6 +349,39 @@ def test_one_more_under_equal_shares_takes_hours_as_one_over_capacity() -> None:
     assert cash * annuity(row["irr"], 40) == pytest.approx(4050 * 50_000)
     # Each of the others gives up 12 MW, at 200 and at 150.
     assert row["others_cash_change"] == pytest.approx(-12 * 8760 * (200 + 150))
+
+
+def test_plans_of_load_factors_keep_their_energy() -> None:
+    """Of the province and of quota plant alone; a regime's own plan as that of the market file."""
+    case = coal_fleet()
+    more = with_copy(case, "good", "copy", 50.0)
+    assert more.market.quota.load_factor == {"A": pytest.approx(0.48)}
+    assert case.market.quota.load_factor == {"A": 0.6}
+    plan = EqualShares(load_factor={"A": 0.3, "B": 0.5})
+    own = pm.Regime("own", (plan, *pm.regime("fixed_tariff").rules[1:]))
+    told = onemore._same_energy(own, case, more).rules[0]
+    assert told.load_factor == {"A": pytest.approx(0.24), "B": 0.5}
+    n = toys.one_bus([60.0])
+    market = pm.Market(quota={"load_factor": {"A": 0.5}})
+    windy = with_copy(pm.Case(n, market), "wind", "copy", 50.0)
+    assert windy.market.quota.load_factor == {"A": 0.5}
+
+
+def test_a_limit_that_one_more_plant_keeps() -> None:
+    """120 MW less 10 of wind: coal 100 and gas 10 emit 94 t of 92. 20 MW more of wind: coal 90, 81
+    t, nothing binds. Gas takes the place of 4 MW of coal at 400 money/t, which is 800 an hour.
+    """
+    n = toys.one_bus([120.0])
+    n.generators.loc["wind", "p_max_pu"] = 0.2
+    n.add("Carrier", "reservoir hydro")
+    case = pm.Case(n, pm.Market(finance=FINANCE))
+    carbon = {"rule": "CarbonCap", "allocation": "auction", "cap": 92.0}
+    cap = pm.regime({"extends": "full_market_auction", "name": "cap", "carbon": carbon})
+    table = pm.return_on_one_more(case, [cap], carrier="onshore wind", mw=100.0)
+    assert table["carbon_price"].tolist() == [0.0]
+    # Coal 96 and gas 14 before, coal 90 after.
+    change = 8760 * (90 * 300 - 96 * 300 - 14 * 500)
+    assert table["system_cost_change"].tolist() == pytest.approx([change], rel=1e-6)
 
 
 def test_a_copy_is_in_proportion() -> None:

@@ -326,22 +326,30 @@ def test_must_run_above_what_is_available_is_a_fault() -> None:
     assert not weather_faults(case, {"a": eased, "b": eased})
 
 
-def test_series_take_the_place_of_the_networks_and_other_weathers_forecasts_go() -> None:
+def test_series_take_the_place_of_the_networks_and_forecasts_keep_their_errors() -> None:
+    """Wind of 0.5 was expected at 0.4, a load of 120 MW at 110; what is cut off is at 0 or 1."""
     n = one_bus([120.0])
     expected = {
         SHARE: pd.DataFrame({"wind": [0.4], "coal": [0.9]}, index=n.snapshots),
         "loads_t.p_set": pd.DataFrame({"load": [110.0]}, index=n.snapshots),
     }
     case = pm.Case(n, forecast=expected)
-    series = {SHARE: pd.DataFrame({"wind": [0.1]}, index=n.snapshots)}
-    there = with_weather(case, series)
-    assert there.availability.loc[:, ["wind", "coal"]].to_numpy().tolist() == [[5, 100]]
+    years = {
+        name: {
+            SHARE: pd.DataFrame({"wind": [share]}, index=n.snapshots),
+            "loads_t.p_set": pd.DataFrame({"load": [load]}, index=n.snapshots),
+        }
+        for name, share, load in (("a", 0.3, 130.0), ("b", 0.05, 60.0))
+    }
+    there = with_weather(case, years["a"])
+    assert there.availability.loc[:, ["wind", "coal"]].to_numpy().tolist() == [[15, 100]]
     assert case.availability["wind"].tolist() == [25]
-    assert {name: list(frame) for name, frame in there.forecast.items()} == {
-        SHARE: ["coal"], "loads_t.p_set": ["load"],
-    }  # fmt: skip
-    result = pm.weather_risk(case, {"a": series, "b": series}, ["full_market"])
-    assert any(note.startswith(f"forecasts of {SHARE}") for note in result.notes)
+    for year, expect in (("a", [0.2, 0.9, 120.0]), ("b", [0.0, 0.9, 50.0])):
+        found = with_weather(case, years[year]).forecast
+        assert [*found[SHARE].iloc[0], *found["loads_t.p_set"].iloc[0]] == pytest.approx(expect)
+    # Settled twice, though every series that was forecast is of other weather.
+    result = pm.weather_risk(case, years, ["two_settlement"])
+    assert any(note.startswith(f"forecasts of {SHARE}, loads_t.p_set err") for note in result.notes)
 
 
 @pytest.mark.slow

@@ -310,6 +310,40 @@ def test_a_spot_fee_of_its_own_and_what_everybody_keeps() -> None:
     assert table.loc[("bc", SPOT), "delivered_mwh"] == pytest.approx(2 * 0.95 * spot[1])
 
 
+def test_bounds_of_prices_hold_in_both_tiers() -> None:
+    """C needs 900 MW, 120 of its own and 0.95 x 400 of B: short, a MWh is worth 10,000 in C. With a
+    cap of 1,500 it is sold, and bought at the border, for that; bc keeps 0.95 x 1500 - 38 less B's
+    price, 905.3 alone and so 300 / 0.97 + 30 in the first tier as long as ab has room.
+    """
+    n = chain()
+    n.loads_t["p_set"]["c"] = [900.0]
+    n.links.loc["ab", "p_nom"] = 600.0
+    case = pm.Case(n, pm.Market(value_of_lost_load=10_000))
+    rules = (MeritOrder(), InterprovincialSpot(framework_price=310.0), LocationalPrice(cap=1500))
+    run = pm.clear(case, pm.Regime("capped", rules))
+    assert run.outcome.tier_price["C"].tolist() == pytest.approx([10_000])
+    found = balances(run.ledger)
+    # Spot energy is passed on; framework energy is bought at 310 and 38 a MWh sent.
+    assert found["grid company C"] == pytest.approx(9.5 * 1500 - 10 * 348)
+    assert found["bc"] == pytest.approx(390 * (0.95 * 1500 - (300 + 29.1) / 0.97 - 38))
+    spot = run.trade.set_index(["corridor", "tier"]).loc[("bc", SPOT)]
+    assert spot["buyer_price"] == pytest.approx(1500)
+    assert found.sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_sent_against_a_lossy_link_is_paid_where_it_is_sent() -> None:
+    """-10 MW on ab take 9.7 MW from B."""
+    n = chain()
+    n.links.loc["ab", "p_min_pu"] = -1.0
+    n.links_t["p_set"]["ab"] = -10.0
+    run = pm.clear(pm.Case(n), tiers(framework_price=310.0))
+    paid = run.ledger[run.ledger["product"] == "framework energy"]
+    back = paid[paid["payer"] == "grid company A"]
+    assert back["amount"].sum() == pytest.approx(9.7 * 310)
+    row = run.trade.set_index(["corridor", "tier", "seller"]).loc[("ab", FRAMEWORK, "B")]
+    assert row["sent_mwh"] * row["seller_price"] == pytest.approx(9.7 * 310)
+
+
 def test_framework_energy_is_delivered_though_it_does_not_pay() -> None:
     """A at 950 sends its 10 MW to B and C, which have 120 MW each at 900."""
     case = pm.Case(chain(seller=950.0))

@@ -173,12 +173,52 @@ class EqualShares(DispatchRule):
         super().constrain(model, case)
         band = case.market.quota.band if self.band is None else self.band
         plan = case.market.quota.load_factor if self.load_factor is None else self.load_factor
-        table = case.generators
-        members = table[table["carrier"].isin(case.carriers.quota or []) & (table["p_nom"] > 0)]
+        members = _quota(case)
         several = members.groupby("province")["p_nom"].transform("size") > 1
         members = members[several | members["province"].isin(list(plan))]
         for period, snapshots in _periods(case, self.period):
             _add_quota(model, case, members, snapshots, band, plan, f"Quota-{period}")
+
+
+def same_energy(plan: dict[str, float], case: Case, more: Case) -> dict[str, float]:
+    """Load factors at which more plant has the energy that a plan gives to that of a case.
+
+    Parameters
+    ----------
+    plan : dict of str to float
+        H_p by province [1], as of `EqualShares`.
+    case, more : Case
+        The case that was planned for, and one with other quota plant.
+
+    Returns
+    -------
+    dict of str to float
+        ``H_p sum_i (A_i - Q_i)`` of the case over ``sum_i (A_i - Q_i)`` of the other.
+    """
+    rooms = []
+    for item in (case, more):
+        members = _quota(item)
+        room = _heat_and_room(item, members, item.snapshots)[1]
+        rooms.append(room.groupby(members["province"]).sum())
+    left = (rooms[0] / rooms[1].where(rooms[1] > 0)).fillna(1.0)
+    return {province: factor * float(left.get(province, 1.0)) for province, factor in plan.items()}
+
+
+def _quota(case: Case) -> pd.DataFrame:
+    """Rows of `Case.generators` of quota plant."""
+    table = case.generators
+    return table[table["carrier"].isin(case.carriers.quota or []) & (table["p_nom"] > 0)]
+
+
+def _heat_and_room(
+    case: Case, members: pd.DataFrame, snapshots: pd.Index
+) -> tuple[pd.Series, pd.Series]:
+    """Heat must-run energy Q of plant, and energy available beyond it, A - Q [MWh]."""
+    hours = case.weights.loc[snapshots]
+    heat = case.must_run.loc[snapshots, members.index].mul(hours, axis="index").sum()
+    heat = heat.where(members["carrier"].isin(case.carriers.heat or []), 0.0)
+    available = case.availability.loc[snapshots, members.index].mul(hours, axis="index").sum()
+    return heat, available - heat
 
 
 def _add_quota(
@@ -192,9 +232,7 @@ def _add_quota(
 ) -> None:
     """Add the quota rows of one period, each per unit of room, so that all fleets weigh alike."""
     hours = case.weights.loc[snapshots]
-    heat = case.must_run.loc[snapshots, members.index].mul(hours, axis="index").sum()
-    heat = heat.where(members["carrier"].isin(case.carriers.heat or []), 0.0)
-    room = case.availability.loc[snapshots, members.index].mul(hours, axis="index").sum() - heat
+    heat, room = _heat_and_room(case, members, snapshots)
     province = members["province"][room > 1e-6]
     if province.empty:
         return

@@ -63,7 +63,9 @@ class InterprovincialSpot(TradeRule):
     The three clearings are those of `powermkt.tiers`. In the first tier a corridor carries its
     framework flow and, in the directions in which it can run, more up to its rating; on a corridor
     that runs both ways energy may also be sold back. What a province buys is what arrives on its
-    corridors less what leaves it, beyond the framework: energy in transit is not bought.
+    corridors less what leaves it, beyond the framework: energy in transit is not bought. Lines
+    and transformers between provinces have no schedule; what they carry counts neither as bought
+    nor against a cap.
 
     Settlement. Users and plant settle within their province at its price P (second tier). At each
     border the grid company of the sending province buys there what it sends, that of the receiving
@@ -72,8 +74,14 @@ class InterprovincialSpot(TradeRule):
     * framework energy is paid the framework price where it is sent, and its wheeling fee by the
       receiver;
     * spot energy is sold at the sender's, and bought at the receiver's first-tier price Q, the
-      marginal value of energy at offers there. What lies between, ``Q1 D - Q0``, pays the fee; the
-      rest is the congestion rent of the corridor.
+      marginal value of energy at offers there, in the scope and within the bounds of the pricing
+      rule as P is. What lies between, ``Q1 D - Q0``, pays the fee; the rest is the congestion rent
+      of the corridor.
+
+    Where `import_cap` or `local_first` limits a province, its Q has the worth of the limit in it:
+    the rent of corridors into it is higher, that of corridors by which energy in transit leaves it
+    lower by the same, and may be negative; along the path it adds up. It may be so too where scope
+    or bounds leave too little between prices for losses and fee.
 
     A grid company so keeps, or bears, what its province's price differs from what was traded.
 
@@ -88,7 +96,9 @@ class InterprovincialSpot(TradeRule):
         (`powermkt.folding`) is above that of some other province by more than `hurdle_rate`; or
         only in hours in which, alone, it could not serve its load.
     hurdle_rate : float, default 0
-        What an exchange must gain under ``local_first: price`` [money/MWh].
+        Gain of a province's best exchange from which it may buy in an hour, under
+        ``local_first: price`` [money/MWh]. It opens the hour and is no cost: what is bought then
+        may gain less. Whether the path has room, or the seller more to sell, is not asked.
     fee : float, optional
         Fee of spot energy on every corridor [money/MWh sent]; default: its wheeling fee.
     framework_price : float, optional
@@ -104,7 +114,7 @@ class InterprovincialSpot(TradeRule):
     hurdle_rate: NonNegative = 0.0
     fee: NonNegative | None = None
     framework_price: float | None = pydantic.Field(default=None, allow_inf_nan=False)
-    _rent: str | None = pydantic.PrivateAttr(default=None)
+    _pricing: LocationalPrice = pydantic.PrivateAttr()
 
     @pydantic.model_validator(mode="after")
     def _used(self) -> InterprovincialSpot:
@@ -113,13 +123,14 @@ class InterprovincialSpot(TradeRule):
         return self
 
     def among(self, rules: Sequence[Rule]) -> InterprovincialSpot:
-        """Return the rule that knows who takes the congestion rent."""
+        """Return the rule that knows how prices settle and who takes the congestion rent."""
         pricing = [rule for rule in rules if rule.role == "pricing"]
-        if not isinstance(pricing[0], LocationalPrice):
-            what = f"InterprovincialSpot with {type(pricing[0]).__name__}, which pays no spot price"
+        found = pricing[0]
+        if not isinstance(found, LocationalPrice):
+            what = f"InterprovincialSpot with {type(found).__name__}, which pays no spot price"
             raise InputError([Fault("regime: trade", what, "price by LocationalPrice")])
         told = self.model_copy()
-        told._rent = pricing[0].surplus
+        told._pricing = found
         return told
 
     @property
@@ -239,16 +250,16 @@ class InterprovincialSpot(TradeRule):
         ledger.pay("energy from other provinces", MARKET, company[1], flow * kept, here[1])
         for sent, sender, seller, buyer in (
             (plan.clip(lower=0.0), "province0", company[0], company[1]),
-            ((-plan).clip(lower=0.0), "province1", company[1], company[0]),
+            ((-plan).clip(lower=0.0) * kept, "province1", company[1], company[0]),
         ):
             price = corridors[sender].map(self.framework_prices(cleared))
             ledger.pay("framework energy", buyer, seller, sent, price)
         ledger.pay("wheeling", company[1], TRANSMISSION, plan, corridors["wheeling_fee"])
-        early = [_at(case, outcome.tier_price, end) for end in ("bus0", "bus1")]
+        early = [_at(case, self.spot_prices(case, outcome), end) for end in ("bus0", "bus1")]
         ledger.pay("interprovincial spot energy", MARKET, company[0], spot, early[0])
         ledger.pay("interprovincial spot energy", company[1], MARKET, spot * kept, early[1])
         fee = self.spot_fees(case)
-        owner: pd.Series | str = self._rent or same(corridors)
+        owner: pd.Series | str = self._pricing.surplus or same(corridors)
         ledger.pay("wheeling", MARKET, TRANSMISSION, spot, fee)
         ledger.pay("congestion rent", MARKET, owner, spot, early[1] * kept - early[0] - fee)
 
@@ -256,6 +267,10 @@ class InterprovincialSpot(TradeRule):
         """Price of framework energy by sending province [money/MWh]."""
         found = mean_on_grid(cleared, cleared.case.generators["tariff"])
         return found if self.framework_price is None else 0.0 * found + self.framework_price
+
+    def spot_prices(self, case: Case, outcome: Outcome) -> pd.DataFrame:
+        """First-tier prices at which spot energy settles, [snapshot x bus] in money/MWh."""
+        return self._pricing.settled_at(case, outcome.tier_price)
 
     def spot_fees(self, case: Case) -> pd.Series:
         """Fee of spot energy on each corridor [money/MWh sent]."""

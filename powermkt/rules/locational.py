@@ -112,7 +112,10 @@ class LocationalPrice(PricingRule):
 
     def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Price at which each bus settles, [snapshot x bus]."""
-        lmp, case = cleared.outcome.offer_price, cleared.case
+        return self.settled_at(cleared.case, cleared.outcome.offer_price)
+
+    def settled_at(self, case: Case, lmp: pd.DataFrame) -> pd.DataFrame:
+        """Settlement prices that marginal values come to, [snapshot x bus] in money/MWh."""
         if self.scope != "nodal":
             group = {
                 "zonal": case.zones,

@@ -143,9 +143,12 @@ def _settle_corridors(ledger: Ledger, cleared: Cleared, price: pd.Series) -> Non
         ends = pd.DataFrame({end: table[end].map(case.provinces) for end in ("bus0", "bus1")})
         ends = ends[ends["bus0"] != ends["bus1"]]
         flow = cleared.outcome.flows[ends.index]
+        back = (-flow).clip(lower=0.0)
+        if table is n.links:
+            back = back * case.dense("Link", "efficiency")[ends.index]  # what leaves bus1
         for seller, buyer, sent in (
             ("bus0", "bus1", flow.clip(lower=0.0)),
-            ("bus1", "bus0", (-flow).clip(lower=0.0)),
+            ("bus1", "bus0", back),
         ):
             ledger.pay(
                 "interprovincial energy",
