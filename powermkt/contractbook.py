@@ -98,7 +98,9 @@ class Contract(Strict):
     @pydantic.field_validator("delivery", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        """YAML reads a year as a number and a day as a date."""
+        """YAML reads a year as a number and a day as a date, a table a year as 2022.0."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         return value if value is None else str(value)
 
     @pydantic.field_validator("shape", mode="before")

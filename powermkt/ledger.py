@@ -81,14 +81,17 @@ class Ledger:
         part["quantity"] = volume.to_numpy().ravel(order="F")
         for side, party in (("payer", payer), ("payee", payee)):
             part[side] = part["column"].map(party) if isinstance(party, pd.Series) else party
-        if part[["payer", "payee", "amount"]].isna().any().any():
-            raise ValueError(f"ledger entry for {product!r} lacks a party or an amount")
+        if part[["payer", "payee", "amount", "quantity"]].isna().any().any():
+            what = "a party, an amount or a quantity"
+            raise ValueError(f"ledger entry for {product!r} lacks {what}")
         part["product"] = product
         part["price"] = (part["amount"] / part["quantity"]).where(part["quantity"].abs() > 1e-9)
         self._parts.append(part.loc[part["amount"] != 0, COLUMNS])
 
     def _sum(self, frame: pd.DataFrame) -> pd.DataFrame:
         total: pd.DataFrame = frame.groupby(self._periods, sort=False).sum()
+        if (lacking := frame.isna()).to_numpy().any():  # a sum leaves these away
+            total = total.mask(lacking.groupby(self._periods, sort=False).any())
         return total
 
     def table(self) -> pd.DataFrame:

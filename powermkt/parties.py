@@ -11,10 +11,9 @@ from powermkt.case import Case
 from powermkt.costs import resource_costs
 from powermkt.ledger import balances
 from powermkt.outcome import Outcome
-from powermkt.rules.base import EXCESS, TRANSMISSION, grid_company
+from powermkt.rules.base import EXCESS, GROUPS, TRANSMISSION, grid_company
 
-CONSUMERS, PRODUCERS, STORAGE = "consumers", "producers", "storage"
-GRID_COMPANIES, NETWORKS = "grid companies", "transmission"
+CONSUMERS, PRODUCERS, STORAGE, GRID_COMPANIES, NETWORKS = GROUPS
 
 
 def parties(case: Case, others: Iterable[str] = ()) -> pd.DataFrame:

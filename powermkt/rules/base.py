@@ -27,6 +27,8 @@ Role = Literal[
 MARKET = "market operator"
 TRANSMISSION = "transmission owner"
 EXCESS = "excess generation"
+# Groups of those who are one.
+GROUPS = ("consumers", "producers", "storage", "grid companies", "transmission")
 
 
 def grid_company(province: str) -> str:
@@ -172,9 +174,9 @@ class PricingRule(Rule):
         """Return what plant sells at which price, one entry for each settlement of a day."""
         raise TypeError(f"{type(self).__name__} does not state sales")
 
-    def market_prices(self, cleared: Cleared) -> list[pd.DataFrame]:
-        """Return prices of energy by bus, one frame for each settlement of a day.
+    def market_prices(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Return prices of energy, one pair of frames for each settlement of a day.
 
-        [snapshot x bus] in money/MWh.
+        By bus, [snapshot x bus], and what users pay, [snapshot x load]; money/MWh.
         """
         raise TypeError(f"{type(self).__name__} has no market price")

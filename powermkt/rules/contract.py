@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import pydantic
 
@@ -18,9 +20,11 @@ from powermkt.contractbook import Contract, book_faults, read_book, stated
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
-from powermkt.rules.counterparties import Basis, Parties
+from powermkt.rules.counterparties import Basis, Parties, reserved_names
 from powermkt.rules.deals import COLUMNS, Agreed, Deal, struck
 from powermkt.rules.locational import LocationalPrice
+from powermkt.rules.oversold import certificate_faults, oversold
+from powermkt.rules.participation import Participation
 from powermkt.rules.references import HERE, reference_names
 from powermkt.rules.volumes import anchored_by_seller, held
 
@@ -32,11 +36,25 @@ class ContractRule(Rule):
 
     role: ClassVar[Role] = "contract"
     _pricing: PricingRule = pydantic.PrivateAttr(default_factory=LocationalPrice)
+    _participation: Participation | None = pydantic.PrivateAttr(default=None)
+    _all: tuple[ContractRule, ...] = pydantic.PrivateAttr(default=())  # rules of contracts
+    _first: bool = pydantic.PrivateAttr(default=True)  # of these
+    _accounts: tuple[str, ...] = pydantic.PrivateAttr(default=())  # that other rules pay into
 
     def among(self, rules: Sequence[Rule]) -> ContractRule:
-        """Return the rule that knows whose prices contracts refer to."""
+        """Return the rule that knows whose prices contracts refer to, and what is in the market."""
+        told, like = self._told(rules), [rule for rule in rules if isinstance(rule, ContractRule)]
+        told._all = tuple(rule._told(rules) for rule in like)
+        told._first = like[0] is self
+        return told
+
+    def _told(self, rules: Sequence[Rule]) -> ContractRule:
         told = self.model_copy()
         told._pricing = next(rule for rule in rules if isinstance(rule, PricingRule))
+        said = (rule.among(rules) for rule in rules if isinstance(rule, Participation))
+        told._participation, told._all = next(said, None), ()
+        accounts = (getattr(rule, key, None) for rule in rules for key in ("account", "surplus"))
+        told._accounts = tuple(name for name in accounts if isinstance(name, str))
         return told
 
     @abstractmethod
@@ -46,7 +64,12 @@ class ContractRule(Rule):
     def deals(self, cleared: Cleared) -> list[Deal]:
         """Return the contracts as they come out of a clearing."""
         agreed = self.agreed(cleared.case)
-        basis = Basis(cleared, self._pricing.market_prices(cleared) if agreed else [])
+        if not agreed:
+            return []
+        bought = None
+        if self._participation is not None:
+            bought = self._participation.guaranteed(cleared.case, cleared.outcome)
+        basis = Basis(cleared, self._pricing.market_prices(cleared), bought)
         return [struck(one, basis) for one in agreed]
 
     def faults(self, case: Case) -> list[Fault]:
@@ -75,8 +98,13 @@ class ContractRule(Rule):
         return pd.DataFrame(dict(charge.items()), index=case.snapshots)
 
     def notes(self, cleared: Cleared) -> list[str]:
-        """Name plant that sells more than its capacity, and contracts that deliver nothing."""
-        deals = self.deals(cleared)
+        """Name plant that sells more than it has, and contracts that deliver nothing.
+
+        The first rule of contracts speaks for all of them.
+        """
+        if not self._first:
+            return []
+        deals = [deal for rule in self._all or (self,) for deal in rule.deals(cleared)]
         said = [
             f"contract {deal.contract.name}: no snapshot of the horizon lies in "
             f"{deal.contract.delivery}: nothing is delivered"
@@ -86,6 +114,7 @@ class ContractRule(Rule):
         sold = [deal for deal in deals if deal.by_seller and deal.anchor.what == "plant"]
         if not sold:
             return said
+        said += oversold(sold)
         most = pd.concat([deal.peak for deal in sold]).groupby(level=0, sort=False).sum()
         capacity = Parties(cleared.case).plant["p_nom"].loc[most.index]
         for name in most.index[most > capacity * (1 + _TOLERANCE) + _TOLERANCE]:
@@ -143,11 +172,11 @@ class Contracts(ContractRule):
         except InputError as error:
             return [*found, *error.faults]
         parties, references = Parties(case, self.financial), reference_names(case)
-        own = {*parties.plant.index, *parties.users.index, *parties.provinces}
+        taken = {*Parties(case).names, *reserved_names(case), *self._accounts}
         found += [
-            Fault(f"{where}: financial", f"{name!r} is part of the network", "name it otherwise")
+            Fault(f"{where}: financial", f"{name!r} is somebody else", "name it otherwise")
             for name in self.financial
-            if name in own
+            if name in taken
         ]
         found += book_faults(contracts, where)
         for contract in contracts:
@@ -160,7 +189,11 @@ class Contracts(ContractRule):
             if timed and not isinstance(case.snapshots, pd.DatetimeIndex):
                 what = "a delivery period or a shape of the day, and the snapshots are no times"
                 found.append(Fault(place, what, "leave it away, or give times"))
-        return found
+        agreed = []
+        for rule in self._all or (self,):
+            with suppress(InputError):  # which that rule tells
+                agreed += rule.agreed(case)
+        return found + certificate_faults(agreed, "Contracts")
 
     def agreed(self, case: Case) -> list[Agreed]:
         """Return the contracts of the book; a group of nobody has none."""
@@ -215,6 +248,11 @@ def _party_faults(contract: Contract, parties: Parties, where: str) -> list[Faul
         for needed, kind, what in needs
         if needed and kind not in kinds
     ]
+    if contract.of == "capacity" and contract.share is not None and anchor.what == "plant":
+        p_nom = parties.plant.loc[anchor.members, "p_nom"]
+        if len(endless := p_nom.index[np.isinf(p_nom)]):
+            what = f"a share of the capacity of plant without a bound: {name_list(endless)}"
+            found.append(Fault(where, what, "give mw or mwh"))
     if contract.price == "tariff" and anchor.what != "plant":
         found.append(Fault(where, "the tariff of no plant", "give a price in money/MWh"))
     homeless = {"account"} | ({"users"} if contract.reference == "technology" else set())

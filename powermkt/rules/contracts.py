@@ -7,6 +7,8 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.rules.base import Cleared
 
+UNBOUNDED_MW = 1e7  # what plant without a bound counts for in means by capacity
+
 
 def in_band(
     price: pd.Series, base: pd.Series, band: float, capped: pd.Series | bool = True
@@ -33,7 +35,7 @@ def contract_base(case: Case) -> pd.Series:
     """
     plant, loads = case.generators, case._n.loads
     plant = plant[plant["carrier"].isin(case.carriers.quota or [])]
-    capacity, province = plant["p_nom"].clip(upper=1e7), plant["province"]
+    capacity, province = plant["p_nom"].clip(upper=UNBOUNDED_MW), plant["province"]
     total = capacity.groupby(province).sum()
     mean = (capacity * plant["tariff"]).groupby(province).sum() / total.where(total > 0)
     benchmark = case.loads["province"].map(mean).fillna(case.default_tariff)

@@ -11,7 +11,12 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.check import USER_CLASSES
-from powermkt.rules.base import Cleared, grid_company
+from powermkt.compliance import CARBON_FUND, OFFSET_SUPPLIERS
+from powermkt.costs import SHORT
+from powermkt.rules.base import EXCESS, GROUPS, MARKET, TRANSMISSION, Cleared, grid_company
+from powermkt.rules.imports import SPECIFIED_IMPORTS
+from powermkt.rules.locational import SURPLUS
+from powermkt.rules.retail import FUNDS
 
 USERS = "users"
 KINDS = ["carrier", "province"]
@@ -103,6 +108,16 @@ class Parties:
         return Side(table.index[here & chosen], what)
 
 
+def reserved_names(case: Case) -> list[str]:
+    """Names in the ledger and in groups of parties that no contract can be made with."""
+    n = case._n
+    branches = [
+        name for table in (n.links, n.lines, n.transformers, n.stores) for name in table.index
+    ]
+    others = (FUNDS, SURPLUS, CARBON_FUND, OFFSET_SUPPLIERS, SPECIFIED_IMPORTS, SHORT)
+    return [MARKET, TRANSMISSION, EXCESS, *GROUPS, *others, *branches]
+
+
 def plant_of(case: Case) -> pd.DataFrame:
     """Generators and storage units: bus, province, carrier, p_nom [MW], tariff [money/MWh]."""
     columns = ["bus", "province", "carrier", "p_nom", "tariff"]
@@ -116,12 +131,15 @@ class Basis:
     Attributes
     ----------
     cleared : Cleared
-    markets : sequence of DataFrame [snapshot x bus], money/MWh
-        Prices of each settlement of a day.
+    markets : sequence of (DataFrame [snapshot x bus], DataFrame [snapshot x load]), money/MWh
+        Prices of each settlement of a day, and what users pay for energy in it.
+    guaranteed : DataFrame [snapshot x plant], MW, optional
+        Output that is bought outside the market.
     """
 
     cleared: Cleared
-    markets: Sequence[pd.DataFrame]
+    markets: Sequence[tuple[pd.DataFrame, pd.DataFrame]]
+    guaranteed: pd.DataFrame | None = None
 
     @cached_property
     def plant(self) -> pd.DataFrame:
@@ -130,10 +148,18 @@ class Basis:
 
     @cached_property
     def output(self) -> pd.DataFrame:
-        """Output of plant, [snapshot x plant] in MW; storage that is charged gives none."""
+        """What plant sells in the market, [snapshot x plant] in MW; charged storage gives none.
+
+        All its output but what is guaranteed: that has its tariff already.
+        """
         outcome = self.cleared.outcome
         both = pd.concat([outcome.dispatch, outcome.storage], axis=1)
-        return both[self.plant.index].clip(lower=0.0)
+        output = both[self.plant.index].clip(lower=0.0)
+        if self.guaranteed is None:
+            return output
+        return (output - self.guaranteed.reindex(columns=output.columns, fill_value=0.0)).clip(
+            lower=0.0
+        )
 
     @cached_property
     def load(self) -> pd.DataFrame:
@@ -142,7 +168,11 @@ class Basis:
 
     def nodal(self, market: str) -> pd.DataFrame:
         """Prices of the day-ahead or real-time market, the same where there is one."""
-        return self.markets[0 if market == "day_ahead" else -1]
+        return self.markets[0 if market == "day_ahead" else -1][0]
+
+    def paid_by_users(self, market: str) -> pd.DataFrame:
+        """What users pay for energy in that market, [snapshot x load] in money/MWh."""
+        return self.markets[0 if market == "day_ahead" else -1][1]
 
     @cached_property
     def technology(self) -> dict[str, pd.DataFrame]:

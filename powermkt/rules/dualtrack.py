@@ -59,7 +59,8 @@ class DualTrackAccount(Rule):
     contract price of the province's quota units. Bills contain the quota units' tariff for energy
     that is planned: market users pay the rise of the contract price for `volume` first ("planned
     energy at market price"), so that the account is only what is left. Under `LocationalPrice`
-    planned energy is what `Participation` guarantees; the price is the load-weighted one.
+    planned energy is what `Participation` guarantees, and the price is the mean that the grid
+    company sells it for: that at each plant, deviations from the day ahead at real-time prices.
 
     Parameters
     ----------
@@ -204,7 +205,12 @@ class DualTrackAccount(Rule):
             beyond = beyond.where(price.notna(), 0.0)  # no contract is displaced
         else:
             assert pricing is not None  # a regime tells it
-            price, rise = pricing.prices(cleared).wholesale[provinces], 0.0 * planned
+            assert self._participation is not None
+            loss = 0.0 * planned
+            for bought, difference in self._participation.purchases(cleared):
+                loss = loss + by_province((bought * difference)[output.columns], province)
+            # What the grid company sells it for, at the plant and in each settlement.
+            price, rise = (paid - loss) / planned.where(planned > 0), 0.0 * planned
         return _Account(
             planned, users, pd.DataFrame(np.minimum(beyond, market), planned.index, provinces),
             (paid / planned.where(planned > 0)).fillna(0.0), price.fillna(0.0), rise.fillna(0.0),

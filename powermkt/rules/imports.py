@@ -22,7 +22,7 @@ from powermkt.rules.locational import LocationalPrice, ports
 from powermkt.rules.pricing import same
 from powermkt.values import NonNegative
 
-_ORIGIN = "specified imports"  # account between importers and specified sources
+SPECIFIED_IMPORTS = "specified imports"  # account between importers and specified sources
 _FLOWS = {"links": "Link-p", "lines": "Line-s", "transformers": "Transformer-s"}
 
 
@@ -189,8 +189,8 @@ class ImportAdjustment(Rule):
             worth = outcome.import_price.iloc[:, 0]
             origin = share.mul(output.sum(axis=1), axis="index")
             for product, giver, taker, part in (
-                ("origin of imports", payer, _ORIGIN, origin),
-                ("origin sold", _ORIGIN, same(sources), output),
+                ("origin of imports", payer, SPECIFIED_IMPORTS, origin),
+                ("origin sold", SPECIFIED_IMPORTS, same(sources), output),
             ):
                 ledger.pay(product, giver, taker, part, _column(worth, part.columns))
 

@@ -163,9 +163,9 @@ class LocationalPrice(PricingRule):
             for stage in self.stages(cleared)
         ]
 
-    def market_prices(self, cleared: Cleared) -> list[pd.DataFrame]:
-        """Settlement prices, day-ahead ones first where a day is settled twice."""
-        return [stage.nodal for stage in self.stages(cleared)]
+    def market_prices(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Settlement prices by bus and of users, day-ahead ones first in a day settled twice."""
+        return [(stage.nodal, stage.users) for stage in self.stages(cleared)]
 
     def make_whole(self, cleared: Cleared) -> pd.DataFrame:
         """What each unit offered, was paid and is made whole by, for each day.

@@ -71,8 +71,8 @@ class Participation(Rule):
         Paid from public funds for what is sold in the market, and taken off the offer; a tariff
         contains it [money/MWh].
     certificate : dict or float
-        Value of what every MWh earns elsewhere, taken off the offer; paid by a contract, not here
-        [money/MWh].
+        Value of what a MWh in the market earns elsewhere, taken off the offer; paid by a contract,
+        not here [money/MWh].
     floor : float, optional
         Subsidy and certificate lower no offer below it [money/MWh].
     passed_on : {"users", "grid_company"}
@@ -130,14 +130,14 @@ class Participation(Rule):
         if len(held):
             what = f"{name_list(held)}: a unit that is committed would be made whole as well"
             found.append(Fault("Participation", what, "leave it in the market (share 1)"))
-        if case.offers is not None:
-            submitted = [
-                name for name in self._values(case).index if name in set(case.offers.generator)
-            ]
-            if submitted:
-                what = (
-                    f"{name_list(submitted)} submitted offers: they contain what is earned beside"
-                )
+        submitted = set() if case.offers is None else set(case.offers.generator)
+        bought = [name for group in self._members(case) for name in group.index]
+        for those, why in (
+            (self._values(case).index, "they contain what is earned beside"),
+            (bought, "what is guaranteed takes any price"),
+        ):
+            if both := [name for name in those if name in submitted]:
+                what = f"{name_list(both)} submitted offers: {why}"
                 found.append(Fault("Participation", what, "leave one of them out"))
         return found
 
@@ -233,7 +233,7 @@ class Participation(Rule):
         """Settle guaranteed purchase, pass it on to users, and pay subsidies."""
         case, plant = cleared.case, plant_of(cleared.case)
         company = plant["province"].map(grid_company)
-        for bought, difference in self._purchases(cleared):
+        for bought, difference in self.purchases(cleared):
             to = pd.Series(bought.columns, bought.columns)
             ledger.pay("guaranteed purchase", company[to.index], to, bought, difference)
         charge = self.user_charge(cleared)
@@ -258,7 +258,7 @@ class Participation(Rule):
             return 0.0
         case, loads = cleared.case, cleared.case.loads
         province, cost = plant_of(case)["province"], pd.Series(0.0, case.provinces.unique())
-        for bought, difference in self._purchases(cleared):
+        for bought, difference in self.purchases(cleared):
             money = (bought * difference).mul(case.weights, axis="index").sum()
             cost = cost.add(money.groupby(province[money.index]).sum(), fill_value=0.0)
         served = cleared.outcome.served(case)
@@ -268,8 +268,8 @@ class Participation(Rule):
         rate = (cost / total.where(total > 0)).fillna(0.0)
         return pays.astype(float) * loads["province"].map(rate).fillna(0.0)
 
-    def _purchases(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        """Guaranteed output of each settlement [MW], and its tariff less its price [money/MWh]."""
+    def purchases(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+        """Return guaranteed output [MW] and tariff less price [money/MWh] of each settlement."""
         pricing = next(rule for rule in self._beside if isinstance(rule, PricingRule))
         case, outcome, ahead = cleared.case, cleared.outcome, cleared.outcome.day_ahead
         bought = [self.guaranteed(case, outcome)]

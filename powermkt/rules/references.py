@@ -26,6 +26,8 @@ def reference_price(contract: Contract, basis: Basis, anchor: Side) -> pd.DataFr
     if named in HERE:
         table = basis.plant if anchor.what == "plant" else case.loads
         home = table.loc[anchor.members]
+        if named == "own" and anchor.what == "users":
+            return basis.paid_by_users(contract.market)[anchor.members]
         if named == "own":
             return nodal[home["bus"]].set_axis(anchor.members, axis="columns")
         if named == "technology":

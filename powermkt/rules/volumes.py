@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from powermkt.case import Case
 from powermkt.contractbook import Contract
+from powermkt.rules.contracts import UNBOUNDED_MW
 from powermkt.rules.counterparties import Basis, Side
 from powermkt.rules.trade import PEAK_HOURS
 
@@ -124,7 +126,26 @@ def _shape(
     if shape == "flat":
         return pd.Series(1.0, index)
     assert isinstance(index, pd.DatetimeIndex)  # else it is a fault of the case
-    return pd.Series(_of_day(contract)[index.hour], index)
+    return _mean_of_day(_of_day(contract), index, _length(basis.cleared.case))
+
+
+def _mean_of_day(shape: np.ndarray, index: pd.DatetimeIndex, length: np.ndarray) -> pd.Series:
+    """Mean of a shape of the day over `length` hours from each snapshot on."""
+    until = np.concatenate([[0.0], np.cumsum(shape)])
+    begin = (index - index.normalize()) / pd.Timedelta(hours=1)
+
+    def integral(hour: np.ndarray) -> np.ndarray:
+        return hour // 24 * until[-1] + np.interp(hour % 24, np.arange(25), until)
+
+    mean = (integral(begin.to_numpy() + length) - integral(begin.to_numpy())) / length
+    return pd.Series(mean, index)
+
+
+def _length(case: Case) -> np.ndarray:
+    """Hours from each snapshot to its end [h], which is the next one but where a gap follows."""
+    length = case._n.snapshot_weightings["stores"].to_numpy(float)
+    steps = np.asarray(np.diff(case.snapshots) / pd.Timedelta(hours=1), dtype=float)
+    return np.minimum(length, np.append(steps, steps[-1] if len(steps) else np.inf))
 
 
 def _of_day(contract: Contract) -> np.ndarray:
@@ -152,7 +173,7 @@ def _parts(contract: Contract, basis: Basis, side: Side) -> pd.DataFrame:
     else:
         fixed = pd.Series(1.0, side.members)
         if side.what == "plant":
-            fixed = basis.plant.loc[side.members, "p_nom"]
+            fixed = basis.plant.loc[side.members, "p_nom"].clip(upper=UNBOUNDED_MW)
         size = pd.DataFrame(dict(fixed.items()), index=snapshots)
     mean = size.sum() if (size.to_numpy() > 0).any() else size.sum() + 1.0
     total = size.sum(axis=1)
