@@ -76,6 +76,9 @@ class Contract(Strict):
         Whose price is the reference where a day is settled twice.
     protects : {"seller", "buyer"}
         Who is protected by a one_way_cfd.
+    up_to_load : bool, default False
+        Of a share of output that users buy: in no hour more than they use; what plant sends
+        elsewhere is left to the spot market.
     """
 
     name: str = pydantic.Field(min_length=1)
@@ -94,6 +97,7 @@ class Contract(Strict):
     reference: str = pydantic.Field(default="own", min_length=1)
     market: Literal["day_ahead", "real_time"] = "day_ahead"
     protects: Literal["seller", "buyer"] = "seller"
+    up_to_load: bool = False
 
     @pydantic.field_validator("delivery", mode="before")
     @classmethod
@@ -139,6 +143,8 @@ class Contract(Strict):
             yield f"a {self.kind} has no premium: leave it away, or raise the price"
         if self.protects != "seller" and self.kind != "one_way_cfd":
             yield "only a one_way_cfd `protects` one side: leave it away"
+        if self.up_to_load and (self.share is None or self.of != "output"):
+            yield "`up_to_load` limits a share of output alone: leave it away"
         if self.shape != "flat" and self.share is not None and self.of != "capacity":
             yield f"a share of {self.of} has its shape: leave `shape` away"
         if not isinstance(self.shape, str) and sum(self.shape) == 0:

@@ -29,6 +29,7 @@ from powermkt.rules import (
     DualTrackAccount,
     ImportAdjustment,
     LocationalPrice,
+    Participation,
     Prices,
 )
 from powermkt.rules.base import Sale
@@ -212,8 +213,10 @@ class Run:
 
     @cached_property
     def sales(self) -> list[Sale]:
-        """What plant sells at which price, one entry for each settlement of a day."""
-        return self.regime.pricing.sales(self._cleared)
+        """What plant sells at which price, one entry for each settlement; contracts are apart."""
+        found = self.regime.pricing.sales(self._cleared)
+        rules = (rule for rule in self.regime.rules if isinstance(rule, Participation))
+        return next((rule.at_tariff(self._cleared, found) for rule in rules), found)
 
     @cached_property
     def _charged(self) -> Cleared:

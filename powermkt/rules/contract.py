@@ -26,6 +26,7 @@ from powermkt.rules.locational import LocationalPrice
 from powermkt.rules.oversold import certificate_faults, oversold
 from powermkt.rules.participation import Participation
 from powermkt.rules.references import HERE, reference_names
+from powermkt.rules.retail import RetailTariff
 from powermkt.rules.volumes import anchored_by_seller, held
 
 _TOLERANCE = 1e-6
@@ -40,6 +41,7 @@ class ContractRule(Rule):
     _all: tuple[ContractRule, ...] = pydantic.PrivateAttr(default=())  # rules of contracts
     _first: bool = pydantic.PrivateAttr(default=True)  # of these
     _accounts: tuple[str, ...] = pydantic.PrivateAttr(default=())  # that other rules pay into
+    _hedged_by_retail: bool = pydantic.PrivateAttr(default=False)
 
     def among(self, rules: Sequence[Rule]) -> ContractRule:
         """Return the rule that knows whose prices contracts refer to, and what is in the market."""
@@ -53,6 +55,9 @@ class ContractRule(Rule):
         told._pricing = next(rule for rule in rules if isinstance(rule, PricingRule))
         said = (rule.among(rules) for rule in rules if isinstance(rule, Participation))
         told._participation, told._all = next(said, None), ()
+        told._hedged_by_retail = any(
+            isinstance(rule, RetailTariff) and rule.contract_share > 0 for rule in rules
+        )
         accounts = (getattr(rule, key, None) for rule in rules for key in ("account", "surplus"))
         told._accounts = tuple(name for name in accounts if isinstance(name, str))
         return told
@@ -179,6 +184,13 @@ class Contracts(ContractRule):
             if name in taken
         ]
         found += book_faults(contracts, where)
+        if self._hedged_by_retail and any(
+            side is not None and side.what == "users"
+            for one in contracts
+            for side in (parties.side(one.seller, buys=False), parties.side(one.buyer, buys=True))
+        ):
+            what = "users buy at the contract price of RetailTariff, and are hedged here again"
+            found.append(Fault(where, what, "state `contract_share: 0` in RetailTariff"))
         for contract in contracts:
             place = f"{where}: {contract.name}"
             found += list(_party_faults(contract, parties, place))

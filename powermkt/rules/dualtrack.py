@@ -15,7 +15,8 @@ from powermkt.errors import Fault, nearest
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
 from powermkt.rules.contracts import quota_energy
-from powermkt.rules.participation import Participation, output_of, plant_of
+from powermkt.rules.participation import Participation
+from powermkt.rules.plant import output_of, plant_of
 from powermkt.rules.pricing import GuaranteedPurchase
 from powermkt.rules.retail import CATALOGUE
 
@@ -199,7 +200,13 @@ class DualTrackAccount(Rule):
         catalogue = loads["user_class"] == CATALOGUE
         users = by_province(served * catalogue, loads["province"])
         market = by_province(served * ~catalogue, loads["province"])
-        beyond = (planned - users).clip(lower=0.0) if self.volume == "excess" else planned
+        kept = planned
+        if isinstance(pricing, GuaranteedPurchase):
+            # Who buys it elsewhere pays its tariff already, in the mean price of the sender.
+            everything = by_province(output_of(cleared.outcome), plant["province"])
+            sent = (everything - users - market).clip(lower=0.0)
+            kept = planned * (1 - (sent / everything.where(everything > 0)).fillna(0.0))
+        beyond = (kept - users).clip(lower=0.0) if self.volume == "excess" else kept
         if isinstance(pricing, GuaranteedPurchase):
             price, rise = _contract_price(cleared, pricing, provinces)
             beyond = beyond.where(price.notna(), 0.0)  # no contract is displaced

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 import linopy
 import numpy as np
@@ -18,18 +17,17 @@ from powermkt.errors import Fault, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
-from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
+from powermkt.rules.base import Cleared, PricingRule, Role, Rule, Sale, grid_company
 from powermkt.rules.dispatch import DispatchRule, PriorityOrder, weight_faults
 from powermkt.rules.merit import MeritOrder
+from powermkt.rules.plant import output_of, plant_of
 from powermkt.rules.pricing import same
 from powermkt.rules.retail import CATALOGUE, FUNDS
 from powermkt.rules.stages import TwoSettlement
-from powermkt.values import HOURS_A_YEAR, NonNegative, Share
+from powermkt.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Share
 
 RENEWABLE = "renewable"  # key of every carrier in `carriers.renewable`
 HOURLY, MEAN, SPILL = "Guaranteed-p", "Guaranteed-mean", "Guaranteed-spill"  # variables
-
-_PLANT: WeakKeyDictionary[Case, pd.DataFrame] = WeakKeyDictionary()  # asked for by every hook
 
 
 def _keyed(value: Any) -> Any:
@@ -130,6 +128,10 @@ class Participation(Rule):
         if len(held):
             what = f"{name_list(held)}: a unit that is committed would be made whole as well"
             found.append(Fault("Participation", what, "leave it in the market (share 1)"))
+        if case.look_ahead and any(self.guaranteed_hours.values()):
+            what = "with a look-ahead, in which hours of a window would be given as well"
+            remedy = "state `share`, or clear without look-ahead"
+            found.append(Fault("Participation.guaranteed_hours", what, remedy))
         submitted = set() if case.offers is None else set(case.offers.generator)
         bought = [name for group in self._members(case) for name in group.index]
         for those, why in (
@@ -268,6 +270,16 @@ class Participation(Rule):
         rate = (cost / total.where(total > 0)).fillna(0.0)
         return pays.astype(float) * loads["province"].map(rate).fillna(0.0)
 
+    def at_tariff(self, cleared: Cleared, sales: Sequence[Sale]) -> list[Sale]:
+        """Return sales at what plant is paid: the tariff for what is guaranteed of them."""
+        found = []
+        for sale, (bought, difference) in zip(sales, self.purchases(cleared), strict=True):
+            sold = sale.quantity[bought.columns]
+            more = (bought * difference / sold.where(sold.abs() > NOISE_MW)).fillna(0.0)
+            more = more.reindex(columns=sale.price.columns, fill_value=0.0)
+            found.append(Sale(sale.quantity, sale.price + more))
+        return found
+
     def purchases(self, cleared: Cleared) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
         """Return guaranteed output [MW] and tariff less price [money/MWh] of each settlement."""
         pricing = next(rule for rule in self._beside if isinstance(rule, PricingRule))
@@ -337,17 +349,6 @@ class Participation(Rule):
         return lowered[value.index], taken
 
 
-def plant_of(case: Case) -> pd.DataFrame:
-    """Carrier, province, p_nom and tariff of generators, and of storage units with inflow."""
-    if (known := _PLANT.get(case)) is not None:
-        return known
-    columns = ["carrier", "province", "p_nom", "tariff"]
-    inflow = (case.dense("StorageUnit", "inflow") > 0).any()
-    storage = case.storage_units[inflow.reindex(case.storage_units.index)]
-    _PLANT[case] = pd.concat([case.generators[columns], storage[columns]])
-    return _PLANT[case]
-
-
 def _keys(case: Case) -> dict[str, list[str]]:
     """Keys that mean each plant, the most special first."""
     green, plant = set(case.carriers.renewable), plant_of(case)
@@ -358,11 +359,6 @@ def _keys(case: Case) -> dict[str, list[str]]:
         keys = [str(name), f"{carrier}@{province}", province, carrier, RENEWABLE]
         found[str(name)] = keys if carrier in green else [keys[0], keys[1], keys[3]]
     return found
-
-
-def output_of(outcome: Outcome) -> pd.DataFrame:
-    """What plant sends out, [snapshot x generator or storage] in MW; never below 0."""
-    return pd.concat([outcome.dispatch, outcome.storage], axis=1).clip(lower=0.0)
 
 
 def _within_hours(case: Case, terms: pd.DataFrame, output: pd.DataFrame) -> pd.DataFrame:

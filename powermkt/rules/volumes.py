@@ -63,6 +63,10 @@ def volume(contract: Contract, basis: Basis, anchor: Side, other: Side) -> Volum
     level, covered = _level(contract, basis, anchor, other, inside)
     if contract.share is not None and contract.of == "output":
         quantity = contract.share * basis.output[anchor.members]
+        if contract.up_to_load and other.what == "users":
+            sold, used = quantity.sum(axis=1), basis.load[other.members].sum(axis=1)
+            part = (used.clip(lower=0.0) / sold.where(sold > 0)).clip(upper=1.0).fillna(0.0)
+            quantity = quantity.mul(part, axis="index")
     elif contract.share is not None and contract.of == "load" and anchor.what == "users":
         quantity = contract.share * basis.load[anchor.members]
     else:
