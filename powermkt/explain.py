@@ -27,7 +27,7 @@ from powermkt.causesfigure import figure_of
 from powermkt.cells import CellStore
 from powermkt.clearall import opened
 from powermkt.comparison import Comparison
-from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals
+from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals, kinds_of
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, cut, with_horizon
@@ -318,15 +318,6 @@ def _given(
     return with_seams(part) if horizon.year else part, item, chosen
 
 
-def kinds_of(case: Case) -> dict[str, str]:
-    """Wind, solar or hydro for each carrier that can be curtailed."""
-    return {
-        carrier: kind
-        for kind in ("wind", "solar", "hydro")
-        for carrier in getattr(case.carriers, kind) or []
-    }
-
-
 def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
     players = found.complete()
     notes = [*found.notes, *_failures(found, players)]
@@ -342,7 +333,7 @@ def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
         if game[0, :, 0].sum() <= _LITTLE_MWH:
             notes.append(f"nothing is curtailed under {run.regime.name}")
     failed = pd.DataFrame(
-        [{"relaxed": _label(found, number), "message": said}
+        [{"relaxed": found.label(number), "message": said}
          for number, said in sorted(found.failed.items())],
         columns=["relaxed", "message"],
     )  # fmt: skip
@@ -376,10 +367,6 @@ def _pairs(groups: pd.MultiIndex, game: np.ndarray, names: list[str]) -> pd.Data
     return pd.concat(parts, ignore_index=True)[list(INTERACTIONS)]
 
 
-def _label(found: Counterfactuals, number: int) -> str:
-    return " + ".join(found.names(number)) or "nothing"
-
-
 def _combinations(found: Counterfactuals) -> pd.DataFrame:
     """What every combination that was cleared comes to."""
     kinds = kinds_of(found.base.case)
@@ -389,7 +376,7 @@ def _combinations(found: Counterfactuals) -> pd.DataFrame:
         by_kind = lost.groupby(lost.index.get_level_values(GROUP[1]).map(kinds)).sum()
         rows.append(
             {
-                "relaxed": _label(found, number),
+                "relaxed": found.label(number),
                 **found.totals[number],
                 **{f"{kind}_mwh": by_kind.get(kind, 0.0) for kind in ("wind", "solar", "hydro")},
                 "curtailment_mwh": lost.sum(),
@@ -405,7 +392,7 @@ def _failures(found: Counterfactuals, players: list[int] | None) -> list[str]:
     first = min(found.failed)
     notes = [
         f"{len(found.failed)} of {1 << len(found.causes)} combinations could not be cleared, the "
-        f"first with {_label(found, first)} relaxed: {found.failed[first]}"
+        f"first with {found.label(first)} relaxed: {found.failed[first]}"
     ]
     if players is None:
         notes.append("no cause is in all of them: no shares can be given")
