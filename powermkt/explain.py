@@ -274,9 +274,8 @@ def explain_regimes(
     """Explain curtailment under several regimes; parameters as of `explain_curtailment`."""
     names = [regime(item).name for item in regimes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            Fault(f"regime {name!r}", "given twice", "give each its own name") for name in twice
-        )
+        what, remedy = "given twice", "give each its own name"
+        raise InputError(Fault(f"regime {name!r}", what, remedy) for name in twice)
     part = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))  # planned once
     return ExplanationStudy(
         [explain_curtailment(part, item, carbon_price, **options) for item in regimes]
@@ -398,5 +397,4 @@ def _failures(found: Counterfactuals, players: list[int] | None) -> list[str]:
         notes.append("no cause is in all of them: no shares can be given")
         return notes
     left = [cause.name for i, cause in enumerate(found.causes) if i not in players]
-    notes.append(f"shares are given without {', '.join(left)}, which stays in all of them")
-    return notes
+    return [*notes, f"shares are given without {', '.join(left)}, which is then never relaxed"]
