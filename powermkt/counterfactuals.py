@@ -50,9 +50,10 @@ class Counterfactuals:
     failed: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def names(self, combination: int) -> list[str]:
+    def label(self, combination: int) -> str:
         """Names of the causes that are relaxed in a combination."""
-        return [cause.name for i, cause in enumerate(self.causes) if combination >> i & 1]
+        names = [cause.name for i, cause in enumerate(self.causes) if combination >> i & 1]
+        return " + ".join(names) or "nothing"
 
     def complete(self) -> list[int] | None:
         """Numbers of the causes among which every combination was cleared, the most of them.
@@ -88,6 +89,15 @@ class Counterfactuals:
         # Where a counterfactual has nothing available of a group, nothing of it is curtailed.
         order = [frame.reindex(groups, fill_value=0.0).to_numpy() for frame in frames]
         return groups, np.stack(order)
+
+
+def kinds_of(case: Case) -> dict[str, str]:
+    """Wind, solar or hydro for each carrier that can be curtailed."""
+    return {
+        carrier: kind
+        for kind in ("wind", "solar", "hydro")
+        for carrier in getattr(case.carriers, kind) or []
+    }
 
 
 def clear_counterfactuals(

@@ -27,7 +27,7 @@ from powermkt.causesfigure import figure_of
 from powermkt.cells import CellStore
 from powermkt.clearall import opened
 from powermkt.comparison import Comparison
-from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals
+from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals, kinds_of
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, cut, with_horizon
@@ -274,9 +274,8 @@ def explain_regimes(
     """Explain curtailment under several regimes; parameters as of `explain_curtailment`."""
     names = [regime(item).name for item in regimes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            Fault(f"regime {name!r}", "given twice", "give each its own name") for name in twice
-        )
+        what, remedy = "given twice", "give each its own name"
+        raise InputError(Fault(f"regime {name!r}", what, remedy) for name in twice)
     part = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))  # planned once
     return ExplanationStudy(
         [explain_curtailment(part, item, carbon_price, **options) for item in regimes]
@@ -318,15 +317,6 @@ def _given(
     return with_seams(part) if horizon.year else part, item, chosen
 
 
-def kinds_of(case: Case) -> dict[str, str]:
-    """Wind, solar or hydro for each carrier that can be curtailed."""
-    return {
-        carrier: kind
-        for kind in ("wind", "solar", "hydro")
-        for carrier in getattr(case.carriers, kind) or []
-    }
-
-
 def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
     players = found.complete()
     notes = [*found.notes, *_failures(found, players)]
@@ -342,7 +332,7 @@ def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
         if game[0, :, 0].sum() <= _LITTLE_MWH:
             notes.append(f"nothing is curtailed under {run.regime.name}")
     failed = pd.DataFrame(
-        [{"relaxed": _label(found, number), "message": said}
+        [{"relaxed": found.label(number), "message": said}
          for number, said in sorted(found.failed.items())],
         columns=["relaxed", "message"],
     )  # fmt: skip
@@ -376,10 +366,6 @@ def _pairs(groups: pd.MultiIndex, game: np.ndarray, names: list[str]) -> pd.Data
     return pd.concat(parts, ignore_index=True)[list(INTERACTIONS)]
 
 
-def _label(found: Counterfactuals, number: int) -> str:
-    return " + ".join(found.names(number)) or "nothing"
-
-
 def _combinations(found: Counterfactuals) -> pd.DataFrame:
     """What every combination that was cleared comes to."""
     kinds = kinds_of(found.base.case)
@@ -389,7 +375,7 @@ def _combinations(found: Counterfactuals) -> pd.DataFrame:
         by_kind = lost.groupby(lost.index.get_level_values(GROUP[1]).map(kinds)).sum()
         rows.append(
             {
-                "relaxed": _label(found, number),
+                "relaxed": found.label(number),
                 **found.totals[number],
                 **{f"{kind}_mwh": by_kind.get(kind, 0.0) for kind in ("wind", "solar", "hydro")},
                 "curtailment_mwh": lost.sum(),
@@ -405,11 +391,10 @@ def _failures(found: Counterfactuals, players: list[int] | None) -> list[str]:
     first = min(found.failed)
     notes = [
         f"{len(found.failed)} of {1 << len(found.causes)} combinations could not be cleared, the "
-        f"first with {_label(found, first)} relaxed: {found.failed[first]}"
+        f"first with {found.label(first)} relaxed: {found.failed[first]}"
     ]
     if players is None:
         notes.append("no cause is in all of them: no shares can be given")
         return notes
     left = [cause.name for i, cause in enumerate(found.causes) if i not in players]
-    notes.append(f"shares are given without {', '.join(left)}, which stays in all of them")
-    return notes
+    return [*notes, f"shares are given without {', '.join(left)}, which is then never relaxed"]
