@@ -361,7 +361,6 @@ def _settle_network(
     """Pay the merchandising surplus: wheeling fees first, the rest is congestion rent."""
     n = case._n
     links = n.links[n.links.index.isin(flows.columns)]
-    names: pd.Series | str = account or same(links)
     sent = flows[links.index]
     value = _at(nodal, links["bus0"]) * -1.0
     for port in ports(n):
@@ -371,12 +370,13 @@ def _settle_network(
         value = value.add(part.reindex(columns=value.columns, fill_value=0.0))
     fee = case.corridors["wheeling_fee"].reindex(links.index, fill_value=0.0)
     ledger.pay("wheeling", MARKET, TRANSMISSION, sent, fee)
-    ledger.pay("congestion rent", MARKET, names, sent, value - fee)
+    ledger.pay("congestion rent", MARKET, account or same(links), sent, value - fee)
     for table in (n.lines, n.transformers):
         if not table.empty:
             spread = _at(nodal, table["bus1"]) - _at(nodal, table["bus0"])
-            owner: pd.Series | str = account or same(table)
-            ledger.pay("congestion rent", MARKET, owner, flows[table.index], spread)
+            ledger.pay(
+                "congestion rent", MARKET, account or same(table), flows[table.index], spread
+            )
 
 
 def load_weighted(prices: pd.DataFrame, case: Case, group: pd.Series) -> pd.DataFrame:
