@@ -151,6 +151,61 @@ def test_green_power_is_paid_as_produced_with_a_certificate_for_each_mwh(spot: p
     assert np.isnan(alone.contracts.loc[0, "strike"])
 
 
+def test_what_is_guaranteed_is_not_under_contract_as_well(spot: pm.Run) -> None:
+    """Of wind's 25 MW 40 %, 10, are guaranteed at 400 and 15 sold at 300 and 500.
+
+    A contract for all it sells at 440: 15 x (140 - 60) = 1,200. A mechanism price of 450 for 80 %,
+    against a mean of 400: 12 x 2 x 50 = 1,200. Nothing is left to either where all is guaranteed.
+    """
+    book = [entry(seller="wind", share=1.0, price=440)]
+    rules = ({"rule": "Contracts", "book": book},
+             {"rule": "MechanismPrice", "price": 450, "share": 0.8})  # fmt: skip
+    for share, amount in ((0.6, 1200), (0.0, 0)):
+        part = {"rule": "Participation", "share": share}
+        base = {"name": "p", "extends": "full_market", "renewables": part}
+        plain = replace(spot, regime=pm.regime(base))
+        for rule in rules:
+            both = replace(spot, regime=pm.regime({**base, "contract": rule}))
+            assert both.contracts["amount"].tolist() == pytest.approx([amount], abs=1e-6)
+            assert gain(both, plain).get("wind", 0.0) == pytest.approx(amount, abs=1e-6)
+
+
+def test_a_certificate_is_sold_once(spot: pm.Run) -> None:
+    green = {"kind": "green_power", "seller": "wind", "share": 0.7, "premium": 30}
+    one = {**green, "name": "one", "buyer": "load"}
+    two = {**green, "name": "two", "seller": "onshore wind@A", "buyer": "grid company A"}
+    said = "1.4 certificates for each MWh of wind (one, two)"
+    assert [fault.what for fault in regime(one, two).faults(spot.case)] == [said]
+    rules = [{"rule": "Contracts", "book": [item]} for item in (one, two)]
+    apart = pm.regime({"name": "apart", "extends": "full_market", "contract": rules})
+    assert {fault.what for fault in apart.faults(spot.case)} == {said}
+    months = [{**one, "delivery": "2022-01"}, {**two, "delivery": "2022-02"}]
+    assert regime(*months).faults(spot.case) == []
+    assert regime(one, {**two, "share": 0.3}).faults(spot.case) == []
+
+
+def test_more_than_all_output_is_said_across_rules(spot: pm.Run) -> None:
+    rules = [{"rule": "Contracts", "book": [entry(seller="wind", share=1.0)]},
+             {"rule": "MechanismPrice", "share": 0.8}]  # fmt: skip
+    both = pm.regime({"name": "both", "extends": "full_market", "contract": rules})
+    notes = [note for note in replace(spot, regime=both).notes if "by contract" in note]
+    assert notes == [
+        "1.8 times the output of wind is sold by contract (cfd, mechanism price onshore wind A): "
+        "settled all the same"
+    ]
+
+
+def test_plant_without_a_bound_has_nearly_all_of_a_group(spot: pm.Run) -> None:
+    n = spot.case.network()
+    n.generators.loc["gas", "p_nom"] = np.inf
+    run = replace(spot, case=pm.Case(n), regime=regime(entry(seller="A", mw=10, price=450)))
+    assert run.contracts["energy_mwh"].tolist() == pytest.approx([20])
+    booked = run.ledger.set_index("product").loc["contract for difference"]
+    assert booked[booked["payee"] == "gas"]["quantity"].iloc[0] == pytest.approx(20, rel=1e-4)
+    capacity = regime(entry(seller="A", share=0.5, of="capacity"))
+    assert "plant without a bound: gas" in str(capacity.faults(run.case)[0])
+
+
 # ---- what must hold -------------------------------------------------------------------------
 
 
@@ -288,6 +343,19 @@ def test_references_around_a_plant(two_province: pm.Case) -> None:
     assert north.mean() != pytest.approx(mean.mean())
     expected = [north.mean(), south.mean(), *[mean.mean()] * 4]
     assert under(run, *book).contracts["reference"].tolist() == pytest.approx(expected)
+    # Users who pay one price for all have that for their own: a full hedge leaves them the strike.
+    alike = {"rule": "LocationalPrice", "users_pay": "generation_weighted"}
+    hedge = [entry(seller="Bank", buyer="South load", share=1, of="load")]
+    book_rule = {"rule": "Contracts", "book": hedge, "financial": ["Bank"]}
+    one = {"name": "one", "extends": "full_market", "pricing": alike, "contract": book_rule}
+    hedged = replace(run, regime=pm.regime(one))
+    paid = hedged.announced.energy["South load"] @ load["South"]
+    assert paid != pytest.approx(south @ load["South"])
+    change = balances(hedged.ledger)["South load"] + 400 * load["South"].sum()
+    fees = (hedged.announced.retail - hedged.announced.energy)["South load"]
+    charged = (fees - pm.rules.ContractRule.user_charge(hedged.regime.rules[-1], hedged._cleared)[
+        "South load"]) @ load["South"]  # fmt: skip
+    assert change == pytest.approx(-charged, abs=1e-6)
 
 
 def test_the_mechanism_price_is_that_of_the_technology() -> None:
@@ -376,6 +444,23 @@ def test_a_month_in_representative_weeks_has_its_own_energy() -> None:
     assert any("coal of 100 MW sells up to 110 MW" in note for note in run.notes)
 
 
+def test_shapes_of_the_day_in_long_snapshots() -> None:
+    """Six hours each: 14 hours of peak lie 0, 4, 6 and 4 in them; a day holds all of its 1,000."""
+    n = toys.one_bus([60.0] * 4)
+    n.set_snapshots(pd.date_range("2022-01-03", periods=4, freq="6h"))
+    n.snapshot_weightings.loc[:] = 6.0
+    n.loads_t["p_set"]["load"] = 60.0
+    book = [
+        entry("forward", name="mwh", mwh=1000, shape="peak", delivery="2022-01-03"),
+        entry("forward", name="mw", mw=10, shape="peak"),
+        entry("cfd", name="off", mwh=1000, shape="off_peak", delivery="2022-01-03"),
+    ]
+    run = pm.clear(pm.Case(n), regime(*book))
+    assert run.contracts["energy_mwh"].tolist() == pytest.approx([1000, 140, 1000])
+    deal = run.regime.rules[-1].deals(run._cleared)[1]  # type: ignore[attr-defined]
+    assert deal.quantity["coal"].tolist() == pytest.approx([0, 40, 60, 40])
+
+
 # ---- input ----------------------------------------------------------------------------------
 
 
@@ -451,7 +536,7 @@ def test_everything_wrong_with_parties_is_told_at_once(spot: pm.Run) -> None:
         "9: green power of what is no renewable plant: coal",
         "10: a share of load without users on either side",
         "2 contracts are called '10'",
-        "financial: 'coal' is part of the network",
+        "financial: 'coal' is somebody else",
     ):
         assert part in said, part
 
@@ -502,6 +587,25 @@ def test_times_are_needed_for_tenors_and_shapes_of_the_day() -> None:
         "a",
         "b",
     ]
+
+
+def test_names_of_others_are_no_financial_parties() -> None:
+    case = toys.random_case(22, hours=2, provinces=2)
+    taken = ["carbon fund", "market operator", "public funds", "transmission owner", "P0-P1",
+             "coal", "users", "producers"]  # fmt: skip
+    service = {"rule": "DeviationPenalty", "rate": 1.0}
+    rule = {"rule": "Contracts", "financial": ["Bank", *taken, "penalties"]}
+    wrong = pm.regime({"name": "x", "extends": "two_settlement", "contract": rule,
+                       "ancillary": service})  # fmt: skip
+    said = [fault.what for fault in wrong.faults(case) if "financial" in fault.where]
+    assert said == [f"{name!r} is somebody else" for name in [*taken, "penalties"]]
+
+
+def test_years_in_a_table_with_gaps() -> None:
+    book = [entry(name="a", delivery=2022), entry(name="b")]
+    assert [one.delivery for one in pm.rules.Contracts(book=pd.DataFrame(book)).book] == [
+        "2022", None,
+    ]  # fmt: skip
 
 
 def test_a_book_in_a_file_or_a_table(spot: pm.Run, tmp_path: Path) -> None:

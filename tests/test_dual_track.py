@@ -105,6 +105,25 @@ def test_beside_a_market_it_is_what_the_grid_company_lost() -> None:
     assert net["load"] == pytest.approx(-240 * 300 - 12000)
 
 
+def test_beside_a_market_energy_is_sold_at_its_plant() -> None:
+    """Wind behind a full line: 40 MWh bought at 420 for 2 h and sold at 0, all of it lost.
+
+    The load-weighted price of the province is near 300.
+    """
+    n = two_hours().network()
+    n.remove("Load", "homes")
+    n.add("Bus", "B", carrier="AC")
+    n.buses["province"] = "P"
+    n.generators.loc["wind", "bus"] = "B"
+    n.add("Link", "out", bus0="B", bus1="A", p_nom=5, carrier="AC")
+    own = {"renewables": {"rule": "Participation", "share": 0, "passed_on": "grid_company"}}
+    run = pm.clear(pm.Case(n), with_account("full_market", own))
+    assert (run.prices["B"] == 0).all()
+    row = run.dual_track.iloc[0]
+    assert row.iloc[4:].tolist() == pytest.approx([20, 420, 0, 20 * 420], abs=1e-6)
+    assert balances(run.ledger).get("grid company P", 0.0) == pytest.approx(0, abs=1e-6)
+
+
 def test_money_is_not_counted_twice() -> None:
     users = {"renewables": {"rule": "Participation", "share": 0}}
     with pytest.raises(pm.InputError, match="users pay for guaranteed purchase already"):

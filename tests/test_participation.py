@@ -316,5 +316,8 @@ def test_keys_that_mean_nothing_here() -> None:
         pm.clear(case, taking_part(**terms))
     for part in ("did you mean 'onshore wind'", "did you mean 'onshore wind@A'",
                  "'pumped' has no inflow", "gas: a unit that is committed",
-                 "wind submitted offers"):  # fmt: skip
+                 "wind submitted offers: they contain what"):  # fmt: skip
         assert part in str(caught.value)
+    # At its offer of 5 the price would be 5, though it takes any.
+    with pytest.raises(pm.InputError, match="wind submitted offers: what is guaranteed takes any"):
+        pm.clear(case, taking_part(share=0))
