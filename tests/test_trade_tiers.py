@@ -334,7 +334,7 @@ def test_bounds_of_prices_hold_in_both_tiers() -> None:
 def test_what_is_sent_against_a_lossy_link_is_paid_where_it_is_sent() -> None:
     """-10 MW on ab take 9.7 MW from B."""
     n = chain()
-    n.links.loc["ab", "p_min_pu"] = -1.0
+    n.links.loc["ab", ["p_min_pu", "wheeling_fee"]] = [-1.0, 0.0]
     n.links_t["p_set"]["ab"] = -10.0
     run = pm.clear(pm.Case(n), tiers(framework_price=310.0))
     paid = run.ledger[run.ledger["product"] == "framework energy"]
