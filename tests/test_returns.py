@@ -367,6 +367,7 @@ def test_plans_of_load_factors_keep_their_energy() -> None:
     assert windy.market.quota.load_factor == {"A": 0.5}
 
 
+@pytest.mark.slow
 def test_a_limit_that_one_more_plant_keeps() -> None:
     """120 MW less 10 of wind: coal 100 and gas 10 emit 94 t of 92. 20 MW more of wind: coal 90, 81
     t, nothing binds. Gas takes the place of 4 MW of coal at 400 money/t, which is 800 an hour.
@@ -458,6 +459,7 @@ def test_command_prints_and_writes(folder: Path) -> None:
     assert "pyxirr" in json.loads((written / "record.json").read_text())["versions"]
 
 
+@pytest.mark.slow
 def test_command_as_json(folder: Path) -> None:
     done = inside("returns", "net", "--regime", "full_market", "--json", "--quiet", cwd=folder)
     assert done.returncode == 0 and done.stderr == ""
