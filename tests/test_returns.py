@@ -98,8 +98,8 @@ def test_irr_is_found_in_every_unit_of_money(money: float, rate: float) -> None:
     ("share", "years"), [(0.0087, 50.5), (0.0023, 16.0), (1e-6, 2.0), (1e-6, 200.0)]
 )
 def test_an_investment_that_loses_nearly_all_has_an_irr(share: float, years: float) -> None:
-    """At the IRR cash is worth what was invested; pyxirr alone finds none of these."""
-    found = earned(1e9, share * 1e9, years)
+    """At the IRR cash is worth what was invested."""
+    found = earned(7e10, share * 7e10, years)
     assert found.irr_note == "" and -1 < found.irr < 0
     flows = cash_flows(*(np.array([value]) for value in (1.0, share, years)))
     assert flows @ (1 + found.irr) ** -np.arange(len(flows)) == pytest.approx(0.0, abs=1e-7)
