@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 import pypsa
 import pyxirr
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
@@ -155,8 +153,7 @@ def earnings(
     Returns
     -------
     Earnings
-        By `pyxirr` (where it finds no IRR, by bisection as in `scipy.optimize.brentq`): IRR the
-        root of ``sum_t flow_t (1 + r)^-t = 0``. Flows that change sign more
+        By `pyxirr`: IRR the root of ``sum_t flow_t (1 + r)^-t = 0``. Flows that change sign more
         than once have several roots, and get a note instead of one of them.
     """
     flows = cash_flows(capex, cash, lifetime)
@@ -195,26 +192,7 @@ def _irr(flows: np.ndarray) -> tuple[float, str]:
         return np.nan, f"no single IRR: cash flows change sign {changes} times"
     # Its tolerance is a sum of money: the root is sought at one size, and found to the last digit.
     rate = pyxirr.irr(flows * (_SIZE / np.abs(flows).max()), silent=True)
-    return _only_root(flows) if rate is None else float(rate), ""
-
-
-def _only_root(flows: np.ndarray) -> float:
-    """IRR of flows that change sign once, where the library finds none.
-
-    In ``u = log(1 + r)`` the logarithm of what comes in over what goes out, both discounted, rises
-    or falls throughout, and without bound.
-    """
-    year = np.arange(len(flows))
-    parts = [(np.log(np.abs(flows[own])), year[own]) for own in (flows > 0, flows < 0)]
-
-    def ratio(u: float) -> float:
-        gain, loss = (logsumexp(size - u * when) for size, when in parts)
-        return float(gain - loss)
-
-    end = 1.0
-    while ratio(-end) * ratio(end) > 0:
-        end *= 2
-    return float(np.expm1(brentq(ratio, -end, end, xtol=1e-15)))
+    return (np.nan, "no IRR was found") if rate is None else (float(rate), "")
 
 
 def _payback(flows: np.ndarray) -> float:

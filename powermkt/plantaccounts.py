@@ -36,9 +36,9 @@ def plant_accounts(
     DataFrame [generator, storage unit, store]
         Columns province, place (the same), carrier, capacity_mw (stores: 0), energy_mwh (sold; of
         storage what it discharges), revenue and its parts energy_revenue, carbon_revenue,
-        certificate_revenue and outside_energy, variable_cost, fixed_om, cash_flow [a year of
-        8,760 h, MWh and money], investment [money], lifetime [a], discount_rate [1/a], lacking
-        (what nobody states).
+        certificate_revenue and outside_energy, variable_cost, fixed_om, cash_flow [a year of 8,760
+        h, MWh and money], investment [money], lifetime [a], discount_rate [1/a], lacking (what
+        nobody states).
 
     Raises
     ------

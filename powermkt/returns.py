@@ -1,8 +1,9 @@
 """What plant earns on its investment, by regime, and why that differs between regimes.
 
-Revenue is what the ledger says plant receives net, for energy, for carbon, for certificates and
-for all else; cost is the resource cost it bears. Both are taken to a year of 8,760 hours, and that
-year is every year of the lifetime. The change of revenue between two regimes is split at the midpoint, exactly:
+Revenue is what the ledger says plant receives net, for energy, for carbon, for certificates and for
+all else; cost is the resource cost it bears. Both are taken to a year of 8,760 hours, and that year
+is every year of the lifetime. The change of revenue between two regimes is split at the midpoint,
+exactly:
 
     dR = p_mean dq + q_mean dp + d(carbon) + d(certificates) + d(outside energy),
 

@@ -98,8 +98,8 @@ def test_irr_is_found_in_every_unit_of_money(money: float, rate: float) -> None:
     ("share", "years"), [(0.0087, 50.5), (0.0023, 16.0), (1e-6, 2.0), (1e-6, 200.0)]
 )
 def test_an_investment_that_loses_nearly_all_has_an_irr(share: float, years: float) -> None:
-    """At the IRR cash is worth what was invested; pyxirr alone finds none of these."""
-    found = earned(1e9, share * 1e9, years)
+    """At the IRR cash is worth what was invested."""
+    found = earned(7e10, share * 7e10, years)
     assert found.irr_note == "" and -1 < found.irr < 0
     flows = cash_flows(*(np.array([value]) for value in (1.0, share, years)))
     assert flows @ (1 + found.irr) ** -np.arange(len(flows)) == pytest.approx(0.0, abs=1e-7)
@@ -367,6 +367,7 @@ def test_plans_of_load_factors_keep_their_energy() -> None:
     assert windy.market.quota.load_factor == {"A": 0.5}
 
 
+@pytest.mark.slow
 def test_a_limit_that_one_more_plant_keeps() -> None:
     """120 MW less 10 of wind: coal 100 and gas 10 emit 94 t of 92. 20 MW more of wind: coal 90, 81
     t, nothing binds. Gas takes the place of 4 MW of coal at 400 money/t, which is 800 an hour.
@@ -458,6 +459,7 @@ def test_command_prints_and_writes(folder: Path) -> None:
     assert "pyxirr" in json.loads((written / "record.json").read_text())["versions"]
 
 
+@pytest.mark.slow
 def test_command_as_json(folder: Path) -> None:
     done = inside("returns", "net", "--regime", "full_market", "--json", "--quiet", cwd=folder)
     assert done.returncode == 0 and done.stderr == ""

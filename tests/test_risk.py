@@ -225,6 +225,7 @@ def test_two_years_by_hand(case: pm.Case) -> None:
     assert (bills / 120).to_numpy() == pytest.approx(prices.to_numpy())
 
 
+@pytest.mark.slow
 def test_contracts_cost_no_second_clearing_and_nothing_is_cleared_twice(
     case: pm.Case, tmp_path: Path
 ) -> None:
@@ -249,6 +250,7 @@ def test_contracts_cost_no_second_clearing_and_nothing_is_cleared_twice(
     assert result.yearly.groupby("regime")["weather_year"].nunique().tolist() == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_the_networks_own_weather_gives_the_networks_own_run(tmp_path: Path) -> None:
     """Bit for bit: it is the same cell, on the same week of fifteen days."""
     rng = np.random.default_rng(3)
@@ -348,8 +350,20 @@ def test_series_take_the_place_of_the_networks_and_forecasts_keep_their_errors()
         found = with_weather(case, years[year]).forecast
         assert [*found[SHARE].iloc[0], *found["loads_t.p_set"].iloc[0]] == pytest.approx(expect)
     # Settled twice, though every series that was forecast is of other weather.
+    assert not pm.regime("two_settlement").faults(there)
+
+
+@pytest.mark.slow
+def test_two_settlements_in_other_weather() -> None:
+    n = one_bus([120.0])
+    expected = {SHARE: pd.DataFrame({"wind": [0.4]}, index=n.snapshots)}
+    case = pm.Case(n, forecast=expected)
+    years = {
+        name: {SHARE: pd.DataFrame({"wind": [share]}, index=n.snapshots)}
+        for name, share in (("a", 0.3), ("b", 0.2))
+    }
     result = pm.weather_risk(case, years, ["two_settlement"])
-    assert any(note.startswith(f"forecasts of {SHARE}, loads_t.p_set err") for note in result.notes)
+    assert any(note.startswith(f"forecasts of {SHARE} err") for note in result.notes)
 
 
 @pytest.mark.slow
@@ -372,6 +386,7 @@ def test_a_limit_on_emissions_finds_its_price_in_every_year(case: pm.Case) -> No
 # ---- the command line ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_command_reads_folders_prints_and_writes(case: pm.Case, tmp_path: Path) -> None:
     n = network()
     n.export_to_netcdf(str(tmp_path / "toy.nc"))

@@ -118,6 +118,7 @@ def shaped(weights: list[float]) -> pm.Case:
     return pm.Case(n, windows=windows)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.5, 4.0), min_size=1, max_size=7))
 @example([1.0, 3.0, 2.0, 0.5, 2.5])
 def test_shapes_keep_energy_by_window_and_block(weights: list[float]) -> None:
@@ -257,6 +258,7 @@ def test_folded_bids_of_an_hour(settled: pm.Run) -> None:
         pm.clear(settled.case, JOINT).folded_bids(hour)
 
 
+@pytest.mark.slow
 def test_carbon_prices_enter_every_tier(two_province: pm.Case) -> None:
     """Auction at 60: N2 by day 0.95 x 60, South 0.82 x 60 by night and 0.38 x 60 by day."""
     auction = pm.regime({"name": "a", "extends": "interprovincial_spot",
@@ -334,7 +336,7 @@ def test_bounds_of_prices_hold_in_both_tiers() -> None:
 def test_what_is_sent_against_a_lossy_link_is_paid_where_it_is_sent() -> None:
     """-10 MW on ab take 9.7 MW from B."""
     n = chain()
-    n.links.loc["ab", "p_min_pu"] = -1.0
+    n.links.loc["ab", ["p_min_pu", "wheeling_fee"]] = [-1.0, 0.0]
     n.links_t["p_set"]["ab"] = -10.0
     run = pm.clear(pm.Case(n), tiers(framework_price=310.0))
     paid = run.ledger[run.ledger["product"] == "framework energy"]
@@ -344,6 +346,7 @@ def test_what_is_sent_against_a_lossy_link_is_paid_where_it_is_sent() -> None:
     assert row["sent_mwh"] * row["seller_price"] == pytest.approx(9.7 * 310)
 
 
+@pytest.mark.slow
 def test_framework_energy_is_delivered_though_it_does_not_pay() -> None:
     """A at 950 sends its 10 MW to B and C, which have 120 MW each at 900."""
     case = pm.Case(chain(seller=950.0))
@@ -440,6 +443,7 @@ def test_removing_the_barrier_never_raises_cost(seed: int, provinces: int) -> No
     assert joint - slack <= held <= barrier + slack
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_without_commitment_and_framework_tiers_are_the_joint_market(seed: int) -> None:
     n = toys.random_network(seed, hours=3, provinces=2)
@@ -453,6 +457,7 @@ def test_without_commitment_and_framework_tiers_are_the_joint_market(seed: int) 
     assert np.allclose(tiered.outcome.tier_price, joint.prices, atol=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_prices_are_those_of_provinces_with_these_flows_and_everybody_is_settled(seed: int) -> None:
     """The second tier is a barrier at the flows of the first; the rent is that of the first."""

@@ -1,5 +1,7 @@
 """Build weather years of the China network: other wind, sun, water and load in the same calendar.
 
+Load differs by the hour alone: its energy in a month is the same in every year.
+
     python networks/china/weather_years.py --years 10 [--out results/weather]
 
 Writes one folder a year, `y01` and so on, as `powermkt risk --weather` reads them. The seed of a

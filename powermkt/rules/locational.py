@@ -117,11 +117,9 @@ class LocationalPrice(PricingRule):
     def settled_at(self, case: Case, lmp: pd.DataFrame) -> pd.DataFrame:
         """Settlement prices that marginal values come to, [snapshot x bus] in money/MWh."""
         if self.scope != "nodal":
-            group = {
-                "zonal": case.zones,
-                "provincial": case.provinces,
-                "uniform": case.provinces.map(lambda _: "all"),
-            }[self.scope]
+            every = case.provinces.map(lambda _: "all")
+            groups = {"zonal": case.zones, "provincial": case.provinces, "uniform": every}
+            group = groups[self.scope]
             lmp = load_weighted(lmp, case, group)[group].set_axis(lmp.columns, axis="columns")
         return lmp.clip(lower=self.floor, upper=self.cap)
 
