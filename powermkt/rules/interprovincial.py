@@ -130,7 +130,7 @@ class InterprovincialSpot(TradeRule):
             what = f"InterprovincialSpot with {type(found).__name__}, which pays no spot price"
             raise InputError([Fault("regime: trade", what, "price by LocationalPrice")])
         told = self.model_copy()
-        told._pricing = found
+        told._pricing = found.among(rules)  # as it is in the regime
         return told
 
     @property
