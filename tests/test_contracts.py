@@ -246,13 +246,14 @@ def test_contracts_are_cleared_with_the_market_they_stand_beside(two_province: p
     assert hedged.outcome is market.outcome and reform.outcome is market.outcome
     pd.testing.assert_frame_equal(hedged.prices, market.prices, check_exact=True)
     assert market.contracts.empty
-    # Coal: North 600 + 800 MW at 0 (night) and 300 (day) for 12 h each: 90 % of 16,800 MWh at 380.
+    # Coal: North 500 and 900 MW at 0 (night) and 300 (day) for 12 h each; 90 % of it, but by day no
+    # more than the 800 MW that users take: 12 (450 x 380 + 800 x 80) = 2,820,000.
     table = result.contracts
     assert table is not None
     table = table.set_index("contract")
     north, south = table.loc["quota North"], table.loc["quota South"]
     assert north[["energy_mwh", "strike", "amount"]].tolist() == pytest.approx(
-        [15_120, 380, 0.9 * (16_800 * 380 - north["reference"] * 16_800)]
+        [15_000, 380, 2_820_000]
     )
     assert north["amount"] == pytest.approx(gain(hedged, market)[["N1", "N2"]].sum())
     assert south["amount"] == pytest.approx(-gain(hedged, market)["South load"])
@@ -646,3 +647,13 @@ def test_what_is_wrong_with_a_file(spot: pm.Run, tmp_path: Path) -> None:
         said = "\n".join(map(str, regime(file=name).faults(case)))
         for part in parts:
             assert part in said
+
+
+def test_users_are_not_hedged_twice(two_province: pm.Case) -> None:
+    """A retail rule that has users buy at its contract price goes with none of these contracts."""
+    regime = pm.regime({"name": "twice", "extends": "market_with_contracts",
+                        "retail": {"rule": "RetailTariff"}})  # fmt: skip
+    assert "hedged here again" in str(regime.faults(two_province)[0])
+    spot = {"rule": "RetailTariff", "contract_share": 0}
+    once = {"name": "once", "extends": "market_with_contracts", "retail": spot}
+    assert not pm.regime(once).faults(two_province)

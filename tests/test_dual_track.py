@@ -133,3 +133,14 @@ def test_money_is_not_counted_twice() -> None:
             pm.clear(two_hours(), with_account(base))
     with pytest.raises(pm.InputError, match="did you mean 'onshore wind'"):
         pm.clear(two_hours(), with_account(carriers=["onshore wnd"]))
+
+
+def test_what_is_sent_elsewhere_is_paid_there(two_province: pm.Case) -> None:
+    """North gives 600 MW by night (wind 100) and 900 by day (wind 200), 100 of each go South.
+
+    5/6 of 1,200 and 8/9 of 2,400 MWh stay, 3,133 MWh, at a tariff of 400 against contracts at 380.
+    """
+    run = pm.clear(two_province, "priority_dispatch_dual_track")
+    account = run.dual_track.set_index("province")
+    assert account.loc["North", "volume_mwh"] == pytest.approx(1000 + 2400 * 8 / 9)
+    assert account["amount"].sum() == pytest.approx(20 * (1000 + 2400 * 8 / 9))

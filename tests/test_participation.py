@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -321,3 +322,20 @@ def test_keys_that_mean_nothing_here() -> None:
     # At its offer of 5 the price would be 5, though it takes any.
     with pytest.raises(pm.InputError, match="wind submitted offers: what is guaranteed takes any"):
         pm.clear(case, taking_part(share=0))
+
+
+def test_no_windfall_at_the_tariff(two_province: pm.Case) -> None:
+    """What is bought at its tariff gains nothing when a carbon price lifts the market's."""
+    result = pm.compare(two_province, ["guaranteed_purchase"], [0.0, 60.0])
+    gains = result.windfall.set_index("plant")["price_gain"]
+    assert gains["wind"] == pytest.approx(0.0, abs=1e-6)
+    assert abs(gains["S1"]) > 1000
+
+
+def test_hours_are_refused_with_a_look_ahead() -> None:
+    case = path_case().window(next(iter(path_case().windows)))
+    rule = pm.rules.Participation(guaranteed_hours=2000.0)
+    assert not rule.faults(case)
+    ahead = copy(case)
+    ahead.look_ahead = 12.0
+    assert "look-ahead" in str(rule.faults(ahead)[0])
