@@ -66,9 +66,6 @@ app = typer.Typer(
 )
 
 
-app.command()(returns)
-
-
 @app.command()
 def compare(
     network: NetworkArgument,
@@ -156,9 +153,6 @@ def pass_through(
         err.print(f"results in {given.target}")
 
 
-app.command()(explain)
-
-
 @app.command()
 def clear(
     network: NetworkArgument,
@@ -242,6 +236,8 @@ def plan(
     part.replace(out)
 
 
+app.command()(returns)
+app.command()(explain)
 app.command()(risk)
 
 

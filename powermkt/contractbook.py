@@ -187,8 +187,8 @@ def _placed(side: str, province: str) -> str:
 def book_faults(contracts: Sequence[Contract], where: str) -> list[Fault]:
     """Name contracts of one name, and such that fix the same twice.
 
-    A year and a month may lie over each other, and so may peak and flat volumes or options at
-    two strikes; two contracts of one pair, kind, tenor and shape may not overlap in time.
+    A month may lie over the year that has all of it, and so may peak and flat volumes or options
+    at two strikes; else two contracts of one pair, kind and shape may not overlap in time.
     """
     names = [contract.name for contract in contracts]
     faults = [
@@ -201,7 +201,7 @@ def book_faults(contracts: Sequence[Contract], where: str) -> list[Fault]:
     for group in alike.values():
         for i, first in enumerate(group):
             for second in group[i + 1 :]:
-                if first.period and second.period and not first.period.overlaps(second.period):
+                if not _twice(first, second):
                     continue
                 what = (
                     f"{first.name!r} and {second.name!r}, {first.kind} of {first.seller} to "
@@ -212,10 +212,20 @@ def book_faults(contracts: Sequence[Contract], where: str) -> list[Fault]:
     return faults
 
 
+def _twice(first: Contract, second: Contract) -> bool:
+    """Whether two contracts of a sort are in force at one time and neither lies over the other."""
+    one, two = first.period, second.period
+    if one is None or two is None:
+        return one is two
+    if not one.overlaps(two):
+        return False
+    return one.tenor == two.tenor or not (one.within(two) or two.within(one))
+
+
 def _sort(contract: Contract) -> tuple[object, ...]:
     measure = "quantity" if contract.share is None else contract.of
     strike = (contract.price, contract.multiple) if contract.kind in OPTIONS else None
-    sort = (contract.kind, contract.seller, contract.buyer, contract.tenor, contract.shape)
+    sort = (contract.kind, contract.seller, contract.buyer, contract.shape)
     return (*sort, measure, strike, contract.protects)
 
 

@@ -65,6 +65,11 @@ class Delivery:
         """Whether the two have a moment in common."""
         return self.start < other.end and other.start < self.end
 
+    def within(self, other: Delivery) -> bool:
+        """Whether the other one has all of it, and more."""
+        inside = other.start <= self.start and self.end <= other.end
+        return inside and (self.start, self.end) != (other.start, other.end)
+
     def holds(self, index: pd.DatetimeIndex) -> np.ndarray:
         """Whether each snapshot begins in the period."""
         plain = index.tz_localize(None)

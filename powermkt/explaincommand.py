@@ -32,7 +32,7 @@ from powermkt.options import (
     YearOption,
 )
 from powermkt.session import collect, compared, err, gather, show, uncalibrated
-from powermkt.terminal import _number, _table
+from powermkt.terminal import rounded, table_of
 
 _PROVINCES = 8  # shown
 
@@ -123,7 +123,7 @@ def _scale(values: pd.Series) -> tuple[str, float]:
 def _by_cause(item: Explanation, unit: str, scale: float) -> Table:
     table = item.by_cause
     ranged = "low" in table
-    shown = _table(
+    shown = table_of(
         f"{item.run.regime.name}: curtailed by cause, {unit}",
         ["cause", "wind", "solar", "hydro", "total", "share %", *["low", "high"] * ranged],
     )
@@ -134,9 +134,9 @@ def _by_cause(item: Explanation, unit: str, scale: float) -> Table:
         ends = [row["low"], row["high"]] if ranged and cause != "all" else []
         shown.add_row(
             str(cause),
-            *(_number(row[kind] / scale, 3) for kind in ("wind", "solar", "hydro", "total")),
-            _number(100 * row["share"], 1),
-            *(_number(value / scale, 3) for value in ends),
+            *(rounded(row[kind] / scale, 3) for kind in ("wind", "solar", "hydro", "total")),
+            rounded(100 * row["share"], 1),
+            *(rounded(value / scale, 3) for value in ends),
         )
     return shown
 
@@ -146,23 +146,23 @@ def _by_province(item: Explanation) -> Table:
     seen = (item.by_province.abs() >= scale / 2000).any(axis=1)
     table = item.by_province[seen].head(_PROVINCES)
     causes = [name for name in table.columns if name != "total"]
-    shown = _table(
+    shown = table_of(
         f"{item.run.regime.name}: most curtailed provinces, {unit}",
         ["province", *(name.replace("_", "\n") for name in causes), "total"],
     )
     for province, row in table.iterrows():
-        shown.add_row(str(province), *(_number(row[name] / scale, 3) for name in table.columns))
+        shown.add_row(str(province), *(rounded(row[name] / scale, 3) for name in table.columns))
     return shown
 
 
 def _interactions(item: Explanation, unit: str, scale: float) -> Table:
     assert item.interactions is not None
     pairs = item.interactions.groupby(["cause", "other"], sort=False)["mwh"].sum()
-    shown = _table(
+    shown = table_of(
         f"{item.run.regime.name}: interaction of causes",
         ["cause", "other", unit],
     )
     shown.columns[1].justify = "left"
     for _, row in pairs.reset_index().iterrows():
-        shown.add_row(row["cause"], row["other"], _number(row["mwh"] / scale, 3))
+        shown.add_row(row["cause"], row["other"], rounded(row["mwh"] / scale, 3))
     return shown

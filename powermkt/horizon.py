@@ -68,6 +68,12 @@ class Horizon:
         return found
 
 
+def window_of(case: Case) -> pd.Series:
+    """Label of the window that each snapshot belongs to."""
+    labels = {t: label for label, index in case.windows.items() for t in index}
+    return pd.Series(case.snapshots.map(labels), index=case.snapshots)
+
+
 def with_horizon(case: Case, horizon: Horizon, model: Case | None = None) -> Case:
     """Return the case cut to the windows of a study, with its reservoir plan; `model` as in `cut`.
 

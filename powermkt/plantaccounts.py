@@ -9,11 +9,11 @@ from powermkt.errors import Fault, InputError
 from powermkt.finance import missing, plant_finance
 from powermkt.outcome import Outcome
 from powermkt.revenue import net_by_product
+from powermkt.rules.deals import CERTIFICATES
 from powermkt.values import HOURS_A_YEAR
 
 KINDS = ["energy_revenue", "carbon_revenue", "certificate_revenue", "outside_energy"]
 _ENERGY = ("energy", "guaranteed purchase")  # the latter lifts the price of what is sold
-CERTIFICATES = "green certificates"
 _CARBON = ("offsets", "specified import", "origin sold")  # beside what begins with allowance
 
 

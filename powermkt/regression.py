@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.errors import Fault, InputError, nearest
+from powermkt.horizon import window_of
 from powermkt.pairs import Pair, by_province, by_regime, load_of, pairs_of, priced_emission, signal
 from powermkt.rules.locational import days
 from powermkt.run import Run
@@ -100,8 +101,7 @@ def panel_of(runs: Sequence[Run]) -> pd.DataFrame:
     if isinstance(snapshots, pd.DatetimeIndex):
         calendar["hour"], calendar["period"] = snapshots.hour, snapshots.strftime("%Y-%m")
     else:
-        windows = {t: label for label, index in case.windows.items() for t in index}
-        calendar["hour"], calendar["period"] = 0, snapshots.map(windows)
+        calendar["hour"], calendar["period"] = 0, window_of(case)[snapshots].to_numpy()
     shared = calendar.merge(pd.DataFrame({"province": provinces}), how="cross")
     frames = {"load_mw": load}
     for name, carriers in (("wind_mw", case.carriers.wind), ("solar_mw", case.carriers.solar)):

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from powermkt.passthrough import NATION
 from powermkt.returnsstudy import ReturnsStudy
-from powermkt.terminal import _number, _scale, _table
+from powermkt.terminal import money_unit, rounded, table_of
 
 # Change of the return of renewable projects from the market of its time to a full one [%].
 PUBLISHED = (2.3, 14.5)
@@ -33,7 +33,7 @@ def returns_report(study: ReturnsStudy) -> Iterator[Table | str]:
 
 def _summary_table(table: pd.DataFrame, currency: str) -> Table:
     unit, over = ("TWh", 1e6) if table["energy_mwh"].max() >= 1e6 else ("GWh", 1e3)
-    shown = _table(
+    shown = table_of(
         f"returns on renewables; prices in {currency}/MWh; change from {table['regime'].iloc[0]}",
         ["", f"{unit}\na year", "hours", "price of\nenergy", "all\nreceipts", "IRR %",
          "change,\npoints", "change,\n%"],
@@ -43,9 +43,9 @@ def _summary_table(table: pd.DataFrame, currency: str) -> Table:
         for _, row in part.iterrows():
             shown.add_row(
                 f"  {row['group']}",
-                _number(row["energy_mwh"] / over, 1), _number(row["full_load_hours"], 0),
-                _number(row["capture_price"], 1), _number(row["received_price"], 1),
-                _number(100 * row["irr"], 2), _signed(100 * row["irr_points"], 2),
+                rounded(row["energy_mwh"] / over, 1), rounded(row["full_load_hours"], 0),
+                rounded(row["capture_price"], 1), rounded(row["received_price"], 1),
+                rounded(100 * row["irr"], 2), _signed(100 * row["irr_points"], 2),
                 _signed(100 * row["irr_relative"], 1),
             )  # fmt: skip
     _add_notes(shown, table, "group")
@@ -94,8 +94,8 @@ def _inside(value: float) -> str:
 
 
 def _split_table(table: pd.DataFrame) -> Table:
-    money, over = _scale(table[["revenue_change"]])
-    shown = _table(
+    money, over = money_unit(table[["revenue_change"]])
+    shown = table_of(
         f"why revenue ({money} a year) and IRR (points) differ from those of "
         f"{table['base'].iloc[0]}",
         ["", "revenue", "volume", "price", "other", "IRR", "volume", "price", "other", "cost"],
@@ -113,8 +113,8 @@ def _split_table(table: pd.DataFrame) -> Table:
             )  # fmt: skip
             shown.add_row(
                 f"  {row['carrier']}",
-                *(_number(value / over, 2) for value in revenue),
-                *(_number(100 * value, 2) for value in irr),
+                *(rounded(value / over, 2) for value in revenue),
+                *(rounded(100 * value, 2) for value in irr),
             )
     return shown
 
@@ -124,20 +124,20 @@ def _plant_table(table: pd.DataFrame) -> Table:
     lowest = table.groupby("regime")["carbon_price"].transform("min")
     table = table[(table["province"] == NATION) & (table["carbon_price"] == lowest)]
     regimes = table["regime"].unique()
-    shown = _table(
+    shown = table_of(
         f"IRR of all plant in % at tau {lowest.min():g}; - : none, or not stated what it costs",
         ["carrier", *(name.replace("_", "\n") for name in regimes)],
     )
     wide = table.pivot(index="carrier", columns="regime", values="irr")
     for carrier in table["carrier"].unique():
-        shown.add_row(carrier, *(_number(100 * wide.loc[carrier, name], 2) for name in regimes))
+        shown.add_row(carrier, *(rounded(100 * wide.loc[carrier, name], 2) for name in regimes))
     return shown
 
 
 def _one_more_table(table: pd.DataFrame, currency: str) -> Table:
-    money, over = _scale(table[["others_cash_change", "system_cost_change"]])
+    money, over = money_unit(table[["others_cash_change", "system_cost_change"]])
     size, carrier = table["capacity_mw"].iloc[0], table["carrier"].iloc[0]
-    shown = _table(
+    shown = table_of(
         f"{size:,.0f} MW more of {carrier}; cash and cost in {money} {currency} a year",
         ["", "hours", "price of\nenergy", "IRR %", "payback,\nyears", "hours of others",
          "their\ncash", "system\ncost"],
@@ -147,11 +147,11 @@ def _one_more_table(table: pd.DataFrame, currency: str) -> Table:
         for _, row in part.iterrows():
             shown.add_row(
                 f"  {row['province']}",
-                _number(row["full_load_hours"], 0), _number(row["capture_price"], 1),
-                _number(100 * row["irr"], 2), _number(row["payback"], 1),
+                rounded(row["full_load_hours"], 0), rounded(row["capture_price"], 1),
+                rounded(100 * row["irr"], 2), rounded(row["payback"], 1),
                 f"{row['others_hours_before']:,.0f} > {row['others_hours_after']:,.0f}",
-                _number(row["others_cash_change"] / over, 2),
-                _number(row["system_cost_change"] / over, 2),
+                rounded(row["others_cash_change"] / over, 2),
+                rounded(row["system_cost_change"] / over, 2),
             )  # fmt: skip
     _add_notes(shown, table, "province")
     return shown

@@ -30,7 +30,7 @@ from powermkt.options import (
 from powermkt.regime import Regime
 from powermkt.riskstudy import ALL, RISK_REGIMES, WeatherRisk, weather_risk
 from powermkt.session import compared, err, gather, show
-from powermkt.terminal import _number, _table
+from powermkt.terminal import rounded, table_of
 
 # What is shown of each regime: quantity, how it is called, and in which unit.
 _SHOWN = (
@@ -106,12 +106,12 @@ def risk_report(result: WeatherRisk) -> Iterator[Table | str]:
     }
     worst = f"CVaR\n{100 * result.confidence:g} %"
     for regime, part in table.groupby("regime", sort=False):
-        shown = _table(str(regime), ["", "mean", "sd", "cv %", "5 %", "median", "95 %", worst])
+        shown = table_of(str(regime), ["", "mean", "sd", "cv %", "5 %", "median", "95 %", worst])
         for what, row, scale in _lines(part, units):
             shown.add_row(
                 what,
                 *(_digits(row[column] / scale) for column in ("mean", "std")),
-                _number(100 * row["cv"], 1),
+                rounded(100 * row["cv"], 1),
                 *(_digits(row[column] / scale) for column in ("q05", "q50", "q95", "cvar")),
             )
         yield shown
@@ -132,7 +132,7 @@ def _lines(part: pd.DataFrame, units: _Units) -> Iterator[tuple[str, pd.Series, 
 
 def _hedging(table: pd.DataFrame, money: str, scale: float) -> Table:
     """Change of risk against the first regime."""
-    shown = _table(
+    shown = table_of(
         f"against {table['against'].iloc[0]}, {money}",
         ["regime", "", "mean", "sd", "variance\nless %", "CVaR"],
     )
@@ -142,7 +142,7 @@ def _hedging(table: pd.DataFrame, money: str, scale: float) -> Table:
         shown.add_row(
             row["regime"], names[row["quantity"]],
             _signed(row["mean_change"] / scale), _signed(row["std_change"] / scale),
-            _number(100 * row["variance_reduction"], 1), _signed(row["cvar_change"] / scale),
+            rounded(100 * row["variance_reduction"], 1), _signed(row["cvar_change"] / scale),
         )  # fmt: skip
     return shown
 

@@ -14,6 +14,7 @@ from powermkt.case import Case
 from powermkt.compliance import no_account
 from powermkt.components import price_components
 from powermkt.exchange import folded_bids, trade
+from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
 from powermkt.outcome import Outcome
@@ -235,9 +236,7 @@ class Run:
     @cached_property
     def ledger(self) -> pd.DataFrame:
         """Payments: payer, payee, product, period, quantity, price, amount."""
-        labels = {t: label for label, index in self.case.windows.items() for t in index}
-        periods = pd.Series(self.case.snapshots.map(labels), index=self.case.snapshots)
-        ledger = Ledger(periods, self.case.weights)
+        ledger = Ledger(window_of(self.case), self.case.weights)
         for rule in self.regime.rules:
             rule.settle(ledger, self._charged)
         return ledger.table()

@@ -24,7 +24,7 @@ def report(result: Comparison) -> Iterator[Table | str]:
     tonnes, t_scale = ("Mt", 1e6) if result.table["emissions_t"].max() >= 1e7 else ("kt", 1e3)
     hours = case.weights.sum()
     caption = f"{case.name}: {len(case.windows)} windows, {hours:,.0f} h; money in {currency}"
-    table = _table(
+    table = table_of(
         caption,
         ["regime", "tau", f"cost\n{money}", f"CO2\n{tonnes}", "wind\ncut %", "sun\ncut %",
          "hydro\ncut %", "whole-\nsale", "retail", f"users\npay {money}"],
@@ -56,7 +56,7 @@ def report(result: Comparison) -> Iterator[Table | str]:
 
 def _contract_table(table: pd.DataFrame, currency: str) -> Table:
     """Contracts by kind: volume, mean prices by volume, what sellers receive."""
-    shown = _table(
+    shown = table_of(
         f"contracts beside the market, prices in {currency}/MWh, to sellers in m {currency}",
         ["regime", "tau", "kind", "number", "GWh", "strike", "reference", "to sellers"],
     )
@@ -69,7 +69,7 @@ def _contract_table(table: pd.DataFrame, currency: str) -> Table:
         )
         shown.add_row(
             str(regime), f"{tau:g}", str(kind), str(len(part)), f"{energy / 1000:,.1f}",
-            _number(strike, 1), _number(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
+            rounded(strike, 1), rounded(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
         )  # fmt: skip
     return shown
 
@@ -85,13 +85,13 @@ def _service_tables(result: Comparison) -> Iterator[Table]:
         most = wide.abs().max().sort_values(ascending=False).index[:6]
         wide = wide[most].loc[(wide.abs() > 0.5).any(axis=1)]
         title = f"{regime}: revenue in {case.market.currency} per kW and year, tau {lowest:g}"
-        shown = _table(title, ["carrier", *(str(name).replace(" ", "\n", 2) for name in most)])
+        shown = table_of(title, ["carrier", *(str(name).replace(" ", "\n", 2) for name in most)])
         for carrier, row in wide.iterrows():
             shown.add_row(str(carrier), *(f"{value / 1000:,.1f}" for value in row))
         yield shown
 
 
-def _table(title: str, heads: list[str]) -> Table:
+def table_of(title: str, heads: list[str]) -> Table:
     """Table of one text column and numbers that fits 80 columns."""
     table = Table(
         box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 0),
@@ -103,14 +103,15 @@ def _table(title: str, heads: list[str]) -> Table:
     return table
 
 
-def _number(value: float, digits: int) -> str:
+def rounded(value: float, digits: int) -> str:
+    """A number with so many digits; "-" for none."""
     if pd.isna(value):
         return "-"
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _pass_through_table(rates: pd.DataFrame) -> Table:
-    table = _table(
+    table = table_of(
         "pass-through of the carbon price to all load",
         ["regime", "tau", "dP", "marginal", "net", "dP/dtau\nt/MWh", "retail",
          "dP by province\nlow .. high"],
@@ -119,10 +120,10 @@ def _pass_through_table(rates: pd.DataFrame) -> Table:
         same = (rates["regime"] == row["regime"]) & (rates["carbon_price"] == row["carbon_price"])
         local = rates[same & (rates["province"] != NATION)]["price_change"]
         table.add_row(
-            row["regime"], f"{row['carbon_price']:g}", _number(row["price_change"], 2),
-            _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
-            _number(row["pass_through_rate"], 4), _number(row["pass_through_retail"], 3),
-            f"{_number(local.min(), 2)} .. {_number(local.max(), 2)}",
+            row["regime"], f"{row['carbon_price']:g}", rounded(row["price_change"], 2),
+            rounded(row["pass_through_marginal"], 3), rounded(row["pass_through_net"], 3),
+            rounded(row["pass_through_rate"], 4), rounded(row["pass_through_retail"], 3),
+            f"{rounded(local.min(), 2)} .. {rounded(local.max(), 2)}",
         )  # fmt: skip
     return table
 
@@ -145,7 +146,7 @@ def study_report(study: PassThroughStudy) -> Iterator[Table | str]:
 
 def _load_table(table: pd.DataFrame) -> Table:
     """Pass-through by level of load, at the highest carbon price of each regime."""
-    shown = _table(
+    shown = table_of(
         "pass-through by level of load, all provinces (1: lowest load)",
         ["regime", "tau", "level", "dP", "marginal", "net", "dP/dtau\nt/MWh", "no fossil\nmargin %",
          "dP then"],
@@ -153,26 +154,26 @@ def _load_table(table: pd.DataFrame) -> Table:
     for _, row in _dearest(table[table["province"] == NATION]).iterrows():
         shown.add_row(
             row["regime"], f"{row['carbon_price']:g}", f"{row['quantile']:g}",
-            _number(row["price_change"], 2),
-            _number(row["pass_through_marginal"], 3), _number(row["pass_through_net"], 3),
-            _number(row["pass_through_rate"], 4),
-            _number(100 * row["renewable_marginal_share"], 1),
-            _number(row["renewable_price_change"], 2),
+            rounded(row["price_change"], 2),
+            rounded(row["pass_through_marginal"], 3), rounded(row["pass_through_net"], 3),
+            rounded(row["pass_through_rate"], 4),
+            rounded(100 * row["renewable_marginal_share"], 1),
+            rounded(row["renewable_price_change"], 2),
         )  # fmt: skip
     return shown
 
 
 def _regression_table(table: pd.DataFrame) -> Table:
     """Coefficients of the regression beside the structural rate."""
-    shown = _table(
+    shown = table_of(
         "regression of hourly prices on marginal carbon cost, s.e. clustered by day",
         ["regime", "specification", "coefficient", "s.e.", "R2", "n", "structural"],
     )
     for _, row in table.iterrows():
         shown.add_row(
             row["regime"], row["specification"].replace("_", " "),
-            _number(row["coefficient"], 3), _number(row["standard_error"], 3),
-            _number(row["r2"], 3), f"{row['observations']:,}", _number(row["structural_rate"], 3),
+            rounded(row["coefficient"], 3), rounded(row["standard_error"], 3),
+            rounded(row["r2"], 3), f"{row['observations']:,}", rounded(row["structural_rate"], 3),
         )  # fmt: skip
     notes = table.loc[table["note"] != "", ["regime", "specification", "note"]]
     if len(notes):
@@ -187,8 +188,8 @@ def _regression_table(table: pd.DataFrame) -> Table:
 def _incidence_table(table: pd.DataFrame, currency: str) -> Table:
     """Who gains and who loses by the carbon price."""
     groups = [name for name in table.columns if name not in ("regime", "carbon_price")]
-    money, scale = _scale(table[groups])
-    shown = _table(
+    money, scale = money_unit(table[groups])
+    shown = table_of(
         f"change in welfare by the carbon price, {money} {currency}; rows sum to zero",
         [
             "regime",
@@ -202,7 +203,7 @@ def _incidence_table(table: pd.DataFrame, currency: str) -> Table:
     for _, row in table.iterrows():
         shown.add_row(
             row["regime"], f"{row['carbon_price']:g}",
-            *(_number(row[name] / scale, 2) for name in groups),
+            *(rounded(row[name] / scale, 2) for name in groups),
         )  # fmt: skip
     return shown
 
@@ -211,8 +212,8 @@ def _windfall_table(table: pd.DataFrame, currency: str) -> Table:
     """Windfall of plant by carrier, at the highest carbon price of each regime."""
     chosen = _dearest(table)
     names = ["price_gain", "carbon_cost", "free_allowances", "windfall"]
-    money, scale = _scale(chosen[names])
-    shown = _table(
+    money, scale = money_unit(chosen[names])
+    shown = table_of(
         f"windfall, {money} {currency}",
         ["regime", "tau", "carrier", "gain by\nprice", "carbon\ncost", "free\nallow.",
          "wind-\nfall", "per\nMWh"],
@@ -222,8 +223,8 @@ def _windfall_table(table: pd.DataFrame, currency: str) -> Table:
             continue
         shown.add_row(
             row["regime"], f"{row['carbon_price']:g}", row["carrier"],
-            *(_number(row[name] / scale, 3) for name in names),
-            _number(row["per_mwh"], 2),
+            *(rounded(row[name] / scale, 3) for name in names),
+            rounded(row["per_mwh"], 2),
         )  # fmt: skip
     return shown
 
@@ -246,7 +247,7 @@ def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | 
         yield f"{found}: the carbon price moves no output"
         return
     largest = table.loc[table["switched_mwh"].nlargest(_MOST_STEPS).index].sort_index()
-    shown = _table(
+    shown = table_of(
         f"{found} {currency}/t, {sure}"
         + (f"; the largest {len(largest)}" if len(largest) < len(table) else ""),
         ["tau", "switched\nMWh", "CO2\nt", "cost per t", "from", "to"],
@@ -254,7 +255,7 @@ def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | 
     for _, row in largest.iterrows():
         shown.add_row(
             f"{row['tau']:.3f}", f"{row['switched_mwh']:,.0f}",
-            f"{row['emissions_change_t']:+,.0f}", _number(row["abatement_cost"], 2),
+            f"{row['emissions_change_t']:+,.0f}", rounded(row["abatement_cost"], 2),
             _cut(row["loses"]), _cut(row["gains"]),
         )  # fmt: skip
     yield shown
@@ -264,7 +265,7 @@ def _cut(text: str, most: int = 19) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _scale(table: pd.DataFrame) -> tuple[str, float]:
+def money_unit(table: pd.DataFrame) -> tuple[str, float]:
     """Unit of money that suits the numbers."""
     return (
         ("bn", 1e9) if np.abs(table.to_numpy(dtype=float)).max(initial=0.0) >= 1e9 else ("m", 1e6)
@@ -274,7 +275,7 @@ def _scale(table: pd.DataFrame) -> tuple[str, float]:
 def _calibration_tables(result: Comparison) -> Iterator[Table | str]:
     assert result.calibration is not None and result.calibration_run is not None
     name = result.calibration_run.regime.name
-    table = _table(
+    table = table_of(
         f"{name} beside observation",
         ["quantity", "fuel", "model", "observed", "diff %", " quality"],
     )

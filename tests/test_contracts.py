@@ -387,7 +387,7 @@ def test_the_mechanism_price_is_that_of_the_technology() -> None:
     # None of the classes is there: all users bear it.
     nobody = {**reform, "contract": {**rule, "users": []}}
     all_of_them = gain(replace(plain, regime=pm.regime(nobody)), plain)
-    assert all_of_them["homes"] == pytest.approx(-per_mwh * (40 / 61 + 30 / 161))
+    assert all_of_them["homes"] == pytest.approx(-70 * per_mwh * 2 / 222)  # by what they use
 
 
 # ---- tenors ---------------------------------------------------------------------------------
@@ -493,6 +493,8 @@ def test_more_than_the_plant_has_is_said_and_settled(spot: pm.Run) -> None:
         ({"shape": "peak"}, {}, False),
         ({"delivery": "2022-01-03/2022-01-09"}, {"delivery": "2022-01-09/2022-01-12"}, True),
         ({"delivery": "2022-01-03/2022-01-09"}, {"delivery": "2022-01-10/2022-01-12"}, False),
+        ({"delivery": "2022-01"}, {"delivery": "2022-01-01/2022-01-31"}, True),  # spelled otherwise
+        ({"delivery": "2022-W05"}, {"delivery": "2022-01"}, True),  # from January into February
         ({"kind": "cap", "price": 400}, {"kind": "cap", "price": 450}, False),
         ({"kind": "cap", "price": 400}, {"kind": "cap", "price": 400}, True),
         ({"buyer": "A"}, {}, False),
@@ -657,3 +659,21 @@ def test_users_are_not_hedged_twice(two_province: pm.Case) -> None:
     spot = {"rule": "RetailTariff", "contract_share": 0}
     once = {"name": "once", "extends": "market_with_contracts", "retail": spot}
     assert not pm.regime(once).faults(two_province)
+
+
+def test_users_bear_the_mechanism_by_all_they_use() -> None:
+    """Wind blows in the first hour only, when one user takes 20 MW; the other follows with 20.
+
+    Wind gives 20 MWh at a tariff of 500 against a price of 0: 10,000, of which each bears a half.
+    """
+    n = toys.one_bus([20.0, 0.0])
+    n.generators.loc["wind", "p_nom"] = 40.0
+    n.generators["tariff"] = 500.0
+    n.generators_t["p_max_pu"] = pd.DataFrame({"wind": [1.0, 0.0]}, index=n.snapshots)
+    n.add("Load", "late", bus="A", p_set=pd.Series([0.0, 20.0], n.snapshots))
+    run = pm.clear(pm.Case(n), "reform_2025")
+    paid = run.contracts.set_index("contract")["amount"].sum()
+    charge = run.ledger[run.ledger["product"] == "contract for difference"]
+    shares = charge[charge["payer"].isin(n.loads.index)].set_index("payer")["amount"]
+    assert paid == pytest.approx(0.8 * 20 * (500 - run.prices.iloc[0, 0]))
+    assert shares.to_numpy() == pytest.approx([paid / 2, paid / 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import toys
@@ -144,3 +145,17 @@ def test_what_is_sent_elsewhere_is_paid_there(two_province: pm.Case) -> None:
     account = run.dual_track.set_index("province")
     assert account.loc["North", "volume_mwh"] == pytest.approx(1000 + 2400 * 8 / 9)
     assert account["amount"].sum() == pytest.approx(20 * (1000 + 2400 * 8 / 9))
+
+
+def test_what_is_stored_at_home_is_not_sent_elsewhere() -> None:
+    """One province without ties: whatever storage takes in, all planned energy stays."""
+    n = two_hours().network()
+    n.add("StorageUnit", "store", bus="A", p_nom=20.0, max_hours=4, cyclic_state_of_charge=True)
+    # Wind 40 and 10 MW; coal of 100 is stored against gas in the second hour.
+    n.generators_t["p_max_pu"]["wind"] = [0.5, 0.125]
+    n.loads_t["p_set"]["load"] = [60.0, 150.0]
+    run = pm.clear(pm.Case(n), with_account())
+    assert run.storage["store"].min() < -1
+    beyond = (run.dispatch["wind"] - 30.0).clip(lower=0.0)
+    volume = (np.minimum(beyond, n.loads_t["p_set"]["load"]) * 2).sum()
+    assert run.dual_track["volume_mwh"].sum() == pytest.approx(volume)

@@ -51,6 +51,7 @@ class Cleared:
     carbon_adder: pd.DataFrame
     margin: pd.DataFrame = field(default_factory=pd.DataFrame)
     stated: Prices | None = None
+    known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

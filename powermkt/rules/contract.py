@@ -67,7 +67,13 @@ class ContractRule(Rule):
         """Return contracts with somebody on both sides."""
 
     def deals(self, cleared: Cleared) -> list[Deal]:
-        """Return the contracts as they come out of a clearing."""
+        """Return the contracts as they come out of a clearing, found out once for each of them."""
+        if (key := repr(self)) not in cleared.known:
+            cleared.known[key] = self._struck(cleared)
+        found: list[Deal] = cleared.known[key]
+        return found
+
+    def _struck(self, cleared: Cleared) -> list[Deal]:
         agreed = self.agreed(cleared.case)
         if not agreed:
             return []

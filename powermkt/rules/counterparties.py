@@ -16,6 +16,7 @@ from powermkt.costs import SHORT
 from powermkt.rules.base import EXCESS, GROUPS, MARKET, TRANSMISSION, Cleared, grid_company
 from powermkt.rules.imports import SPECIFIED_IMPORTS
 from powermkt.rules.locational import SURPLUS
+from powermkt.rules.plant import all_plant
 from powermkt.rules.retail import FUNDS
 
 USERS = "users"
@@ -51,7 +52,7 @@ class Parties:
     """
 
     def __init__(self, case: Case, financial: Sequence[str] = ()) -> None:
-        self.plant = plant_of(case)
+        self.plant = all_plant(case)
         self.users = case.loads
         self.provinces = [str(name) for name in pd.unique(case.provinces)]
         self._companies = {grid_company(name) for name in self.provinces}
@@ -118,12 +119,6 @@ def reserved_names(case: Case) -> list[str]:
     return [MARKET, TRANSMISSION, EXCESS, *GROUPS, *others, *branches]
 
 
-def plant_of(case: Case) -> pd.DataFrame:
-    """Generators and storage units: bus, province, carrier, p_nom [MW], tariff [money/MWh]."""
-    columns = ["bus", "province", "carrier", "p_nom", "tariff"]
-    return pd.concat([case.generators[columns], case.storage_units[columns]])
-
-
 @dataclass(frozen=True)
 class Basis:
     """What contracts of one clearing are settled by.
@@ -143,8 +138,8 @@ class Basis:
 
     @cached_property
     def plant(self) -> pd.DataFrame:
-        """Generators and storage units, as `plant_of`."""
-        return plant_of(self.cleared.case)
+        """Generators and storage units, as `all_plant`."""
+        return all_plant(self.cleared.case)
 
     @cached_property
     def output(self) -> pd.DataFrame:

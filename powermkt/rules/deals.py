@@ -27,6 +27,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "certificates_mwh": ("MWh", "certificates that go with it"),
     "amount": ("money", "what the seller receives on top of the spot market, premium included"),
 }
+CERTIFICATES = "green certificates"  # in the ledger
 _NAMES = {
     "cfd": "contract for difference",
     "forward": "forward",
@@ -37,7 +38,10 @@ _NAMES = {
 
 
 class Agreed(NamedTuple):
-    """A contract and its sides, of which each has a member; `through` is an account between."""
+    """A contract and its sides, of which each has a member; `through` is an account between.
+
+    Users who stand behind an account bear it by all they use in the horizon.
+    """
 
     contract: Contract
     seller: Side
@@ -84,9 +88,9 @@ class Deal:
         above = self.strike - self.reference
         if contract.kind in ("fixed_price", "green_power"):
             if contract.price is None:
-                return {"green certificates": premium}
+                return {CERTIFICATES: premium}
             found = {"contract energy": self.strike, "contract energy at spot": -self.reference}
-            return {**found, "green certificates": premium} if contract.premium else found
+            return {**found, CERTIFICATES: premium} if contract.premium else found
         title = _NAMES[contract.kind]
         if contract.kind in ("cfd", "forward"):
             return {title: above}
@@ -147,7 +151,7 @@ class Deal:
 
         money = {name: mean(price) * energy if energy else 0.0
                  for name, price in self.payments.items()}  # fmt: skip
-        premium = money.get("option premium", 0.0) + money.get("green certificates", 0.0)
+        premium = money.get("option premium", 0.0) + money.get(CERTIFICATES, 0.0)
         return {
             "contract": contract.name,
             "kind": contract.kind,
@@ -169,6 +173,11 @@ def struck(agreed: Agreed, basis: Basis) -> Deal:
     by_seller = anchored_by_seller(seller, buyer)
     anchor, other = (seller, buyer) if by_seller else (buyer, seller)
     amount = volume(contract, basis, anchor, other)
+    parts = amount.other
+    if through:
+        energy = basis.load[other.members].mul(basis.cleared.case.weights, axis="index").sum()
+        if energy.sum() > 0:
+            parts = 0.0 * parts + energy / energy.sum()
     reference = reference_price(contract, basis, anchor)
     if contract.price == "tariff":
         price = basis.plant.loc[anchor.members, "tariff"]
@@ -180,7 +189,7 @@ def struck(agreed: Agreed, basis: Basis) -> Deal:
         other=other,
         by_seller=by_seller,
         quantity=amount.quantity.mul(basis.cleared.case.weights, axis="index"),
-        parts=amount.other,
+        parts=parts,
         strike=0.0 * reference + price * contract.multiple,
         reference=reference,
         peak=(amount.quantity / amount.covered).max(),

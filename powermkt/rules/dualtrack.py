@@ -12,11 +12,12 @@ import pydantic
 
 from powermkt.case import Case
 from powermkt.errors import Fault, nearest
+from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
 from powermkt.rules.contracts import quota_energy
 from powermkt.rules.participation import Participation
-from powermkt.rules.plant import output_of, plant_of
+from powermkt.rules.plant import all_plant, output_of, plant_of
 from powermkt.rules.pricing import GuaranteedPurchase
 from powermkt.rules.retail import CATALOGUE
 
@@ -203,9 +204,11 @@ class DualTrackAccount(Rule):
         kept = planned
         if isinstance(pricing, GuaranteedPurchase):
             # Who buys it elsewhere pays its tariff already, in the mean price of the sender.
-            everything = by_province(output_of(cleared.outcome), plant["province"])
-            sent = (everything - users - market).clip(lower=0.0)
-            kept = planned * (1 - (sent / everything.where(everything > 0)).fillna(0.0))
+            out, stores = cleared.outcome, case._n.stores["bus"].map(case.provinces)
+            home = pd.concat([all_plant(case)["province"], stores])
+            given = by_province(pd.concat([out.dispatch, out.storage], axis=1)[home.index], home)
+            used = (users + market) / given.where(given > 0)
+            kept = planned * used.fillna(1.0).clip(upper=1.0)
         beyond = (kept - users).clip(lower=0.0) if self.volume == "excess" else kept
         if isinstance(pricing, GuaranteedPurchase):
             price, rise = _contract_price(cleared, pricing, provinces)
@@ -239,14 +242,9 @@ def _contract_price(
     return frames[0], frames[1]
 
 
-def _periods(case: Case) -> pd.Series:
-    labels = {t: label for label, index in case.windows.items() for t in index}
-    return pd.Series(case.snapshots.map(labels), index=case.snapshots)
-
-
 def _by_period(case: Case, rate: pd.DataFrame) -> pd.DataFrame:
     """Sum over each period, [period x column]."""
-    summed = rate.mul(case.weights, axis="index").groupby(_periods(case), sort=False).sum()
+    summed = rate.mul(case.weights, axis="index").groupby(window_of(case), sort=False).sum()
     return summed
 
 
@@ -257,7 +255,7 @@ def _rate(
     total = _by_period(case, quantity).T.groupby(province).sum().T
     money = _by_period(case, amount).reindex(columns=total.columns, fill_value=0.0)
     rate = (money / total.where(total > 0)).fillna(0.0)
-    spread = rate.loc[_periods(case), province[quantity.columns]]
+    spread = rate.loc[window_of(case), province[quantity.columns]]
     spread = spread.set_axis(quantity.index, axis="index").set_axis(
         quantity.columns, axis="columns"
     )

@@ -14,6 +14,7 @@ import pypsa
 
 from powermkt.case import Case
 from powermkt.clearing import PriceRun
+from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.rules.base import (
@@ -341,8 +342,7 @@ def days(case: Case) -> pd.Series:
     index = case.snapshots
     if isinstance(index, pd.DatetimeIndex):
         return pd.Series(index.strftime("%Y-%m-%d"), index=index)
-    labels = {t: label for label, part in case.windows.items() for t in part}
-    return pd.Series(index.map(labels), index=index)
+    return window_of(case)
 
 
 def _sold(cleared: Cleared, nodal: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -13,8 +13,9 @@ from powermkt.contractbook import Contract, Finite
 from powermkt.errors import Fault, nearest
 from powermkt.rules.base import grid_company
 from powermkt.rules.contract import ContractRule
-from powermkt.rules.counterparties import Parties, Side, plant_of
+from powermkt.rules.counterparties import Parties, Side
 from powermkt.rules.deals import Agreed
+from powermkt.rules.plant import all_plant
 from powermkt.values import Share
 
 
@@ -71,7 +72,7 @@ class MechanismPrice(ContractRule):
 
     def agreed(self, case: Case) -> list[Agreed]:
         """Return one contract for each carrier of a province."""
-        plant, users = plant_of(case), case.loads
+        plant, users = all_plant(case), case.loads
         chosen = self.carriers
         if chosen is None:
             chosen = [*(case.carriers.wind or []), *(case.carriers.solar or [])]

@@ -14,6 +14,7 @@ from powermkt.arrays import by_name, by_snapshot, grid, names
 from powermkt.case import Case
 from powermkt.curves import mean_costs
 from powermkt.errors import Fault, name_list, nearest
+from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
@@ -363,8 +364,7 @@ def _keys(case: Case) -> dict[str, list[str]]:
 
 def _within_hours(case: Case, terms: pd.DataFrame, output: pd.DataFrame) -> pd.DataFrame:
     """Output in the ratio of guaranteed energy to all output of its window."""
-    labels = {t: label for label, index in case.windows.items() for t in index}
-    window = pd.Series(case.snapshots.map(labels), index=case.snapshots)
+    window = window_of(case)
     hours = case.weights.groupby(window).sum()
     energy = output.mul(case.weights, axis="index").groupby(window).sum()
     mean = terms["hours"] * terms["p_nom"] / HOURS_A_YEAR

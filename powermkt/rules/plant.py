@@ -1,4 +1,4 @@
-"""Plant that sells energy of its own: generators, and storage that water flows into."""
+"""Plant, and what of it sells energy of its own: generators, and storage that water flows into."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from powermkt.outcome import Outcome
 _PLANT: WeakKeyDictionary[Case, pd.DataFrame] = WeakKeyDictionary()  # asked for by every hook
 
 
+def all_plant(case: Case) -> pd.DataFrame:
+    """Generators and storage units: bus, province, carrier, p_nom [MW], tariff [money/MWh]."""
+    columns = ["bus", "province", "carrier", "p_nom", "tariff"]
+    return pd.concat([case.generators[columns], case.storage_units[columns]])
+
+
 def plant_of(case: Case) -> pd.DataFrame:
-    """Carrier, province, p_nom and tariff of generators, and of storage units with inflow."""
+    """Of `all_plant` generators, and storage units with inflow."""
     if (known := _PLANT.get(case)) is not None:
         return known
-    columns = ["carrier", "province", "p_nom", "tariff"]
-    inflow = (case.dense("StorageUnit", "inflow") > 0).any()
-    storage = case.storage_units[inflow.reindex(case.storage_units.index)]
-    _PLANT[case] = pd.concat([case.generators[columns], storage[columns]])
+    dry = ~(case.dense("StorageUnit", "inflow") > 0).any()
+    _PLANT[case] = all_plant(case).drop(index=dry.index[dry])
     return _PLANT[case]
 
 
