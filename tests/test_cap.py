@@ -123,6 +123,7 @@ def test_an_intensity_is_the_row_of_one_programme(whole: pm.Case, free: pm.Run) 
     assert run.cap is not None and run.cap.gap is not None and run.cap.gap < 1e-6
 
 
+@pytest.mark.slow
 def test_net_allowances_balance_under_two_benchmarks() -> None:
     """Coal (300, e 0.9, b 0.8), gas (500, 0.4, 0.4), load 100 at 1 h, wind 25.
 
@@ -220,6 +221,7 @@ def test_tiny_costs_do_not_move_the_price_of_a_cap() -> None:
         assert run.emissions == pytest.approx(cap)
 
 
+@pytest.mark.slow
 def test_limits_that_do_not_bind_or_cannot_be_kept(whole: pm.Case, free: pm.Run) -> None:
     run = pm.clear(whole, regime(cap=1.01 * free.emissions, allocation="auction"))
     assert run.carbon_price == 0 and run.objective == pytest.approx(free.objective)
@@ -256,6 +258,7 @@ def test_comparison_of_a_cap_and_a_price(whole: pm.Case, free: pm.Run) -> None:
     assert rates["pass_through_rate"] == pytest.approx(change / rows["cap"].iloc[1])
 
 
+@pytest.mark.slow
 def test_units_take_the_side_that_keeps_the_cap() -> None:
     """Gas is a unit of 60 MW, on or off; load 100. Coal 100 emits 90 t, coal 40 and gas 60 60 t.
 
@@ -304,6 +307,7 @@ def test_faults_of_a_cap(whole: pm.Case) -> None:
     assert "CarbonCap" in text and "cap: 1.0" in text
 
 
+@pytest.mark.slow
 def test_pass_through_up_to_a_cap_is_that_of_the_unit_below() -> None:
     """Coal (300, 0.9) sets the price up to 200 / 0.5 = 400: 660 - 300 = 0.9 x 400."""
     result = pm.compare(pm.Case(one_bus([120.0, 120.0])), [regime(cap=100.0, allocation="auction")])

@@ -358,6 +358,7 @@ def test_emissions_do_not_rise_with_an_auctioned_price(seed: int, tau: float) ->
     assert found[1] <= found[0] * (1 + 1e-7) and found[2] <= found[1] * (1 + 1e-7)
 
 
+@pytest.mark.slow
 def test_prices_do_not_depend_on_a_lump_sum(two_province: pm.Case) -> None:
     auction, lump, mixed = (
         pm.clear(two_province, market(CarbonPrice(allocation=kind)), 60.0)
@@ -458,6 +459,7 @@ def test_importers_pay_out_of_the_price_difference(regions: pm.Case) -> None:
     assert run.summary()["carbon_revenue"] == pytest.approx(2_160 + 60 * 2 * 21)
 
 
+@pytest.mark.slow
 def test_net_pass_through_of_imports_is_one() -> None:
     """A wide tie: A pays 310 + 0.3 tau, 319 at 30 and 328 at 60, and emits where B's coal does."""
     n = two_regions()
@@ -469,6 +471,7 @@ def test_net_pass_through_of_imports_is_one() -> None:
     assert rates["pass_through_marginal"] == pytest.approx(0.3 / 0.9)
 
 
+@pytest.mark.slow
 def test_clean_imports_are_shuffled(regions: pm.Case) -> None:
     """Hydro of B is named the source of 40 MW: they come in free, and B's coal takes its place.
 
@@ -508,6 +511,7 @@ def test_border_is_part_of_the_programme() -> None:
     assert both.structure != one.structure
 
 
+@pytest.mark.slow
 def test_origin_counts_before_a_source_is_made_whole() -> None:
     """A source on or off: fuel 50 x 95 + 50 x 0.5 x 100 for carbon an hour, 7,250.
 
@@ -545,6 +549,7 @@ def test_a_line_carries_imports_too() -> None:
     assert flows == pytest.approx([10, -60, 0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_importing_grid_company_pays_where_prices_are_regulated(regions: pm.Case) -> None:
     """Nothing is offered: B's 10 MW of coal and A's 100 stay, and nothing is imported."""
     rules = pm.regime("joint_dispatch").rules[:3]

@@ -252,6 +252,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "all of it"
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "results" / ".two_province.cells"
     command = [sys.executable, "-m", "powermkt.cli", "compare", TWO, "--quiet"]
@@ -287,6 +288,7 @@ def test_a_store_that_cannot_be_made_is_told(tmp_path: Path) -> None:
             CellStore(folder)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_message_and_no_partial_table(tmp_path: Path) -> None:
     """A limit on file size stands for the disk: the cell fits, the tables do not."""
     one_bus([50.0, 120.0]).export_to_netcdf(str(tmp_path / "toy.nc"))

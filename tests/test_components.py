@@ -49,6 +49,7 @@ def test_congestion_is_the_rest() -> None:
     assert found["congestion"].tolist() == pytest.approx([-7.5, 7.5])
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6))
 def test_parts_add_up_and_have_no_mean(seed: int) -> None:
     n = toys.random_network(seed, hours=3)
@@ -100,6 +101,7 @@ def line(load: float) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_the_price_of_a_violated_section_is_its_penalty() -> None:
     """100 MW in B, 20 of gas, 80 over a line of 60. Dispatch exceeds it by 20 at 3,000 a MWh.
 

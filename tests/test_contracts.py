@@ -151,6 +151,7 @@ def test_green_power_is_paid_as_produced_with_a_certificate_for_each_mwh(spot: p
     assert np.isnan(alone.contracts.loc[0, "strike"])
 
 
+@pytest.mark.slow
 def test_what_is_guaranteed_is_not_under_contract_as_well(spot: pm.Run) -> None:
     """Of wind's 25 MW 40 %, 10, are guaranteed at 400 and 15 sold at 300 and 500.
 
@@ -420,6 +421,7 @@ def test_energy_of_a_tenor_is_kept_whatever_its_shape(days: pm.Run, shape: str |
     assert table["reference"].tolist() == pytest.approx([mean, mean])
 
 
+@pytest.mark.slow
 def test_a_month_in_representative_weeks_has_its_own_energy() -> None:
     """Twelve weeks in steps of six hours, two of which stand for 1,008 h each.
 

@@ -106,6 +106,7 @@ def test_beside_a_market_it_is_what_the_grid_company_lost() -> None:
     assert net["load"] == pytest.approx(-240 * 300 - 12000)
 
 
+@pytest.mark.slow
 def test_beside_a_market_energy_is_sold_at_its_plant() -> None:
     """Wind behind a full line: 40 MWh bought at 420 for 2 h and sold at 0, all of it lost.
 

@@ -88,6 +88,7 @@ def test_executors_answer_alike(where: str, request: pytest.FixtureRequest) -> N
         [future.result() for future in executor.as_completed()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["processes", "dask"])
 def test_a_lost_worker_costs_its_task(
     where: str, tmp_path: Path, request: pytest.FixtureRequest

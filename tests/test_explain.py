@@ -173,6 +173,7 @@ def _three_provinces() -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_three_provinces_in_two_months() -> None:
     """Wind is lost, in MW: 200 - (50 + min(80, B + 40) - 20) at first.
 
@@ -216,6 +217,7 @@ def _free(unit: str, least: float = 0.0) -> Cause:
     return Cause(f"{unit} must run", relax)
 
 
+@pytest.mark.slow
 def test_like_causes_have_like_shares_and_a_cause_of_nothing_has_none() -> None:
     """Coal must give 30 MW and gas 15: wind gives 50 - 45 = 5 of 25 MW. Each may fall by 15.
 

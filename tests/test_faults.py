@@ -174,6 +174,7 @@ def test_contradicting_rules_name_the_plan() -> None:
         pm.clear(pm.Case(n), regime)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [[], ["full_market"]], ids=["alone", "after another"])
 def test_a_conflict_through_equations_names_its_parts(before: list[str]) -> None:
     """A pumped plant must be full at the end, but its links are closed by schedule.

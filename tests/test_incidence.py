@@ -183,6 +183,7 @@ def committed() -> pm.Case:
     return pm.Case(n)
 
 
+@pytest.mark.slow
 def test_uplift_is_somebodys_gain_and_somebodys_loss() -> None:
     result = pm.compare(committed(), ["full_market_auction"], [0, 60])
     assert result.table["uplift"].min() > 0

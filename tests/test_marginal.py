@@ -114,6 +114,7 @@ def test_sum_of_the_mix_is_the_load_and_what_the_link_loses(copies: pm.Run) -> N
     assert far["coal"] == pytest.approx(1 / 0.95) and far.sum() == pytest.approx(1 / 0.95)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6), bus=st.sampled_from(["P0", "P1"]), hour=st.integers(0, 3))
 def test_mix_is_what_more_load_brings(seed: int, bus: str, hour: int) -> None:
     """Solved again: fleets with starts, storage, lossy links, weights other than 1."""

@@ -134,6 +134,7 @@ def test_mitigation_brings_the_price_to_cost_and_a_margin() -> None:
     assert pm.clear(case, strict).prices["A"].iloc[0] == pytest.approx(500)
 
 
+@pytest.mark.slow
 def test_only_the_hours_in_which_an_owner_is_needed() -> None:
     """In the second hour load is 80: (200 - 100) / 80 = 1.25, and the offer stands."""
     n = two_provinces(2)

@@ -248,6 +248,7 @@ def test_who_bears_it() -> None:
     assert net[["load", "wind", "grid company A"]].tolist() == pytest.approx([-18000, 9500, -2000])
 
 
+@pytest.mark.slow
 def test_days_that_are_settled_twice() -> None:
     """Wind 100 of 200 MW expected and 95 come; price 300 and 280 by coal: 30,000 - 1,400.
 

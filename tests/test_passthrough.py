@@ -282,6 +282,7 @@ def test_study_is_written(study: pm.PassThroughStudy, tmp_path: Path) -> None:
         pm.pass_through_study(study.comparison.case, quantiles=0)
 
 
+@pytest.mark.slow
 def test_coefficients_of_the_two_province_system(study: pm.PassThroughStudy) -> None:
     """Within hours x = e_m tau and y = dP of each hour: slope sum(x dP) / sum(x x).
 

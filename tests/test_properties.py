@@ -113,6 +113,7 @@ def test_envelope_and_monotony_of_a_carbon_price_in_offers(seed: int, tau: float
     assert tau / 2 * abated - slack <= extra <= tau * abated + slack
 
 
+@pytest.mark.slow
 @given(SEEDS, st.sampled_from(["auction", "lump_sum"]))
 def test_lump_sum_moves_profits_only(seed: int, allocation: str) -> None:
     case = random_case(seed)
@@ -135,6 +136,7 @@ def test_lump_sum_moves_profits_only(seed: int, allocation: str) -> None:
     assert gain == pytest.approx(expected, rel=1e-9, abs=1e-3)
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_marginal_emission_is_the_effect_of_one_more_mwh(seed: int) -> None:
     """The rate read from the basis against a second clearing with a little more load."""
@@ -159,6 +161,7 @@ def test_the_network_in_hand_is_not_changed(seed: int, regime: str) -> None:
     assert before.equals(n.export_to_netcdf())
 
 
+@pytest.mark.slow
 @given(SEEDS, st.sampled_from(REGIMES), st.floats(0.5, 8))
 def test_weights_scale_totals_and_leave_prices(seed: int, regime: str, weight: float) -> None:
     n = random_network(seed)

@@ -96,6 +96,7 @@ def test_a_curve_may_change_in_time_and_be_flat() -> None:
     assert np.allclose(run.dispatch.iloc[1][["b", "a"]], [650, 250], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_step_left_is_laid_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """From any output the ladders find the optimum; that HiGHS gave none is said."""
     case = pm.Case(two_units([900.0, 200.0, 1900.0]))
@@ -111,6 +112,7 @@ def test_a_step_left_is_laid_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         pm.clear(case, "full_market")
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_what_single_runs_give() -> None:
     case = pm.Case(two_units([900.0, 200.0, 1900.0]))
     runs, _ = clear_all(case, [("full_market_auction", price) for price in (0.0, 5.0, 10.0)])

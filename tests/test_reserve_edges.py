@@ -168,6 +168,7 @@ def test_shapes_that_mean_nothing_are_refused() -> None:
     assert "is no provider" in str(error.value) and "no trapezium" in str(error.value)
 
 
+@pytest.mark.slow
 def test_no_more_is_held_by_order_than_is_asked_for() -> None:
     # Awards cost nothing, and half of all that is available is free: only 30 MW are held and paid.
     product = spinning(30, regulated_price=4, carriers=["coal", "gas"])

@@ -15,6 +15,7 @@ from powermkt.ledger import balances
 from powermkt.market import Market
 
 
+@pytest.mark.slow
 def test_awards_due_within_minutes_share_the_ramp_rate() -> None:
     # Coal changes 1 % of 100 MW a minute: 10 MW within 10 minutes, 30 within 30, both together.
     n = toy(20)

@@ -98,6 +98,7 @@ def test_water_sent_away_is_worth_what_the_fee_leaves() -> None:
     assert seams.value.loc["week 01", "dam"] == pytest.approx(25, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_levels_given_at_seams_hold() -> None:
     """500 MWh at the seam, none at either end: 1,180 are used at 10 and 500 at 30.
 

@@ -96,6 +96,7 @@ def test_slow_units_stay_fast_units_are_called_in_real_time() -> None:
     assert run.dispatch["oil"].tolist() == pytest.approx([0, 45])
 
 
+@pytest.mark.slow
 def test_what_it_needs_and_what_is_wrong_with_forecasts(tmp_path: Path) -> None:
     n = toys.one_bus([100.0, 90.0])
     with pytest.raises(pm.InputError, match="the network has no forecasts"):
