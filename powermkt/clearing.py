@@ -41,6 +41,7 @@ Constrain = Callable[[linopy.Model, Case], None]
 # PyPSA's rows take longest to write: they stay as long as their case, for who clears it again.
 _KEPT: WeakKeyDictionary[Case, linopy.Model] = WeakKeyDictionary()
 _MOST_KEPT = 1_000_000  # columns; of more the memory is worth more
+_FEW_BUSES = 200  # of these one group of balances is written at once
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,10 @@ class Builder:
         n.generators.loc[ladders, "marginal_cost"] = 0.0  # their steps cost
         drop_quadratic(n, case.dense("Generator", "marginal_cost"))  # likewise (`quadratic`)
         model: linopy.Model = n.optimize.create_model(
-            consistency_check=False, include_objective_constant=False
+            consistency_check=False,
+            include_objective_constant=False,
+            # Balances in groups of buses save memory where there are many, and cost time else.
+            meshed_thresholds=[] if len(n.buses) <= _FEW_BUSES else None,
         )
         soften(model, case)
         return model

@@ -98,7 +98,11 @@ def quadratic_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
 
 def quadratic_costs(n: pypsa.Network) -> pd.DataFrame:
     """Return q of the generators that have it, [snapshot x generator] in money/(MW2 h)."""
-    found: pd.DataFrame = n.get_switchable_as_dense("Generator", "marginal_cost_quadratic")
+    column = "marginal_cost_quadratic"
+    names = n.generators.index[n.generators[column] > 0].union(n.generators_t[column].columns)
+    if names.empty:
+        return pd.DataFrame(index=n.snapshots, dtype=float)
+    found: pd.DataFrame = n.get_switchable_as_dense("Generator", column)
     return found.loc[:, (found > 0).any()]
 
 

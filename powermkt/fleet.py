@@ -34,6 +34,7 @@ from powermkt.case import Case
 HELD = ("Fleet-online", "Fleet-start", "Fleet-start")
 
 Commitment = Literal["hourly", "fixed", "all"]
+Term = tuple[xr.DataArray | int, linopy.Variable]  # coefficient and variable
 
 
 def fleets(case: Case) -> pd.DataFrame:
@@ -72,8 +73,9 @@ def add_fleets(model: linopy.Model, case: Case, commitment: Commitment) -> None:
         online = model.add_variables(
             lower=0, upper=grid(available), coords=grid(available).coords, name="Fleet-online"
         )
-    model.add_constraints(output - online <= 0, name="Fleet-maximum")
-    model.add_constraints(output - minimum * online >= 0, name="Fleet-minimum")
+    # One expression of all terms: linopy aligns what it adds anew for each sign.
+    model.add_constraints(model.linexpr((1, output), (-1, online)) <= 0, name="Fleet-maximum")
+    model.add_constraints(model.linexpr((1, output), (-minimum, online)) >= 0, name="Fleet-minimum")
     hours = case.weights
     total_hours = float(hours.sum()) if commitment == "fixed" else by_snapshot(hours)
     idle_cost = by_name(table["no_load_cost"])
@@ -120,7 +122,8 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
     online = model.variables["Fleet-online"].sel(name=table.index)
     started = model.add_variables(lower=0, coords=online.coords, name="Fleet-start")
     level, known = _earlier(online, 1, before)
-    model.add_constraints(started - online + level >= -known, name="Fleet-start")
+    change = model.linexpr((1, started), (-1, online), level)
+    model.add_constraints(change >= -known, name="Fleet-start")
     cost = by_name(table["start_cost"]) * by_snapshot(starts_per_event(case))
     model.objective += (started * cost).sum()
     available = grid(case.availability)
@@ -133,30 +136,32 @@ def _add_starts(model: linopy.Model, case: Case, table: pd.DataFrame) -> None:
             length = min(int(steps), len(case.snapshots))
             none = None if before is None else 0.0 * before[members]
             begun = started.sel(name=members)
-            recent = sum((_earlier(begun, k, none)[0] for k in range(1, length)), start=1 * begun)
+            recent = [(1, begun), *(_earlier(begun, k, none)[0] for k in range(1, length))]
             now = online.sel(name=members)
             if column == "min_up_time":
-                model.add_constraints(now - recent >= 0, name=f"Fleet-up-{length}")
+                spare = model.linexpr((-1, now), *recent)
+                model.add_constraints(spare <= 0, name=f"Fleet-up-{length}")
             else:
                 last = None if before is None else before[members]
                 level, known = _earlier(now, length, last)
                 room = np.maximum(available.sel(name=members) - known, 0.0)
-                model.add_constraints(recent + level <= room, name=f"Fleet-down-{length}")
+                off = model.linexpr(level, *recent)
+                model.add_constraints(off <= room, name=f"Fleet-down-{length}")
 
 
 def _earlier(
     variable: linopy.Variable, steps: int, before: pd.Series | None
-) -> tuple[linopy.LinearExpression, xr.DataArray | float]:
+) -> tuple[Term, xr.DataArray | float]:
     """Values of a variable some snapshots earlier, and the known part of them.
 
     Without levels `before` the first snapshot, the end of the window comes before its beginning.
     """
-    rolled = 1 * variable.roll(snapshot=steps)
+    rolled = variable.roll(snapshot=steps)
     if before is None:
-        return rolled, 0.0
+        return (1, rolled), 0.0
     snapshots = variable.indexes["snapshot"]
     inside = by_snapshot(pd.Series(np.arange(len(snapshots)) >= steps, snapshots))
-    return rolled * inside, (1 - inside) * by_name(before)
+    return (inside, rolled), (1 - inside) * by_name(before)
 
 
 def _add_ramps(model: linopy.Model, table: pd.DataFrame, commitment: Commitment) -> None:

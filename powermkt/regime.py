@@ -271,9 +271,7 @@ class Regime:
         # Allowances are the carbon rule's; what imports take is without any.
         found = [rule.exposures(case) for rule in self.rules if rule is not self.carbon]
         if self.carbon is not None:
-            table = case.generators
-            multiple = self.carbon.by_province(case)[table["province"]]
-            by_unit = multiple.set_axis(table.index, axis="columns") * table["emission_rate"]
+            by_unit = self.carbon.by_generator(case) * case.generators["emission_rate"]
             found.append({"Generator-p": by_unit})
         return found
 

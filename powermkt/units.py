@@ -103,6 +103,8 @@ def count_starts(n: pypsa.Network, case: Case) -> None:
 def unit_cost(case: Case, done: Commitment) -> pd.DataFrame:
     """Start, shut-down and no-load cost of units, [snapshot x unit] in money of the horizon."""
     names = done.status.columns
+    if names.empty:
+        return pd.DataFrame(index=case.snapshots, dtype=float)
     times = starts_per_event(case)
 
     def price(attribute: str) -> pd.DataFrame:

@@ -238,10 +238,11 @@ class CarbonPrice(Rule):
         outer = np.outer(self.over_time(case), regional)
         return pd.DataFrame(outer, index=case.snapshots, columns=regional.index)
 
-    def _multiple(self, case: Case) -> pd.DataFrame:
+    def by_generator(self, case: Case) -> pd.DataFrame:
         """Multiple of the price, [snapshot x generator]."""
-        table = case.generators
-        return self.by_province(case)[table["province"]].set_axis(table.index, axis="columns")
+        provinces = case.generators["province"]
+        outer = np.outer(self.over_time(case), self.multiples(case).loc[provinces])
+        return pd.DataFrame(outer, index=case.snapshots, columns=provinces.index)
 
     def _obliged(self, case: Case) -> pd.DataFrame:
         """Generators in provinces that have the price."""
@@ -276,7 +277,7 @@ class CarbonPrice(Rule):
 
     def _offset_share(self, case: Case) -> pd.DataFrame:
         """Share of what is to be surrendered that offsets meet, [snapshot x generator]."""
-        multiple = self._multiple(case)
+        multiple = self.by_generator(case)
         if self.offsets is None:
             return 0.0 * multiple
         if self.offsets.use is None:
@@ -294,7 +295,9 @@ class CarbonPrice(Rule):
         DataFrame [snapshot x generator], t/MWh
         """
         lacking, surrendered = self._lacking(case)
-        return self._multiple(case) * (lacking - self._offset_share(case) * surrendered)
+        if self.offsets is None:
+            return self.by_generator(case) * lacking
+        return self.by_generator(case) * (lacking - self._offset_share(case) * surrendered)
 
     def adder(self, case: Case) -> pd.DataFrame:
         """Carbon cost of one more MWh, [snapshot x generator] in money/MWh."""
@@ -354,7 +357,7 @@ class CarbonPrice(Rule):
             allocation=dispatch * earned[names] + lump * reference,
             waived=dispatch * waived[names],
             offsets=dispatch * (emitted - waived[names]) * self._offset_share(case)[names],
-            price=self.price * self._multiple(case)[names],
+            price=self.price * self.by_generator(case)[names],
             market=table["province"].map(self.multiples(case)),
             offset_price=0.0 if self.offsets is None else self.offsets.price,
             banked=self.surplus == "banked",
