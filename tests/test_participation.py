@@ -144,6 +144,7 @@ def test_offers_below_zero_set_the_price(terms: dict[str, Any], price: float) ->
     # 20 MWh at the price; the subsidy comes from public funds, the certificate is not sold here.
     assert net.get("wind", 0.0) == pytest.approx(20 * (price + subsidy), abs=1e-6)
     assert net.get("public funds", 0.0) == pytest.approx(-20 * subsidy)
+    assert any("no contract" in note for note in run.notes) == ("certificate" in terms)
 
 
 def test_what_is_guaranteed_takes_any_price() -> None:
@@ -224,6 +225,26 @@ def test_reservoirs_spill_only_what_is_in_the_market() -> None:
         output, night = 40 - spilt, run.prices["A"].iloc[0]
         expected = output * (guaranteed * 250 + (1 - guaranteed) * night)
         assert balances(run.ledger).get("river", 0.0) == pytest.approx(expected, abs=1e-6)
+
+
+def test_pumped_water_is_not_guaranteed() -> None:
+    """Wind at 0 by night, coal at 300 by day: 20 MW pump, 20 + 16 come out, 20 of them inflow.
+
+    Pumping loses 20 %, so 16 MWh of the 36 were bought before: 20 are guaranteed at 250.
+    """
+    n = toys.one_bus([30.0, 90.0])
+    n.generators.loc["wind", "p_nom"] = 50.0
+    n.generators_t["p_max_pu"] = pd.DataFrame({"wind": [1.0, 0.0]}, index=n.snapshots)
+    n.add("Carrier", "hydro")
+    inflow = pd.Series([0.0, 20.0], index=n.snapshots)
+    n.add("StorageUnit", "lake", bus="A", p_nom=50, max_hours=2.0, carrier="hydro", inflow=inflow,
+          p_min_pu=-0.4, efficiency_store=0.8, tariff=250.0)  # fmt: skip
+    run = pm.clear(pm.Case(n), taking_part(share={"lake": 0}))
+    assert run.outcome.storage["lake"].tolist() == pytest.approx([-20, 36])
+    paid = run.ledger[run.ledger["product"] == "guaranteed purchase"]
+    assert paid["quantity"].sum() == pytest.approx(20)
+    price = run.prices["A"].iloc[1]
+    assert paid["amount"].sum() == pytest.approx(20 * (250 - price))
 
 
 def with_households() -> pypsa.Network:

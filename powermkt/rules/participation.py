@@ -21,7 +21,7 @@ from powermkt.programme import Adders, Limits
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, Sale, grid_company
 from powermkt.rules.dispatch import DispatchRule, PriorityOrder, weight_faults
 from powermkt.rules.merit import MeritOrder
-from powermkt.rules.plant import output_of, plant_of
+from powermkt.rules.plant import own_output_of, plant_of
 from powermkt.rules.pricing import same
 from powermkt.rules.retail import CATALOGUE, FUNDS
 from powermkt.rules.stages import TwoSettlement
@@ -56,8 +56,8 @@ class Participation(Rule):
 
     Settlement: plant sells all its output at the price of the market. The grid company of the
     province pays (or receives) ``(tariff - price) g`` for guaranteed output g, the smaller of
-    output and ``(1 - s) A_t``; of storage ``1 - s`` of output; under hours, output in the ratio of
-    guaranteed energy to output of the window. A day that is settled twice has g of the day ahead
+    output and ``(1 - s) A_t``; of storage ``1 - s`` of output from its own water; under hours,
+    output in the ratio of guaranteed energy to output of the window. A day that is settled twice has g of the day ahead
     and the deviation from it.
 
     Parameters
@@ -103,7 +103,7 @@ class Participation(Rule):
         """Return the rule that knows at which price plant sells, and the floor of all offers."""
         told, floors = self.model_copy(), [self.floor]
         kinds = PricingRule | DispatchRule | TwoSettlement
-        told._beside = tuple(rule for rule in rules if isinstance(rule, kinds))
+        told._beside = tuple(r for r in rules if isinstance(r, kinds) or r.role == "contract")
         floors += [rule.offer_floor for rule in rules if isinstance(rule, MeritOrder)]
         known = [floor for floor in floors if floor is not None]
         return told.model_copy(update={"floor": max(known, default=None)})
@@ -223,7 +223,7 @@ class Participation(Rule):
         _, mean, stored = self._members(case)
         by_hours = pd.concat([mean, stored[stored["hours"].notna()]])
         by_share = stored[stored["hours"].isna()]
-        output = output_of(outcome)
+        output = own_output_of(case, outcome)
         most = self._hourly(case)
         parts = [
             output[most.columns].where(output[most.columns] < most, most),
@@ -247,7 +247,7 @@ class Participation(Rule):
         rate = self._by_key(case, self.subsidy)
         rate = rate[rate > 0]
         if len(rate):
-            sold = output_of(cleared.outcome)[rate.index]
+            sold = own_output_of(case, cleared.outcome)[rate.index]
             taken = self.guaranteed(case, cleared.outcome)
             sold = sold - taken.reindex(columns=rate.index, fill_value=0.0)
             ledger.pay("subsidy", FUNDS, pd.Series(rate.index, rate.index), sold, rate)
@@ -295,6 +295,12 @@ class Participation(Rule):
             (part, tariff[part.columns] - price[part.columns])
             for part, price in zip(bought, prices, strict=True)
         ]
+
+    def notes(self, cleared: Cleared) -> list[str]:
+        """Say where certificates lower offers and no contract is there to pay for them."""
+        if not any(self.certificate.values()) or any(r.role == "contract" for r in self._beside):
+            return []
+        return ["certificates are taken off offers, and no contract of the regime pays for them"]
 
     # ---- terms -------------------------------------------------------------------------------
 
