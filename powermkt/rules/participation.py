@@ -57,8 +57,8 @@ class Participation(Rule):
     Settlement: plant sells all its output at the price of the market. The grid company of the
     province pays (or receives) ``(tariff - price) g`` for guaranteed output g, the smaller of
     output and ``(1 - s) A_t``; of storage ``1 - s`` of output from its own water; under hours,
-    output in the ratio of guaranteed energy to output of the window. A day that is settled twice has g of the day ahead
-    and the deviation from it.
+    output in the ratio of guaranteed energy to output of the window. A day that is settled twice
+    has g of the day ahead and the deviation from it.
 
     Parameters
     ----------
