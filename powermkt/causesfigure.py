@@ -27,7 +27,11 @@ def figure_of(shares: Mapping[str, pd.DataFrame]) -> Any:
         (frame["total"].abs().max() for frame in shares.values() if len(frame)), default=0
     )
     unit, scale = ("TWh", 1e6) if largest >= 1e6 else ("GWh", 1e3)
-    figure = make_subplots(rows=len(shares), cols=1, subplot_titles=list(shares))
+    figure = make_subplots(
+        rows=len(shares), cols=1, subplot_titles=list(shares), shared_yaxes="all",
+        vertical_spacing=0.3 / max(len(shares), 1),
+    )  # fmt: skip
+    few = max((len(frame) for frame in shares.values()), default=0) < 4
     causes = list(dict.fromkeys(name for frame in shares.values() for name in frame.columns))
     causes = [name for name in causes if name != "total"]
     for row, frame in enumerate(shares.values(), start=1):
@@ -39,7 +43,7 @@ def figure_of(shares: Mapping[str, pd.DataFrame]) -> Any:
                 graph_objects.Bar(
                     x=list(shown.index), y=list(shown[cause] / scale), name=cause,
                     legendgroup=cause, showlegend=row == 1,
-                    marker_color=_COLOURS[number % len(_COLOURS)],
+                    marker_color=_COLOURS[number % len(_COLOURS)], width=0.25 if few else None,
                 ),
                 row=row, col=1,
             )  # fmt: skip
