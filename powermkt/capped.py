@@ -21,17 +21,16 @@ where tangents meet is computed without them, and may lie that much beside the t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.engine import Progress, clear_cells, windows_kept
 from powermkt.errors import ClearingError
-from powermkt.outcome import Outcome, join, with_columns_of_all
+from powermkt.outcome import Outcome, join, mixed
 from powermkt.regime import Regime
 from powermkt.ties import TIE_STEP
 
@@ -318,12 +317,8 @@ def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome
         moved = found.offer_price + (price - item.tau) * found.marginal_exposure
         parts.append(replace(found, offer_price=moved))
     a, b = parts
-    mixed = {
-        item.name: _between(getattr(a, item.name), getattr(b, item.name), share)
-        for item in fields(Outcome)
-    }
     same = np.isclose(a.offer_price, b.offer_price, rtol=0, atol=1e-6)
-    own = {
+    own: dict[str, Any] = {
         "price_unique": a.price_unique & b.price_unique & same,
         "solver_seconds": a.solver_seconds + b.solver_seconds,
         "notes": list(dict.fromkeys([*a.notes, *b.notes])),
@@ -333,13 +328,4 @@ def _mixed(low: _Cleared, high: _Cleared, share: float, price: float) -> Outcome
         "marginal_priced": a.marginal_priced,
         "marginal_mix": a.marginal_mix,
     }
-    return replace(a, **{**mixed, **own})
-
-
-def _between(a: Any, b: Any, share: float) -> Any:
-    """Mix numbers and tables of numbers; what is neither is that of the first."""
-    if isinstance(a, pd.DataFrame):
-        a, b = with_columns_of_all([a, b])
-    if isinstance(a, (float, pd.DataFrame, pd.Series)):
-        return share * a + (1 - share) * b
-    return a
+    return replace(mixed(a, b, share), **own)

@@ -12,6 +12,7 @@ from powermkt.cells import CellStore
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
+from powermkt.obliged import clear_obliged
 from powermkt.outcome import join
 from powermkt.regime import Regime, regime
 from powermkt.run import Run
@@ -139,7 +140,11 @@ def clear_all(
         faults[str(fault)] = fault
     if faults:
         raise InputError(faults.values())
-    plain = [item for item, wanted in zip(chosen, limited, strict=True) if not wanted]
+    plain = [
+        item
+        for item, wanted in zip(chosen, limited, strict=True)
+        if not wanted and not item.obligations
+    ]
     outcomes, notes = clear_cells(
         case, plain, ranges=ranges, margins=margins, workers=workers, cluster=cluster,
         store=store, progress=progress,
@@ -151,6 +156,12 @@ def clear_all(
     }
     runs = []
     for item, wanted in zip(chosen, limited, strict=True):
+        if item.obligations:
+            outcome, obliged = clear_obliged(case, item, workers)
+            runs.append(
+                Run(case, item.priced(obliged.prices), item.carbon_price, outcome, obliged=obliged)
+            )
+            continue
         if not wanted:
             runs.append(Run(case, item, item.carbon_price, joined[item.clearing_key]))
             continue

@@ -175,6 +175,12 @@ class Comparison:
         return pd.DataFrame(rows) if rows else None
 
     @cached_property
+    def obligations(self) -> pd.DataFrame | None:
+        """Obligations, their prices and what is lacking; columns as in `obliged.COLUMNS`."""
+        parts = [_labelled(run, run.obliged.table) for run in self.runs if run.obliged is not None]
+        return pd.concat(parts, ignore_index=True) if parts else None
+
+    @cached_property
     def calibration(self) -> pd.DataFrame | None:
         """Model beside observation, where the network declares observed figures."""
         settings = self.case.market.calibration
@@ -240,6 +246,7 @@ class Comparison:
             "trade": self.trade,
             "prices": self.prices,
             "caps": self.caps,
+            "obligations": self.obligations,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
             "contracts": self.contracts,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -211,3 +212,28 @@ def join(parts: list[Outcome]) -> Outcome:
         else:
             joined[item.name] = sum(values)
     return Outcome(**joined)  # type: ignore[arg-type]
+
+
+def mixed(a: Outcome, b: Outcome, share: float) -> Outcome:
+    """Mix the numbers of two outcomes of one window; what is no number is that of the first.
+
+    Parameters
+    ----------
+    a, b : Outcome
+    share : float
+        Of the first [1].
+    """
+    parts = {
+        item.name: _between(getattr(a, item.name), getattr(b, item.name), share)
+        for item in fields(Outcome)
+    }
+    return Outcome(**parts)
+
+
+def _between(a: Any, b: Any, share: float) -> Any:
+    """Mix numbers and tables of numbers; what is neither is that of the first."""
+    if isinstance(a, pd.DataFrame):
+        a, b = with_columns_of_all([a, b])
+    if isinstance(a, (float, pd.DataFrame, pd.Series)):
+        return share * a + (1 - share) * b
+    return a

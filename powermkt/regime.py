@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,7 @@ from powermkt.rules import (
     CarbonPrice,
     DispatchRule,
     ImportAdjustment,
+    Obligation,
     PricingRule,
     RetailTariff,
     Rule,
@@ -36,7 +38,7 @@ from powermkt.rules.interprovincial import InterprovincialSpot
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("settlement", "renewables", "retail")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail")
+_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail", "obligation")
 _PAY = ("ancillary", "contract", "retail")  # may leave the clearing alone
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
@@ -138,6 +140,23 @@ class Regime:
     def cap(self) -> CarbonCap | None:
         """The limit on emissions that makes the carbon price, if there is one."""
         return next((rule for rule in self.rules if isinstance(rule, CarbonCap)), None)
+
+    @property
+    def obligations(self) -> list[Obligation]:
+        """Obligations over the horizon, whose prices the engine finds."""
+        return [rule for rule in self.rules if isinstance(rule, Obligation)]
+
+    def priced(self, prices: Mapping[str, float]) -> Regime:
+        """Return the regime with prices of obligations, by line."""
+        return replace(
+            self,
+            rules=tuple(
+                rule.model_copy(update={"prices": dict(prices)})
+                if isinstance(rule, Obligation)
+                else rule
+                for rule in self.rules
+            ),
+        )
 
     @property
     def two_settlement(self) -> TwoSettlement | None:

@@ -17,6 +17,7 @@ from powermkt.exchange import folded_bids, trade
 from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
+from powermkt.obliged import Obliged
 from powermkt.outcome import Outcome
 from powermkt.parties import accounts
 from powermkt.plantaccounts import plant_accounts
@@ -43,7 +44,8 @@ from powermkt.rules.locational import ports
 class Run:
     """Result of one regime at one carbon price; frames are computed when asked for.
 
-    Where a limit on emissions makes the carbon price, `cap` says how it was found.
+    Where a limit on emissions makes the carbon price, `cap` says how it was found; `obliged` does
+    so for the prices of obligations.
     """
 
     case: Case
@@ -51,6 +53,7 @@ class Run:
     carbon_price: float
     outcome: Outcome
     cap: Capped | None = None
+    obliged: Obliged | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.case.name!r}, {self.regime.name!r}, carbon_price={self.carbon_price:g})"

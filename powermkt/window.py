@@ -61,7 +61,7 @@ def clear_window(
             if group[0].buys_after_energy(case):
                 found += _clear_in_steps(case, builder, group, ranges, margins)
                 continue
-            programme = builder.programme(_rows(group[0]))
+            programme = builder.programme(rows_of(group[0]))
             found += [
                 clear(case, programme, numbers_of(case, item, ranges, margins)) for item in group
             ]
@@ -89,7 +89,7 @@ def _clear_in_steps(
 
 
 def _three_steps(case: Case, builder: Builder, item: Regime) -> ThreeSteps:
-    return ThreeSteps(case, builder, _rows(item.energy_alone), _rows(item))
+    return ThreeSteps(case, builder, rows_of(item.energy_alone), rows_of(item))
 
 
 def _stepped(
@@ -114,7 +114,7 @@ def _clear_in_tiers(
     steps = None
     if regimes[0].buys_after_energy(case):
         steps = _three_steps(case, builder, regimes[0])
-    programme = builder.programme(_rows(regimes[0])) if steps is None else steps.energy
+    programme = builder.programme(rows_of(regimes[0])) if steps is None else steps.energy
     found = []
     for item in regimes:
         rule = item.tiers
@@ -140,7 +140,8 @@ def _paid(case: Case, item: Regime, outcome: Outcome) -> pd.DataFrame:
     return pricing.settlement_prices(Cleared(case, outcome, item.carbon_adder(case)))
 
 
-def _rows(item: Regime) -> list[Constrain]:
+def rows_of(item: Regime) -> list[Constrain]:
+    """What writes the rows of a regime."""
     return [rule.constrain for rule in item.rules]
 
 

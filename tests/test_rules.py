@@ -16,7 +16,7 @@ from powermkt.rules import RULES, Rule
 DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
 
-STATED = {"CarbonCap": {"cap": 1e6}}  # what a rule cannot do without
+STATED = {"CarbonCap": {"cap": 1e6}, "Obligation": {"target": 1e6}}  # what a rule cannot do without
 
 
 def made(name: str, **more: object) -> Rule:

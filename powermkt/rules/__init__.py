@@ -22,6 +22,7 @@ from powermkt.rules.locational import ExtendedLocationalPrice, LocationalPrice
 from powermkt.rules.mechanism import MechanismPrice
 from powermkt.rules.merit import MeritOrder, Mitigation
 from powermkt.rules.mileage import MileageMarket
+from powermkt.rules.obligation import Obligation
 from powermkt.rules.participation import Participation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.retail import RetailTariff
@@ -61,6 +62,7 @@ RULES: dict[str, type[Rule]] = {
         RetailTariff,
         Participation,
         DualTrackAccount,
+        Obligation,
     )
 }
 
@@ -94,6 +96,7 @@ __all__ = [
     "MeritOrder",
     "MileageMarket",
     "Mitigation",
+    "Obligation",
     "ObligatoryMinimum",
     "Offsets",
     "Participation",

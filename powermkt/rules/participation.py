@@ -23,7 +23,7 @@ from powermkt.rules.dispatch import DispatchRule, PriorityOrder, weight_faults
 from powermkt.rules.merit import MeritOrder
 from powermkt.rules.plant import own_output_of, plant_of
 from powermkt.rules.pricing import same
-from powermkt.rules.retail import CATALOGUE, FUNDS
+from powermkt.rules.retail import FUNDS, passed_on
 from powermkt.rules.stages import TwoSettlement
 from powermkt.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Share
 
@@ -259,17 +259,12 @@ class Participation(Rule):
         """
         if self.passed_on == "grid_company":
             return 0.0
-        case, loads = cleared.case, cleared.case.loads
+        case = cleared.case
         province, cost = plant_of(case)["province"], pd.Series(0.0, case.provinces.unique())
         for bought, difference in self.purchases(cleared):
             money = (bought * difference).mul(case.weights, axis="index").sum()
             cost = cost.add(money.groupby(province[money.index]).sum(), fill_value=0.0)
-        served = cleared.outcome.served(case)
-        pays = (served > 0) & (loads["user_class"] != CATALOGUE)
-        energy = served.where(pays, 0.0).mul(case.weights, axis="index").sum()
-        total = energy.groupby(loads["province"]).sum()
-        rate = (cost / total.where(total > 0)).fillna(0.0)
-        return pays.astype(float) * loads["province"].map(rate).fillna(0.0)
+        return passed_on(cleared, cost)
 
     def at_tariff(self, cleared: Cleared, sales: Sequence[Sale]) -> list[Sale]:
         """Return sales at what plant is paid: the tariff for what is guaranteed of them."""

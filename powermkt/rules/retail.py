@@ -22,6 +22,21 @@ UNCAPPED = "energy_intensive"
 AGENCY = "industrial_commercial"
 
 
+def passed_on(cleared: Cleared, cost: pd.Series) -> pd.DataFrame:
+    """Return what users pay of a cost by province [money], [snapshot x load] in money/MWh.
+
+    One figure a province over the horizon, none for residential and agricultural users; 0 where
+    nobody could pay it.
+    """
+    case, loads = cleared.case, cleared.case.loads
+    served = cleared.outcome.served(case)
+    pays = (served > 0) & (loads["user_class"] != CATALOGUE)
+    energy = served.where(pays, 0.0).mul(case.weights, axis="index").sum()
+    total = energy.groupby(loads["province"]).sum()
+    rate = (cost / total.where(total > 0)).fillna(0.0)
+    return pays.astype(float) * loads["province"].map(rate).fillna(0.0)
+
+
 class RetailTariff(Rule):
     """Users pay contracts in a band, the market's price, or a catalogue tariff, by their class.
 
