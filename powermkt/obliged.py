@@ -36,6 +36,8 @@ from powermkt.outcome import Outcome, join, mixed
 from powermkt.packing import pack, unpack
 from powermkt.programme import Programme
 from powermkt.regime import Regime
+from powermkt.rules import Obligation
+from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.window import numbers_of, rows_of
 
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -54,7 +56,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
 _TOLERANCE = 1e-6  # of cost, between the mixture and its lower bound
 _MOST_ROUNDS = 400
 _SMOOTHING = 0.6
-_CEILING = 1e5  # money/unit that a missing unit costs while none is known to be reachable
+_BELOW = (
+    0.45  # of the price of excess generation, or of unserved load: no obligation makes them pay
+)
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,14 @@ def _faults(case: Case, regime: Regime) -> list[Fault]:
         if there:
             remedy = "leave one of them out; a limit on emissions may be an obligation"
             found.append(Fault(where, f"no price is found {what}", remedy))
+    for rule in regime.obligations:
+        most = _ceiling(case, regime.obligations, rule)
+        if rule.shortfall_price is not None and rule.shortfall_price > most:
+            what = (
+                f"{rule.shortfall_price:g} is above {most:,.6g}, at which plant is paid for waste"
+            )
+            remedy = "lower it, or raise value_of_lost_load and price_of_excess in market.yaml"
+            found.append(Fault(f"Obligation {rule.name!r}.shortfall_price", what, remedy))
     return found
 
 
@@ -196,7 +208,11 @@ class _Master:
         )  # fmt: skip
         self._sign = self._lines["sign"].to_numpy(float)
         self._target = self._lines["target"].to_numpy(float)
-        self._penalty = self._lines["penalty"].astype(float).fillna(_CEILING).to_numpy()
+        self._ceiling = np.repeat(
+            [_ceiling(case, rules, rule) for rule in rules], [len(target) for target in targets]
+        )
+        penalty = self._lines["penalty"].astype(float).to_numpy()
+        self._penalty = np.where(np.isnan(penalty), self._ceiling, penalty)
         self._bound, self._best = -np.inf, np.zeros(len(self._sign))
 
     def solve(self) -> tuple[Outcome, Obliged]:
@@ -288,10 +304,13 @@ class _Master:
         missed = free & (short > _negligible(self._lines["target"]).to_numpy())
         if missed.any():
             reached = self._weighted(shares)
-            lines = self._lines.assign(reached=reached)[missed].to_dict("records")
+            lines = self._lines.assign(reached=reached, ceiling=self._ceiling)[missed].to_dict(
+                "records"
+            )
             what = "; ".join(
                 f"{row['line']}: {row['reached']:,.6g} {row['unit']} is what can be reached, "
-                f"{str(row['kind']).replace('_', ' ')} {row['target']:,.6g} is asked for"
+                f"{str(row['kind']).replace('_', ' ')} {row['target']:,.6g} is asked for (prices "
+                f"up to {row['ceiling']:,.4g})"
                 for row in lines
             )
             raise ClearingError(
@@ -328,6 +347,17 @@ class _Master:
             )
 
         return join(list(self._pool.map(of, self._windows, shares)))
+
+
+def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
+    """Price up to which no plant pays for having load shed, or generation dumped [money/unit]."""
+    market = case.market
+    if rule.kind == "at_least":
+        limit = market.price_of_excess or EXCESS_COST
+    else:
+        limit = market.value_of_lost_load or UNSERVED_COST
+    alike = sum(other.kind == rule.kind for other in rules)
+    return _BELOW * limit / alike / rule.largest_rate(case)
 
 
 def _negligible(target: pd.Series) -> pd.Series:

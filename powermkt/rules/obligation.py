@@ -178,6 +178,10 @@ class Obligation(Rule):
             _STORED[1]: pumped,
         }
 
+    def largest_rate(self, case: Case) -> float:
+        """Most that one MWh adds to the sum [unit/MWh]."""
+        return max(float(rate.max()) for rate in self._rates(case).values() if len(rate))
+
     def _lines_of(self, case: Case, plant: pd.Index) -> pd.Series:
         """Line that plant counts in; its own where nothing is tradable."""
         if self.tradable:

@@ -1,0 +1,158 @@
+"""Obligations over all windows: their prices against one programme, and who pays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_cap import regime as capped
+from test_cap import two_buses
+from toys import one_bus
+
+import powermkt as pm
+from powermkt.ledger import balances
+from powermkt.rules import Obligation
+
+
+def obliged(*rules: dict[str, Any]) -> pm.Regime:
+    """Full market without a carbon price, with obligations."""
+    base = pm.regime("full_market").rules[:3]
+    return pm.Regime("obliged", (*base, *(Obligation(**rule) for rule in rules)))
+
+
+@pytest.fixture(scope="module")
+def case() -> pm.Case:
+    n = two_buses()
+    return pm.Case(n, windows={"a": n.snapshots[:3], "b": n.snapshots[3:]})
+
+
+def test_a_cap_has_the_price_of_the_carbon_cap(case: pm.Case) -> None:
+    found = pm.clear(case, obliged({"name": "co2", "target": 2200.0}))
+    other = pm.clear(case, capped(cap=2200.0, allocation="auction"))
+    assert found.obliged is not None
+    row = found.obliged.table.iloc[0]
+    assert row["price"] == pytest.approx(other.carbon_price, rel=1e-6)
+    assert row["reached"] == pytest.approx(2200.0)
+    assert found.objective == pytest.approx(other.objective, rel=1e-9)
+    pd.testing.assert_frame_equal(found.prices, other.prices, rtol=1e-6)
+
+
+def test_several_at_once_equal_one_programme(case: pm.Case) -> None:
+    """Two windows by column generation; PyPSA's own model of all hours with three more rows."""
+    run = pm.clear(
+        case,
+        obliged(
+            {"name": "co2", "target": 2200.0},
+            {"name": "gas", "kind": "at_least", "counts": "output", "carriers": "gas",
+             "target": 1700.0, "unit": "MWh"},
+            {"name": "coal", "counts": {"coal": 0.3, "lignite": 0.4}, "unit": "tce",
+             "target": {"A": 250.0, "B": 300.0}, "tradable": False},
+        ),
+    )  # fmt: skip
+    n = two_buses()
+    n.optimize.create_model(include_objective_constant=False)
+    energy = n.model.variables["Generator-p"] * 2.0  # snapshots of 2 h
+    kind, bus = n.generators["carrier"], n.generators["bus"]
+
+    def row(rates: dict[str, float], where: str = "AB") -> Any:
+        rate = kind.map(rates).fillna(0.0).where([b in where for b in bus], 0.0)
+        return (energy * rate.to_xarray()).sum()
+
+    rows = {
+        "co2": row({"coal": 0.9, "lignite": 1.1, "gas": 0.4}) <= 2200.0,
+        "gas": row({"gas": 1.0}) >= 1700.0,
+        "coal@A": row({"coal": 0.3, "lignite": 0.4}, "A") <= 250.0,
+        "coal@B": row({"coal": 0.3, "lignite": 0.4}, "B") <= 300.0,
+    }
+    for name, constraint in rows.items():
+        n.model.add_constraints(constraint, name=name)
+    n.optimize.solve_model(solver_name="highs", solver_options={"output_flag": False})
+    assert run.objective == pytest.approx(n.objective, rel=1e-6)
+    assert run.obliged is not None
+    table = run.obliged.table.set_index("line")
+    for name in rows:
+        dual = abs(float(n.model.constraints[name].dual))
+        assert table.loc[name, "price"] == pytest.approx(dual, rel=1e-5, abs=1e-3), name
+
+
+def one_window() -> pm.Case:
+    """Load 60 and 90: wind has 25 in each hour, coal at 300, gas at 500."""
+    return pm.Case(one_bus([60.0, 90.0]))
+
+
+def test_what_is_short_is_paid_at_its_price_and_users_bear_it() -> None:
+    """60 % of 150 MWh are obliged, wind has 50: 40 are short at 20; certificates sell at 20."""
+    rps = {"name": "rps", "kind": "at_least", "counts": "output", "carriers": "renewable",
+           "share": 0.6, "unit": "MWh"}  # fmt: skip
+    run = pm.clear(one_window(), obliged({**rps, "shortfall_price": 20.0}))
+    assert run.obliged is not None
+    row = run.obliged.table.iloc[0]
+    assert (row["price"], row["shortfall"]) == (pytest.approx(20), pytest.approx(40))
+    net = balances(run.ledger)
+    # Wind 50 MWh at the price of 300 and a certificate of 20; public funds 40 x 20.
+    assert net["wind"] == pytest.approx(50 * 320)
+    assert net["public funds"] == pytest.approx(800)
+    assert net["load"] == pytest.approx(-(150 * 300 + 1000 + 800))
+    assert net.get("certificates rps", 0.0) == pytest.approx(0, abs=1e-6)
+    assert run.summary()["retail_price"] == pytest.approx((150 * 300 + 1800) / 150)
+    assert any("40 MWh are short" in note for note in run.notes)
+    with pytest.raises(pm.ClearingError, match=r"rps: 50 MWh is what can be reached, at least 90"):
+        pm.clear(one_window(), obliged(rps))
+
+
+def test_what_does_not_bind_has_no_price_and_changes_nothing() -> None:
+    case = one_window()
+    free = pm.clear(case, "full_market")
+    run = pm.clear(case, obliged({"name": "co2", "target": 1e6}))
+    assert run.obliged is not None and run.obliged.prices == {"co2": 0.0}
+    assert "obligations that do not bind: co2" in run.notes
+    pd.testing.assert_frame_equal(run.dispatch, free.dispatch)
+    assert run.summary()["consumer_payment"] == pytest.approx(free.summary()["consumer_payment"])
+
+
+def test_trade_between_provinces_never_costs_more(case: pm.Case) -> None:
+    """Emissions of A and B to fall by 20 % each, or by as much together."""
+    free = pm.clear(case, "full_market")
+    rate = free.outcome.emissions(case).mul(case.weights, axis="index").sum()
+    target = (0.8 * rate.groupby(case.generators["province"]).sum()).to_dict()
+    own, joint = (
+        pm.clear(case, obliged({"name": "co2", "target": target, "tradable": tradable}))
+        for tradable in (False, True)
+    )
+    assert free.objective < joint.objective <= own.objective + 1e-6
+    assert own.obliged is not None and len(own.obliged.prices) == 2
+    for run in (own, joint):
+        assert run.emissions <= sum(target.values()) * (1 + 1e-9)
+
+
+def test_bad_obligations_are_told_at_once(case: pm.Case) -> None:
+    with pytest.raises(pm.InputError) as told:
+        pm.clear(case, obliged({"name": "x", "carriers": "gass", "target": 1.0},
+                               {"name": "y", "target": {"C": 1.0}, "provinces": "Q"}))  # fmt: skip
+    for text in ("'gass'", "'C'", "'Q'"):
+        assert text in str(told.value)
+    for bad in ({}, {"target": 1.0, "share": 0.1, "counts": "output"}, {"share": 0.1},
+                {"target": 1.0, "tradable": False}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"target|share"):
+            Obligation(name="x", **bad)  # type: ignore[arg-type]
+    with pytest.raises(pm.InputError, match="stands twice"):
+        pm.clear(case, obliged({"name": "x", "target": 1.0}, {"name": "x", "target": 2.0}))
+
+
+def test_pumped_water_is_no_output() -> None:
+    """A river of 40 MWh that also pumps counts what flowed in: 40, whatever is pumped."""
+    n = one_bus([20.0, 90.0])
+    n.generators.loc["wind", "p_nom"] = 50.0
+    n.generators_t["p_max_pu"] = pd.DataFrame({"wind": [1.0, 0.0]}, index=n.snapshots)
+    n.add("Carrier", "hydro")
+    inflow = pd.Series([0.0, 40.0], index=n.snapshots)
+    n.add("StorageUnit", "lake", bus="A", p_nom=60, max_hours=2.0, carrier="hydro", inflow=inflow,
+          p_min_pu=-0.5, efficiency_store=0.8)  # fmt: skip
+    case = pm.Case(n)
+    run = pm.clear(case, "full_market")
+    assert run.outcome.storage["lake"].tolist() == pytest.approx([-30, 60])
+    rule = Obligation(name="water", counts="output", carriers="hydro", target=1.0)
+    assert rule.sums(case, run.outcome).tolist() == pytest.approx([60 - 0.8 * 30])
+    assert np.isfinite(run.objective)
