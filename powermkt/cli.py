@@ -55,7 +55,7 @@ from powermkt.session import (
     show,
     uncalibrated,
 )
-from powermkt.terminal import report, study_report
+from powermkt.terminal import obligation_table, report, study_report
 from powermkt.writing import check_target
 
 app = typer.Typer(
@@ -200,7 +200,10 @@ def clear(
     table.add_column(f"at {row['carbon_price']:g} {case.market.currency}/t", justify="right")
     for name, value in row.drop(["regime", "carbon_price"]).items():
         table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
-    show(result.table.tail(1), [table], as_json)
+    tables = [table]
+    if result.obligations is not None:
+        tables.append(obligation_table(result.obligations))
+    show(result.table.tail(1), tables, as_json)
 
 
 @app.command()

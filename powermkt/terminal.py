@@ -44,6 +44,8 @@ def report(result: Comparison) -> Iterator[Table | str]:
         amount = float(result.table[column].max())
         if amount > 1:
             yield f"{what}: up to {amount:,.0f} MWh in a run"
+    if result.obligations is not None:
+        yield obligation_table(result.obligations)
     if result.services:
         yield from _service_tables(result)
     if len(result.pass_through):
@@ -72,6 +74,24 @@ def _contract_table(table: pd.DataFrame, currency: str) -> Table:
             rounded(strike, 1), rounded(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
         )  # fmt: skip
     return shown
+
+
+def obligation_table(obligations: pd.DataFrame) -> Table:
+    """Obligations of all runs, with what they come to."""
+    found = table_of(
+        "obligations",
+        ["regime", "tau", "obligation", "target", "reached", "short", "unit", "price"],
+    )
+    found.columns[2].justify = "left"
+    for _, row in obligations.iterrows():
+        sign = "<=" if row["kind"] == "at_most" else ">="
+        found.add_row(
+            row["regime"], f"{row['carbon_price']:g}", row["line"],
+            f"{sign} {row['target']:,.1f}",
+            *(f"{row[name]:,.1f}" for name in ("reached", "shortfall")), row["unit"],
+            f"{row['price']:,.2f}",
+        )  # fmt: skip
+    return found
 
 
 def _service_tables(result: Comparison) -> Iterator[Table]:
