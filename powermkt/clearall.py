@@ -134,10 +134,14 @@ def clear_all(
         price is None and item.cap is not None
         for item, (_, price) in zip(chosen, cells, strict=True)
     ]
-    if ranges and any(limited):
-        what = "gives no ranges of curtailment: two clearings are mixed"
-        fault = Fault("CarbonCap", what, "leave one away, or give its price")
-        faults[str(fault)] = fault
+    for name, there in (
+        ("CarbonCap", any(limited)),
+        ("Obligation", any(item.obligations for item in chosen)),
+    ):
+        if ranges and there:
+            what = "gives no ranges of curtailment: clearings are mixed"
+            fault = Fault(name, what, "leave one away, or give its price")
+            faults[str(fault)] = fault
     if faults:
         raise InputError(faults.values())
     plain = [
@@ -157,7 +161,7 @@ def clear_all(
     runs = []
     for item, wanted in zip(chosen, limited, strict=True):
         if item.obligations:
-            outcome, obliged = clear_obliged(case, item, workers)
+            outcome, obliged = clear_obliged(case, item, workers, margins)
             runs.append(
                 Run(case, item.priced(obliged.prices), item.carbon_price, outcome, obliged=obliged)
             )
