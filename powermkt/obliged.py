@@ -122,7 +122,7 @@ class _Window:
 
 
 def clear_obliged(
-    case: Case, regime: Regime, workers: int | None = None
+    case: Case, regime: Regime, workers: int | None = None, margins: bool = False
 ) -> tuple[Outcome, Obliged]:
     """Clear all windows of a case such that obligations over all of them are met.
 
@@ -134,6 +134,8 @@ def clear_obliged(
         With rules `Obligation`.
     workers : int, optional
         Windows that are cleared at a time, in threads.
+    margins : bool, default False
+        As in `engine.clear_cells`.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def clear_obliged(
         parts = [case.window(label) for label in case.windows]
         windows = [_Window(part, Builder(part).programme(rows_of(regime))) for part in parts]
         with ThreadPoolExecutor(workers or default_workers(case)) as pool:
-            return _Master(case, regime, windows, pool).solve()
+            return _Master(case, regime, windows, pool).solve(margins)
 
 
 def _faults(case: Case, regime: Regime) -> list[Fault]:
@@ -215,7 +217,7 @@ class _Master:
         self._penalty = np.where(np.isnan(penalty), self._ceiling, penalty)
         self._bound, self._best = -np.inf, np.zeros(len(self._sign))
 
-    def solve(self) -> tuple[Outcome, Obliged]:
+    def solve(self, margins: bool) -> tuple[Outcome, Obliged]:
         """Add dispatches until cost and bound meet."""
         began, zero = time.perf_counter(), np.zeros(len(self._sign))
         self._try(zero)
@@ -238,7 +240,7 @@ class _Master:
             reached=self._weighted(shares), shortfall=short, price=prices, free=free
         )
         found = Obliged(table, gap, rounds, time.perf_counter() - began)
-        outcome = self._outcome(shares, prices)
+        outcome = self._outcome(shares, prices, margins)
         return replace(outcome, notes=[*outcome.notes, *found.notes]), found
 
     def _try(self, prices: np.ndarray) -> bool:
@@ -321,12 +323,13 @@ class _Master:
     def _named(self, prices: np.ndarray) -> Mapping[str, float]:
         return dict(zip(self._lines["line"], prices.tolist(), strict=True))
 
-    def _outcome(self, shares: list[np.ndarray], prices: np.ndarray) -> Outcome:
+    def _outcome(self, shares: list[np.ndarray], prices: np.ndarray, margins: bool) -> Outcome:
         """The mixture, with the prices of energy at the prices of obligations."""
         item = self._regime.priced(self._named(prices))
 
         def of(window: _Window, part: np.ndarray) -> Outcome:
-            last = clear(window.case, window.programme, numbers_of(window.case, item))
+            numbers = numbers_of(window.case, item, margins=margins)
+            last = clear(window.case, window.programme, numbers)
             held = [(s, c) for s, c in zip(part, window.columns, strict=True) if s > 1e-12]
             found, total = unpack(held[0][1].packed), held[0][0]
             for share, column in held[1:]:
