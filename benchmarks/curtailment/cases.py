@@ -13,7 +13,6 @@ import pypsa
 import powermkt as pm
 from benchmarks.curtailment.commitment import GivenCommitment, given
 from benchmarks.curtailment.recipe import Cell, book
-from benchmarks.networks import cut
 from powermkt.market import Carriers, Market
 from powermkt.regime import Regime, regime
 from powermkt.rules.dispatch import DispatchRule
@@ -30,11 +29,9 @@ def system(name: str) -> pm.Case:
         market = Market(name=name, carriers=Carriers(solar=["solar"], wind=["wind"]))
         return pm.Case(three_provinces(), market)
     case = _read(recipe.source)
-    if recipe.start is None:
-        return pm.Case(_with_schedule(case), case.market, name=name)
-    first = case.snapshots.get_loc(pd.Timestamp(recipe.start))
-    chosen = case.snapshots[first : first + (recipe.hours or 1)]
-    part = cut(case, windows={recipe.start: chosen})
+    first = 0 if recipe.start is None else case.snapshots.get_loc(pd.Timestamp(recipe.start))
+    chosen = case.snapshots[first:][: recipe.hours]
+    part = case.part(chosen, "all")
     part.name = name
     return part
 
@@ -44,13 +41,6 @@ def _read(source: str) -> pm.Case:
     case = pm.read(_ROOT / source)
     cleared_whole = {"weeks": None, "start": None, "days": None, "calibration": None}
     return case.with_market(case.market.model_copy(update=cleared_whole))
-
-
-def _with_schedule(case: pm.Case) -> pypsa.Network:
-    n = case.network()
-    if case.schedule is not None:
-        n.links_t["p_set"] = case.schedule
-    return n
 
 
 def institution(cell: Cell) -> Regime:

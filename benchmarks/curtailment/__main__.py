@@ -1,0 +1,129 @@
+"""Clear the cells of the recipe, or hold another tool's answers against them.
+
+    python -m benchmarks.curtailment [--case NAME] [--quick] [--out DIR] [--json] [--readme]
+    python -m benchmarks.curtailment --export DIR
+    python -m benchmarks.curtailment --against ANSWERS.csv [--results DIR] [--each]
+
+Exit code 1 where stock PyPSA or the answers do not agree, 2 where the input is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks.curtailment.answers import hold, read_answers
+from benchmarks.curtailment.export import export
+from benchmarks.curtailment.recipe import Cell, book, cells
+from benchmarks.curtailment.report import WIDTH, judged, markdown, shown
+from benchmarks.curtailment.results import DETAIL, Results, read_results, run
+from benchmarks.measure import silence
+from benchmarks.study import quieten
+from powermkt.errors import ClearingError, InputError, StorageError
+from powermkt.writing import put_between_marks
+
+_README = Path(__file__).parents[2] / "README.md"
+
+
+def main() -> None:
+    """Do what was asked for."""
+    options = _options()
+    quieten()
+    try:
+        chosen = cells(options.case, options.quick)
+        if options.export is not None:
+            with silence():
+                export(chosen, options.export)
+        elif options.against is not None:
+            _against(options, chosen)
+        else:
+            _run(options, chosen)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except (ClearingError, StorageError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curtailment")
+    names = ", ".join(book().cases)
+    parser.add_argument("--case", action="append", help=f"repeat for more: {names}; default: all")
+    parser.add_argument("--quick", action="store_true", help="without the large cases")
+    parser.add_argument("--no-peer", action="store_true", help="without stock PyPSA")
+    parser.add_argument("--out", type=Path, default=Path("results/curtailment"))
+    parser.add_argument("--json", action="store_true", help="one JSON object a cell on stdout")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="write networks and rules")
+    parser.add_argument("--against", type=Path, metavar="CSV", help="answers of another tool")
+    parser.add_argument("--results", type=Path, metavar="DIR",
+                        help="hold them against an earlier run; default: cleared now")  # fmt: skip
+    parser.add_argument("--each", action="store_true",
+                        help="each number for itself: do not look for one optimum of all")  # fmt: skip
+    return parser.parse_args()
+
+
+def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
+    with silence():
+        results = run(chosen, peers=not options.no_peer, tell=_tell)
+    results.write(options.out)
+    if options.json:
+        print(results.cells.to_json(orient="records", lines=True), end="")
+    else:
+        for table in shown(results):
+            Console(width=WIDTH).print(table)
+    if options.readme:
+        put_between_marks(markdown(results), _README, "curtailment benchmark")
+    if not results.agreed:
+        sys.exit("stock PyPSA does not agree")
+
+
+def _against(options: argparse.Namespace, chosen: list[Cell]) -> None:
+    if options.results is not None:
+        kept = read_results(options.results)
+        answers = read_answers(options.against, kept.detail)
+    else:
+        answers, kept = _cleared_for(options.against, chosen)
+    with silence():
+        verdict = hold(answers, kept, jointly=not options.each)
+    if options.json:
+        print(verdict.rows.to_json(orient="records", lines=True), end="")
+    else:
+        for item in judged(verdict):
+            Console(width=WIDTH).print(item)
+    if not verdict.met:
+        sys.exit("answers are not met")
+
+
+def _cleared_for(file: Path, chosen: list[Cell]) -> tuple[pd.DataFrame, Results]:
+    """Clear what was answered; other cells wait, their names are known."""
+    wanted = _answered(file, chosen)
+    with silence():
+        results = run(wanted, peers=False, tell=_tell)
+    detail = results.detail
+    rest = [cell for cell in chosen if cell not in wanted]
+    names = pd.DataFrame([(c.case, c.regime) for c in rest], columns=list(DETAIL)[:2])
+    return read_answers(file, pd.concat([detail, names], ignore_index=True)), results
+
+
+def _answered(file: Path, chosen: list[Cell]) -> list[Cell]:
+    """Cells that a file names; all, where it cannot be read as it should."""
+    try:
+        table = pd.read_csv(file, dtype=str)
+        named = set(zip(table["case"].str.strip(), table["regime"].str.strip(), strict=True))
+    except (OSError, ValueError, KeyError, AttributeError):
+        return []
+    return [cell for cell in chosen if cell[:2] in named]
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
