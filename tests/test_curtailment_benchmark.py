@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import highspy
 import pandas as pd
 import pytest
+from toys import one_bus
 
+import powermkt as pm
 from benchmarks.curtailment.__main__ import main
 from benchmarks.curtailment.answers import hold, read_answers
 from benchmarks.curtailment.cases import institution, system
@@ -16,8 +19,9 @@ from benchmarks.curtailment.commitment import GivenCommitment, given
 from benchmarks.curtailment.export import export
 from benchmarks.curtailment.recipe import book, cells
 from benchmarks.curtailment.report import markdown
-from benchmarks.curtailment.results import Results, read_results, run
+from benchmarks.curtailment.results import Results, names_of, read_results, run
 from powermkt.errors import InputError
+from powermkt.regime import regime
 
 SMALL = ["two_provinces", "three_provinces"]
 
@@ -27,21 +31,21 @@ LOST = {
     "full_market": 1_200, "full_market_auction": 1_200,
 }  # fmt: skip
 
-# Three provinces, MW: A has wind 100, sun 60 at noon, coal at least 20 of its load of 50; ties of 40
-# to B and 70 on to C. B has wind 80, water 20 and load 60, C gas and load 100.
+# Three provinces, MW: A has wind 100, sun 60 at noon, coal at least 20 of its load of 50; ties of
+# 40 to B and 70 on to C. B has wind 80, water 20 and load 60, C gas and load 100.
 #
 # Full market. A uses 30 itself and sends at most 40. B and C can take 60 + 70 = 130 of what costs
-# nothing, and are offered 40 + 80 + 20 = 140. So of A's 100 by night 30 are lost for certain, of its
-# 160 at noon 90, and each hour 10 more somewhere: 30 + 10 + 90 + 10 = 140.
-#   A wind: by night 30 .. 40; at noon 90 lost with all sun among it: 30, or 100, all of it, where sun
-#     gives A its 30 and 30 of the tie, and the 10 are A's. Both: 60 .. 140. Sun: 0 .. 60.
+# nothing, and are offered 40 + 80 + 20 = 140. So of A's 100 by night 30 are lost for certain, of
+# its 160 at noon 90, and each hour 10 more somewhere: 30 + 10 + 90 + 10 = 140.
+#   A wind: by night 30 .. 40; at noon 30, where all sun is lost, .. 100, all of it, where A's 60 of
+#     sun are what it uses and sends and the 10 are its own. Both: 60 .. 140. Sun: 0 .. 60.
 #   B wind, water: none or all of the 10, twice: 0 .. 20 each.
 # By the declared order sun goes first, 60, then wind, 80, of which A has at least 60; water none.
 # Gas C 30 each hour, coal 20: 2 (30 x 600 + 20 x 300) = 48,000.
 #
-# Behind barriers A sends 20, B 30. A uses 30 + 20 = 50: by night 50 of wind are lost, at noon 110 of
-# 160: sun 10 .. 60, wind 50 .. 100. B needs 60 - 20 + 30 = 70 of 100: 30 are lost each hour, wind
-# 10 .. 30, water 0 .. 20. Sum 50 + 110 + 60 = 220; by the order sun 60, wind 100 + 60, no water.
+# Behind barriers A sends 20, B 30. A uses 30 + 20 = 50: by night 50 of wind are lost, at noon 110
+# of 160: sun 10 .. 60, wind 50 .. 100. B needs 60 - 20 + 30 = 70 of 100: 30 are lost each hour,
+# wind 10 .. 30, water 0 .. 20. Sum 50 + 110 + 60 = 220; by the order sun 60, wind 100 + 60.
 # Gas C 70: 2 (70 x 600 + 20 x 300) = 96,000.
 FULL = {"A wind": (60, 140), "A solar": (0, 60), "B wind": (0, 20), "B hydro": (0, 20)}
 BARRIER = {"A wind": (100, 150), "A solar": (10, 60), "B wind": (20, 60), "B hydro": (0, 40)}
@@ -215,6 +219,14 @@ def test_unknown_cases_and_results_that_are_none(tmp_path: Path) -> None:
         read_results(tmp_path)
 
 
+def test_names_are_known_before_anything_is_cleared(results: Results) -> None:
+    columns = ["case", "regime", "province", "carrier"]
+    known = names_of(cells(SMALL), SMALL)
+    assert set(map(tuple, known[columns].to_numpy())) == set(
+        map(tuple, results.detail[columns].to_numpy())
+    )
+
+
 def test_exit_codes_of_the_command(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -265,12 +277,24 @@ def test_whoever_solves_the_programme_has_an_answer(results: Results, tmp_path: 
 
 
 def test_commitment_is_a_datum() -> None:
+    """Coal, 100 MW at 300 and at least 40, is on in the second hour alone; gas does the rest."""
+    n = one_bus([50.0, 80.0])
+    n.generators.loc["coal", ["committable", "p_min_pu"]] = [True, 0.4]
+    case = pm.Case(n)
+    market = regime("full_market")
+    rule = GivenCommitment(on={"coal": "01"})
+    held = replace(market, rules=(rule, *market.rules[1:]))
+    assert pm.clear(case, held).dispatch["coal"].tolist() == pytest.approx([0.0, 55.0])
+    wrong = GivenCommitment(on={"gas": "02"}).faults(case)
+    said = "\n".join(map(str, wrong))
+    assert "units of the case and of the commitment differ: coal, gas" in said
+    assert "not 2 digits 0 or 1: gas" in said
+
+
+@pytest.mark.slow
+def test_the_commitment_of_the_rts_day_fits_it() -> None:
     pytest.importorskip("dispatches_data")
     cell = cells(["rts_april"])[0]
-    case, rule = system("rts_april"), institution(cell).rules[0]
-    assert isinstance(rule, GivenCommitment)
-    status = rule.limit(case)["Generator-status"][0]
-    assert status.shape == (24, len(given()))
-    wrong = {"111_NONE": "1" * 24, "112_NONE": "2"}
-    said = "\n".join(map(str, GivenCommitment(on=wrong).faults(case)))
-    assert "units of the case and of the commitment differ" in said and "not 24 digits" in said
+    rule = institution(cell).rules[0]
+    assert isinstance(rule, GivenCommitment) and len(given()) == len(rule.on)
+    assert not rule.faults(system("rts_april"))

@@ -20,11 +20,11 @@ from benchmarks.curtailment.answers import hold, read_answers
 from benchmarks.curtailment.export import export
 from benchmarks.curtailment.recipe import Cell, book, cells
 from benchmarks.curtailment.report import WIDTH, judged, markdown, shown
-from benchmarks.curtailment.results import DETAIL, Results, read_results, run
+from benchmarks.curtailment.results import CELL, Results, names_of, read_results, run
 from benchmarks.measure import silence
 from benchmarks.study import quieten
 from powermkt.errors import ClearingError, InputError, StorageError
-from powermkt.writing import put_between_marks
+from powermkt.writing import check_target, put_between_marks
 
 _README = Path(__file__).parents[2] / "README.md"
 
@@ -64,11 +64,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, metavar="DIR",
                         help="hold them against an earlier run; default: cleared now")  # fmt: skip
     parser.add_argument("--each", action="store_true",
-                        help="each number for itself: do not look for one optimum of all")  # fmt: skip
+                        help="each number for itself: look for no optimum of all")  # fmt: skip
     return parser.parse_args()
 
 
 def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
+    check_target(options.out)
     with silence():
         results = run(chosen, peers=not options.no_peer, tell=_tell)
     results.write(options.out)
@@ -101,24 +102,19 @@ def _against(options: argparse.Namespace, chosen: list[Cell]) -> None:
 
 
 def _cleared_for(file: Path, chosen: list[Cell]) -> tuple[pd.DataFrame, Results]:
-    """Clear what was answered; other cells wait, their names are known."""
-    wanted = _answered(file, chosen)
+    """Read a file, all its faults at once, and clear what it answers."""
+    answers = read_answers(file, names_of(chosen, _cases_in(file)))
+    answered = {(case, regime) for case, regime in answers[CELL].to_numpy()}
     with silence():
-        results = run(wanted, peers=False, tell=_tell)
-    detail = results.detail
-    rest = [cell for cell in chosen if cell not in wanted]
-    names = pd.DataFrame([(c.case, c.regime) for c in rest], columns=list(DETAIL)[:2])
-    return read_answers(file, pd.concat([detail, names], ignore_index=True)), results
+        return answers, run([c for c in chosen if c[:2] in answered], peers=False, tell=_tell)
 
 
-def _answered(file: Path, chosen: list[Cell]) -> list[Cell]:
-    """Cells that a file names; all, where it cannot be read as it should."""
+def _cases_in(file: Path) -> set[str]:
+    """Cases that a file names; none, where it cannot be read as it should."""
     try:
-        table = pd.read_csv(file, dtype=str)
-        named = set(zip(table["case"].str.strip(), table["regime"].str.strip(), strict=True))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return []
-    return [cell for cell in chosen if cell[:2] in named]
+        return set(pd.read_csv(file, dtype=str, usecols=["case"])["case"].dropna().str.strip())
+    except (OSError, ValueError):
+        return set()
 
 
 def _tell(text: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.curtailment.peer import GROUP, Peer
+from benchmarks.curtailment.peer import GROUP, peer_of
 from benchmarks.curtailment.recipe import Cell, book
 from benchmarks.curtailment.results import CELL, Results, relative, slack, within
 from powermkt.errors import Fault, InputError, nearest
@@ -66,11 +66,11 @@ def hold(answers: pd.DataFrame, results: Results, jointly: bool = True) -> Verdi
         given = answers[(answers["case"] == case) & (answers["regime"] == regime)]
         if given.empty:
             continue
-        row = results.cells.set_index(CELL).loc[(case, regime)]
+        row = results.cells.set_index(CELL).loc[(str(case), str(regime))]
         cell = Cell(str(case), str(regime), float(row["carbon_price"]))
         table = _rows(ours.set_index(GROUP), given.set_index(GROUP)[AMOUNT])
         found.append(_cell(cell, row, table, given, jointly))
-        rows.append(table.reset_index().assign(case=case, regime=regime))
+        rows.append(table.reset_index().assign(case=cell.case, regime=cell.regime))
     answered = {(item["case"], item["regime"]) for item in found}
     every = [(str(case), str(regime)) for case, regime in results.cells[CELL].to_numpy()]
     columns = [*NAMES, AMOUNT, "min", "max", "ours", "off", "verdict"]
@@ -111,7 +111,7 @@ def _cell(
     dearer = float("nan")
     if jointly and not {"outside", "missing"} & set(count.index):
         about = slack(table["available_mwh"], limits)
-        best, least = float(row["objective"]), Peer(cell).objective_at(table[AMOUNT], about)
+        best, least = float(row["objective"]), peer_of(cell).objective_at(table[AMOUNT], about)
         dearer = (least - best) / max(abs(best), 1.0)
         if dearer > limits.objective:
             wrong.append("no optimum curtails all this")
@@ -128,7 +128,7 @@ def _cell(
     }
 
 
-def read_answers(file: Path, cells: pd.DataFrame) -> pd.DataFrame:
+def read_answers(file: Path, names: pd.DataFrame) -> pd.DataFrame:
     """Read a CSV file of answers.
 
     Parameters
@@ -136,8 +136,8 @@ def read_answers(file: Path, cells: pd.DataFrame) -> pd.DataFrame:
     file : Path
         Columns case, regime, province, carrier, curtailment_mwh [MWh] and, if known, cost and
         objective [money], the same in all rows of a case and regime.
-    cells : DataFrame
-        `Results.detail` of all that may be answered.
+    names : DataFrame
+        What may be answered: columns case, regime, province, carrier, others play no part.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def read_answers(file: Path, cells: pd.DataFrame) -> pd.DataFrame:
     table = table.apply(lambda column: column.str.strip())
     if table.empty:
         raise InputError([Fault(str(file), "holds no answers", "fill in answers.csv")])
-    faults += _name_faults(file, table, cells)
+    faults += _name_faults(file, table, names)
     faults += _twice(file, table)
     for name in (AMOUNT, *(name for name in MONEY if name in table)):
         numbers = pd.to_numeric(table[name], errors="coerce")
@@ -178,17 +178,18 @@ def _column_faults(file: Path, table: pd.DataFrame) -> Iterator[Fault]:
             yield Fault(f"{file}: {name}", "unknown column", nearest(name, known))
 
 
-def _name_faults(file: Path, table: pd.DataFrame, cells: pd.DataFrame) -> Iterator[Fault]:
+def _name_faults(file: Path, table: pd.DataFrame, known: pd.DataFrame) -> Iterator[Fault]:
     """Name the first part of each row that does not exist; what follows it cannot be known."""
     for line, *names in table[NAMES].itertuples(name=None):
-        left = cells
+        left = known
         for column, value in zip(NAMES, names, strict=True):
             valid = left[column].unique()
             left = left[left[column] == value]
             if left.empty:
                 where = f"{file}, line {line + 2}: {column} {value!r}"
-                within_ = " ".join(names[: NAMES.index(column)]) or "the recipe"
-                yield Fault(where, f"unknown in {within_}", nearest(value, valid))
+                before = " ".join(names[: NAMES.index(column)])
+                what = f"unknown in {before}" if before else "is not among the cases"
+                yield Fault(where, what, nearest(value, valid))
                 break
 
 
@@ -214,6 +215,6 @@ def _money_faults(file: Path, table: pd.DataFrame) -> Iterator[Fault]:
         if name not in table:
             continue
         for (case, regime), values in table.groupby(CELL, sort=False)[name]:
-            if values.nunique() > 1:
+            if len(values.dropna().unique()) > 1:
                 what = f"{name} of {case} {regime} differs between rows"
                 yield Fault(str(file), what, "give one for the case and regime")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.curtailment.commitment
 
-makes `rts_commitment.csv` anew: the best commitment of the day found within 0.5 %. Other versions of
-the solver may find another; the file, not the search, belongs to the recipe.
+makes `rts_commitment.csv` anew: the best commitment of the day found within 0.5 %. Other versions
+of the solver may find another; the file, not the search, belongs to the recipe.
 """
 
 from __future__ import annotations

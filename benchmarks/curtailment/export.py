@@ -18,50 +18,14 @@ from benchmarks.curtailment.cases import institution, system
 from benchmarks.curtailment.peer import GROUP, curtailable
 from benchmarks.curtailment.recipe import FILE, Cell, book
 from benchmarks.stock import model, network
-from powermkt.errors import Fault, InputError
+from powermkt.errors import Fault, InputError, StorageError
 from powermkt.fleet import fleets
 from powermkt.programme import Adders
 from powermkt.regime import Regime
 from powermkt.rules.dispatch import EqualShares, _heat_and_room, _periods, _quota
 from powermkt.rules.trade import ProvinceFirst, _band
 
-_GUIDE = """# A benchmark of curtailment
-
-{definition}
-
-Ties. {tie_break}
-
-Range. {range}
-
-For each case a folder, with
-
-* `network/`: the system as a PyPSA CSV folder (`pypsa.Network("network")`), unserved load and excess at
-  every bus written as generators. `n.optimize()` is then the full market without a carbon price, but for
-  what the files below add;
-* `fleets.csv`: generators that are committed as fleets of like units: least output as a share of what is on,
-  cost of a start [money/MW], of being on [money/(MW h)], minimum up and down times, ramps. Rows: see
-  the head of `powermkt/fleet.py`;
-* `steps.csv`: generators whose cost rises in steps: width [MW], price [money/MWh]. Their marginal cost in
-  `network/` is 0;
-* for each regime a folder, with the rules as numbers:
-  * `programme.mps.gz`: the whole programme, rules included. Whoever solves it has cleared the cell;
-  * `curtailment.csv`: which columns of it say what is curtailed: the sum of hours x (available_mw - value)
-    over rows of Generator-p, of hours x value over rows of StorageUnit-spill. Column `x12` has label 12;
-  * `offers.csv`: what is added to the cost of a variable [money/MWh], as an offer or as a rank;
-  * `limits.csv`: bounds on a variable, corridors held to the schedule and units held on or off among them;
-  * `quota.csv`: generators with equal load factors: with E the energy of the period, (1 - band) H room <=
-    E - heat <= (1 + band) H room [MWh]; H is `load_factor`, or where that is empty free and common to the
-    province;
-  * `exchange.csv`: corridors whose flow beyond low and high [MW] costs the hurdle [money/MWh];
-  * `rules.yaml`: the rules by name, with every option, how fleets are committed among them.
-
-Files without rows are left out. Rules that are in none of the tables (none in these cases) are in the programme.
-
-`answers.csv` is the form to fill in: curtailed MWh, and if known `cost` (resource cost) and `objective`
-(that of the programme), the same in each row of a case and regime. Then
-
-    python -m benchmarks.curtailment --against answers.csv
-"""
+_GUIDE = Path(__file__).parent / "guide.md"
 
 
 def export(cells: Iterable[Cell], folder: Path) -> Path:
@@ -77,25 +41,35 @@ def export(cells: Iterable[Cell], folder: Path) -> Path:
     ------
     InputError
         If the folder holds something.
+    StorageError
+        If it cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError([Fault(str(folder), "is not empty", "name another --export")])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        forms = [_write_cell(cell, work / cell.case) for cell in cells]
-        columns = [*NAMES, AMOUNT, *MONEY]
-        pd.concat(forms).reindex(columns=columns).to_csv(work / "answers.csv", index=False)
-        texts = book().model_dump(include={"definition", "tie_break", "range"})
-        (work / "README.md").write_text(_GUIDE.format(**texts), encoding="utf-8")
-        shutil.copy(FILE, work / "recipe.yaml")
-        work.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            _write(cells, work)
+            if folder.exists():
+                folder.rmdir()
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder
+
+
+def _write(cells: Iterable[Cell], folder: Path) -> None:
+    forms = [_write_cell(cell, folder / cell.case) for cell in cells]
+    form = pd.concat(forms).reindex(columns=[*NAMES, AMOUNT, *MONEY])
+    form.to_csv(folder / "answers.csv", index=False)
+    texts = book().model_dump(include={"definition", "tie_break", "range"})
+    guide = _GUIDE.read_text(encoding="utf-8").format(**texts)
+    (folder / "README.md").write_text(guide, encoding="utf-8")
+    shutil.copy(FILE, folder / "recipe.yaml")
+    folder.chmod(0o755)
 
 
 def _write_cell(cell: Cell, folder: Path) -> pd.DataFrame:
@@ -154,8 +128,7 @@ def _adders(adders: Adders) -> list[pd.DataFrame]:
     found = []
     for variable, value in adders.items():
         if isinstance(value, pd.DataFrame):
-            table = value.rename_axis(index="snapshot", columns="name").stack()
-            found.append(table.rename("money_per_mwh").reset_index())
+            found.append(_long(value, "money_per_mwh").reset_index())
         elif isinstance(value, pd.Series):
             found.append(value.rename_axis("name").rename("money_per_mwh").reset_index())
         else:
@@ -178,7 +151,8 @@ def _limits(case: pm.Case, regime: Regime) -> pd.DataFrame:
 def _long(value: pd.DataFrame | pd.Series, name: str) -> pd.Series:
     if isinstance(value, pd.Series):
         return value.rename_axis("name").rename(name)
-    return value.rename_axis(index="snapshot", columns="name").stack().rename(name)
+    long = value.rename_axis(index="snapshot", columns="name").unstack()
+    return long.rename(name).swaplevel()
 
 
 def _quotas(case: pm.Case, regime: Regime) -> pd.DataFrame:
@@ -218,4 +192,3 @@ def _exchange(case: pm.Case, regime: Regime) -> pd.DataFrame:
                 both = pd.concat([_long(low, "low"), _long(high, "high")], axis=1)
                 return both.reset_index().assign(hurdle=hurdle)
     return pd.DataFrame()
-

@@ -5,7 +5,9 @@ The programme is the one that `benchmarks.stock` writes; nothing of powermkt's s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import linopy
 import numpy as np
@@ -117,6 +119,12 @@ class Peer:
         return found
 
 
+@lru_cache(maxsize=1)
+def peer_of(cell: Cell) -> Peer:
+    """Return the peer of a cell; the last one is kept, since writing it takes longest."""
+    return Peer(cell)
+
+
 class Infeasible(Exception):
     """No dispatch curtails just that much."""
 
@@ -134,29 +142,44 @@ def curtailable(case: pm.Case, rows: linopy.Model) -> pd.DataFrame:
         inflow), column (label of the model).
     """
     parts = []
-    inflow = case.dense("StorageUnit", "inflow")
-    for table, name, available in (
-        (case.generators, _OUTPUT, case.availability),
-        (case.storage_units, _SPILL, inflow.loc[:, (inflow > 0).any()]),
-    ):
-        members = table.index[table["carrier"].isin(case.carriers.renewable)]
-        members = members[members.isin(available.columns[(available > 0).any()])]
-        if members.empty:
-            continue
-        labels = rows.variables[name].labels.sel(name=list(members)).transpose("snapshot", "name")
+    for variable, members, available in plant(case):
+        names = members.index
+        labels = rows.variables[variable].labels.sel(name=list(names)).transpose("snapshot", "name")
         size = len(case.snapshots)
         parts.append(
             pd.DataFrame(
                 {
-                    "province": np.repeat(table.loc[members, "province"].to_numpy(), size),
-                    "carrier": np.repeat(table.loc[members, "carrier"].to_numpy(), size),
-                    "variable": name,
-                    "component": np.repeat(members.to_numpy(), size),
-                    "snapshot": np.tile(case.snapshots.to_numpy(), len(members)),
-                    "hours": np.tile(case.weights.to_numpy(), len(members)),
-                    "available_mw": available[members].to_numpy().T.ravel(),
+                    "province": np.repeat(members["province"].to_numpy(), size),
+                    "carrier": np.repeat(members["carrier"].to_numpy(), size),
+                    "variable": variable,
+                    "component": np.repeat(names.to_numpy(), size),
+                    "snapshot": np.tile(case.snapshots.to_numpy(), len(names)),
+                    "hours": np.tile(case.weights.to_numpy(), len(names)),
+                    "available_mw": available.to_numpy().T.ravel(),
                     "column": labels.to_numpy().T.ravel(),
                 }
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def plant(case: pm.Case) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Plant that can be curtailed, by variable of the model.
+
+    Yields
+    ------
+    str
+        Variable that says what is curtailed.
+    DataFrame [component]
+        With columns province and carrier.
+    DataFrame [snapshot x component], MW
+        Available output, or inflow.
+    """
+    for variable, table, available in (
+        (_OUTPUT, case.generators, case.availability),
+        (_SPILL, case.storage_units, case.dense("StorageUnit", "inflow")),
+    ):
+        some = available.columns[(available > 0).any()]
+        members = table[table["carrier"].isin(case.carriers.renewable) & table.index.isin(some)]
+        if len(members):
+            yield variable, members, available[members.index]

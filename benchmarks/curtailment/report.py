@@ -79,8 +79,9 @@ def judged(verdict: Verdict) -> Iterator[Table | str]:
                     "dearer", "verdict"), left=2)  # fmt: skip
     for _, row in verdict.cells.iterrows():
         table.add_row(
-            row["case"], row["regime"], *(str(row[name]) for name in ("rows", "outside", "missing")),
-            _mwh(row["off"]), *(_share(row[name]) for name in ("cost_off", "objective_off", "dearer")),
+            row["case"], row["regime"],
+            *(str(row[name]) for name in ("rows", "outside", "missing")), _mwh(row["off"]),
+            *(_share(row[name]) for name in ("cost_off", "objective_off", "dearer")),
             row["verdict"],
         )  # fmt: skip
     yield table

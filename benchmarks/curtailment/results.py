@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 
 import powermkt as pm
 from benchmarks.curtailment.cases import institution, system
-from benchmarks.curtailment.peer import GROUP, Peer
+from benchmarks.curtailment.peer import GROUP, peer_of, plant
 from benchmarks.curtailment.recipe import FILE, Cell, Tolerances, book
 from benchmarks.measure import machine, versions
 from powermkt.counterfactuals import kinds_of
@@ -153,6 +153,29 @@ def run(
     return Results(pd.DataFrame(parts[0]).reindex(columns=list(CELLS)), detail, months)
 
 
+def names_of(cells: Iterable[Cell], loaded: Collection[str]) -> pd.DataFrame:
+    """What may be answered of cells, without clearing them.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+    loaded : collection of str
+        Cases of which provinces and carriers are given as well.
+
+    Returns
+    -------
+    DataFrame
+        Columns case, regime, province, carrier.
+    """
+    parts = [pd.DataFrame(columns=[*CELL, *GROUP])]
+    for cell in cells:
+        table = pd.DataFrame([dict.fromkeys(GROUP, "")])
+        if cell.case in loaded:
+            table = pd.concat([members[GROUP] for _, members, _ in plant(system(cell.case))])
+        parts.append(table.drop_duplicates().assign(case=cell.case, regime=cell.regime))
+    return pd.concat(parts, ignore_index=True)
+
+
 def slack(available: pd.Series, tolerances: Tolerances) -> pd.Series:
     """How far beyond the range an answer may be [MWh]."""
     return tolerances.mwh + tolerances.share * available
@@ -167,7 +190,7 @@ def _cleared(cell: Cell) -> tuple[dict[str, object], pd.DataFrame, pd.DataFrame]
     detail = run.curtailment.set_index(GROUP)
     lost, whole = detail["curtailment_mwh"], detail["available_mwh"]
     by_kind = lost.groupby(detail.index.get_level_values("carrier").map(kinds_of(case))).sum()
-    row = {
+    row: dict[str, object] = {
         **cell._asdict(),
         **{f"{kind}_mwh": float(by_kind.get(kind, 0.0)) for kind in KINDS},
         "curtailment_mwh": float(lost.sum()),
@@ -186,23 +209,22 @@ def _by_month(run: pm.Run) -> pd.DataFrame:
     """Curtailed by province, carrier and month [MWh]."""
     case, outcome = run.case, run.outcome
     parts = []
-    for table, unused in (
-        (case.generators, case.availability - outcome.dispatch),
-        (case.storage_units, outcome.spill.reindex(columns=case.storage_units.index, fill_value=0)),
-    ):
-        members = table[table["carrier"].isin(case.carriers.renewable)]
-        energy = unused[members.index].mul(case.weights, axis="index")
+    for _, members, available in plant(case):
+        at = members.index
+        unused = (
+            available - outcome.dispatch[at] if at[0] in outcome.dispatch else outcome.spill[at]
+        )
+        energy = unused.mul(case.weights, axis="index")
         by_month = energy.groupby(months_of(case.snapshots)).sum().clip(lower=0.0)
-        parts.append(by_month.rename_axis("month").T.join(members[GROUP]).melt(
-            GROUP, var_name="month", value_name="curtailment_mwh"))  # fmt: skip
-    both = pd.concat(parts)
-    return both.groupby([*GROUP, "month"], as_index=False, sort=False)["curtailment_mwh"].sum()
+        table = by_month.rename_axis("month").T.join(members[GROUP])
+        parts.append(table.melt(GROUP, var_name="month", value_name="curtailment_mwh"))
+    return pd.concat(parts).groupby([*GROUP, "month"], as_index=False, sort=False).sum()
 
 
 def _beside_peer(cell: Cell, row: dict[str, object], detail: pd.DataFrame) -> dict[str, object]:
     """Ask stock PyPSA: its columns of the row; those of the detail are added to it."""
     began = time.perf_counter()
-    peer = Peer(cell)
+    peer = peer_of(cell)
     detail["peer_mwh"] = peer.solve()
     seconds = time.perf_counter() - began
     found: dict[str, object] = {
