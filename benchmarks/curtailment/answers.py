@@ -66,7 +66,8 @@ def hold(answers: pd.DataFrame, results: Results, jointly: bool = True) -> Verdi
         given = answers[(answers["case"] == case) & (answers["regime"] == regime)]
         if given.empty:
             continue
-        row = results.cells.set_index(CELL).loc[(str(case), str(regime))]
+        same = (results.cells["case"] == case) & (results.cells["regime"] == regime)
+        row = results.cells[same].iloc[0]
         cell = Cell(str(case), str(regime), float(row["carbon_price"]))
         table = _rows(ours.set_index(GROUP), given.set_index(GROUP)[AMOUNT])
         found.append(_cell(cell, row, table, given, jointly))

@@ -151,8 +151,8 @@ def _limits(case: pm.Case, regime: Regime) -> pd.DataFrame:
 def _long(value: pd.DataFrame | pd.Series, name: str) -> pd.Series:
     if isinstance(value, pd.Series):
         return value.rename_axis("name").rename(name)
-    long = value.rename_axis(index="snapshot", columns="name").unstack()
-    return long.rename(name).swaplevel()
+    table = value.rename_axis(index="snapshot", columns="name").reset_index()
+    return table.melt("snapshot", value_name=name).set_index(["snapshot", "name"])[name]
 
 
 def _quotas(case: pm.Case, regime: Regime) -> pd.DataFrame:
