@@ -97,6 +97,8 @@ def test_stock_pypsa_curtails_within_the_range_and_finds_the_range_itself() -> N
     assert row["peer_off"] <= book().tolerances.objective
     assert row["peer_mwh"] == pytest.approx(140, abs=1e-4)
     assert row["peer_range_off"] <= 1e-3
+    ends = [row["peer_least_mwh"], row["peer_most_mwh"]]
+    assert ends == pytest.approx([140, 140], abs=1e-3)  # the total is no choice
     text = markdown(found)
     assert "| three_provinces | full_market, 0 | 80.0 | 60.0 | 0.0 | 30.435 |" in text
     assert "pypsa" in text

@@ -20,7 +20,7 @@ from benchmarks.curtailment.answers import hold, read_answers
 from benchmarks.curtailment.export import export
 from benchmarks.curtailment.recipe import Cell, book, cells
 from benchmarks.curtailment.report import WIDTH, judged, markdown, shown
-from benchmarks.curtailment.results import CELL, Results, names_of, read_results, run
+from benchmarks.curtailment.results import CELL, Results, growing, names_of, read_results, run
 from benchmarks.measure import silence
 from benchmarks.study import quieten
 from powermkt.errors import ClearingError, InputError, StorageError
@@ -71,8 +71,10 @@ def _options() -> argparse.Namespace:
 def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
     check_target(options.out)
     with silence():
-        results = run(chosen, peers=not options.no_peer, tell=_tell)
-    results.write(options.out)
+        for results in growing(chosen, peers=not options.no_peer):
+            results.write(options.out)  # what is done stays, should the rest be stopped
+            done = results.cells.iloc[-1]
+            print(f"{done['case']}, {done['regime']}: {done['seconds']:.1f} s", file=sys.stderr)
     if options.json:
         print(results.cells.to_json(orient="records", lines=True), end="")
     else:
@@ -106,7 +108,7 @@ def _cleared_for(file: Path, chosen: list[Cell]) -> tuple[pd.DataFrame, Results]
     answers = read_answers(file, names_of(chosen, _cases_in(file)))
     answered = {(case, regime) for case, regime in answers[CELL].to_numpy()}
     with silence():
-        return answers, run([c for c in chosen if c[:2] in answered], peers=False, tell=_tell)
+        return answers, run([c for c in chosen if c[:2] in answered], peers=False)
 
 
 def _cases_in(file: Path) -> set[str]:
@@ -115,10 +117,6 @@ def _cases_in(file: Path) -> set[str]:
         return set(pd.read_csv(file, dtype=str, usecols=["case"])["case"].dropna().str.strip())
     except (OSError, ValueError):
         return set()
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from benchmarks.curtailment.recipe import Cell
 from benchmarks.stock import SOLVER, model
 
 GROUP = ["province", "carrier"]
+ALL = ("all", "all")
 _OUTPUT, _SPILL = "Generator-p", "StorageUnit-spill"
 
 
@@ -57,13 +58,18 @@ class Peer:
     def ranges(self, share: float) -> pd.DataFrame:
         """Return least and largest curtailment, [(province, carrier)] by min and max, in MWh.
 
-        The textbook way: one row keeps the objective within a `share` of the optimum.
+        The last row is `ALL`: everything together. The textbook way: one row keeps the objective
+        within a `share` of the optimum.
         """
         self._model.add_constraints(
             self._objective <= self.optimum + share * abs(self.optimum), name="Optimum"
         )
-        found = {}
-        for key, (expression, whole) in self._unused().items():
+        found, parts = {}, self._unused()
+        parts[ALL] = (
+            linopy.merge([expression for expression, _ in parts.values()]),
+            sum(whole for _, whole in parts.values()),
+        )
+        for key, (expression, whole) in parts.items():
             found[key] = [way * self._solve(way * expression) + whole for way in (1.0, -1.0)]
         self._model.remove_constraints("Optimum")
         return pd.DataFrame(found, index=["min", "max"]).T.rename_axis(GROUP)

@@ -38,7 +38,11 @@ def _peer(row: pd.Series) -> str:
     if pd.isna(row["peer_off"]):
         return ""
     where = "inside" if row["peer_inside"] else "OUTSIDE"
-    return f"{where} ({_mwh(row['peer_mwh'])}), objective off {row['peer_off']:.0e}"
+    text = f"{where} ({_mwh(row['peer_mwh'])}), objective off {row['peer_off']:.0e}"
+    if pd.isna(row["peer_range_off"]):
+        return text
+    ends = f"{_mwh(row['peer_least_mwh'])} .. {_mwh(row['peer_most_mwh'])}"
+    return f"{text}, its ranges off {row['peer_range_off']:.0e} MWh, of all {ends}"
 
 
 def _mwh(value: float) -> str:
@@ -107,7 +111,7 @@ def _share(value: float) -> str:
 
 
 def _plain(title: str, columns: tuple[str, ...], left: int) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, name in enumerate(columns):
         table.add_column(name, justify="left" if i < left else "right")
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 
 import powermkt as pm
 from benchmarks.curtailment.cases import institution, system
-from benchmarks.curtailment.peer import GROUP, peer_of, plant
+from benchmarks.curtailment.peer import ALL, GROUP, peer_of, plant
 from benchmarks.curtailment.recipe import FILE, Cell, Tolerances, book
 from benchmarks.measure import machine, versions
 from powermkt.counterfactuals import kinds_of
@@ -44,7 +44,9 @@ CELLS: dict[str, tuple[str, str]] = {
     "peer_mwh": ("MWh", "curtailed by stock PyPSA; empty where it was not asked"),
     "peer_off": ("1", "its objective against powermkt's, relative"),
     "peer_inside": ("", "whether it curtails within the range in every province and carrier"),
-    "peer_range_off": ("MWh", "largest difference of its own range; empty where not found"),
+    "peer_range_off": ("MWh", "largest difference of the ranges it finds itself; empty: not asked"),
+    "peer_least_mwh": ("MWh", "least of all together that it finds; empty where not asked"),
+    "peer_most_mwh": ("MWh", "most of it"),
     "peer_seconds": ("s", "PyPSA, without its ranges"),
 }  # fmt: skip
 DETAIL: dict[str, tuple[str, str]] = {
@@ -126,31 +128,36 @@ def read_results(folder: Path) -> Results:
     return Results(*(pd.read_parquet(folder / f"{name}.parquet") for name in names))
 
 
-def run(
-    cells: Iterable[Cell], peers: bool = True, tell: Callable[[str], None] = lambda _: None
-) -> Results:
+def run(cells: Iterable[Cell], peers: bool = True) -> Results:
     """Clear cells, by powermkt and where the recipe says so by stock PyPSA.
 
     Parameters
     ----------
     cells : iterable of Cell
+        At least one.
     peers : bool, default True
         Whether PyPSA is asked.
-    tell : callable, optional
-        Told what was done.
     """
-    parts: tuple[list[dict[str, object]], list[pd.DataFrame], list[pd.DataFrame]] = ([], [], [])
+    *_, last = growing(cells, peers)
+    return last
+
+
+def growing(cells: Iterable[Cell], peers: bool = True) -> Iterator[Results]:
+    """Yield the results so far after each cell; parameters as of `run`."""
+    rows: list[dict[str, object]] = []
+    details, months = [], []
     for cell in cells:
-        row, detail, months = _cleared(cell)
+        row, detail, by_month = _cleared(cell)
         if peers and cell.peered:
             row |= _beside_peer(cell, row, detail)
-        parts[0].append(row)
-        for into, table in zip(parts[1:], (detail.reset_index(), months), strict=True):
-            into.append(table.assign(case=cell.case, regime=cell.regime))
-        tell(f"{cell.case}, {cell.regime}: {row['seconds']:.1f} s")
-    detail = pd.concat(parts[1], ignore_index=True).reindex(columns=list(DETAIL))
-    months = pd.concat(parts[2], ignore_index=True)[[*CELL, *GROUP, "month", "curtailment_mwh"]]
-    return Results(pd.DataFrame(parts[0]).reindex(columns=list(CELLS)), detail, months)
+        rows.append(row)
+        details.append(detail.reset_index().assign(case=cell.case, regime=cell.regime))
+        months.append(by_month.assign(case=cell.case, regime=cell.regime))
+        yield Results(
+            pd.DataFrame(rows).reindex(columns=list(CELLS)),
+            pd.concat(details, ignore_index=True).reindex(columns=list(DETAIL)),
+            pd.concat(months, ignore_index=True)[[*CELL, *GROUP, "month", "curtailment_mwh"]],
+        )
 
 
 def names_of(cells: Iterable[Cell], loaded: Collection[str]) -> pd.DataFrame:
@@ -234,7 +241,10 @@ def _beside_peer(cell: Cell, row: dict[str, object], detail: pd.DataFrame) -> di
         "peer_seconds": seconds,
     }
     if cell.recipe.size == "small":
-        detail[["peer_min", "peer_max"]] = peer.ranges(_PEER_SHARE)
+        ends = peer.ranges(_PEER_SHARE)
+        for name, column in (("peer_least_mwh", "min"), ("peer_most_mwh", "max")):
+            found[name] = ends.loc[ALL, column]
+        detail[["peer_min", "peer_max"]] = ends.drop(index=[ALL])
         apart = detail[["peer_min", "peer_max"]].to_numpy() - detail[["min", "max"]].to_numpy()
         found["peer_range_off"] = float(abs(apart).max())
     return found
