@@ -58,14 +58,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-peer", action="store_true", help="without stock PyPSA")
     parser.add_argument("--out", type=Path, default=Path("results/curtailment"))
     parser.add_argument("--json", action="store_true", help="one JSON object a cell on stdout")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
-    parser.add_argument("--export", type=Path, metavar="DIR", help="write networks and rules")
-    parser.add_argument("--against", type=Path, metavar="CSV", help="answers of another tool")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--readme", action="store_true", help="put the table into README.md")
+    what.add_argument("--export", type=Path, metavar="DIR", help="write networks and rules")
+    what.add_argument("--against", type=Path, metavar="CSV", help="answers of another tool")
     parser.add_argument("--results", type=Path, metavar="DIR",
                         help="hold them against an earlier run; default: cleared now")  # fmt: skip
     parser.add_argument("--each", action="store_true",
                         help="each number for itself: look for no optimum of all")  # fmt: skip
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.against is None and (options.results is not None or options.each):
+        parser.error("--results and --each go with --against")
+    return options
 
 
 def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
