@@ -48,7 +48,7 @@ def stock(case: Case, regime: Regime) -> pypsa.Network:
     def rules(n: pypsa.Network, snapshots: pd.Index) -> None:
         _rows(n.model, case, regime)
 
-    n = _network(case)
+    n = network(case)
     status, condition = n.optimize(
         solver_name="highs",
         io_api="direct",
@@ -64,7 +64,7 @@ def stock(case: Case, regime: Regime) -> pypsa.Network:
 
 def model(case: Case, regime: Regime) -> linopy.Model:
     """Return the model that `stock` solves, unsolved."""
-    found: linopy.Model = _network(case).optimize.create_model(include_objective_constant=False)
+    found: linopy.Model = network(case).optimize.create_model(include_objective_constant=False)
     _rows(found, case, regime)
     return found
 
@@ -92,10 +92,14 @@ def offered(run: Run) -> float:
     return total
 
 
-def _network(case: Case) -> pypsa.Network:
-    """Return the network of a window with slack, and without the ramp limits of fleets."""
+def network(case: Case) -> pypsa.Network:
+    """Return the network of a window with slack, without what rows of rules say instead.
+
+    These are ramp limits of fleets, and costs that rise in steps.
+    """
     n = case.network()
     add_slack(n, case)
+    n.generators.loc[case.ladders["generator"].unique(), "marginal_cost"] = 0.0
     committed = fleets(case).index
     for column in ("ramp_limit_up", "ramp_limit_down"):
         n.generators.loc[committed, column] = np.nan
