@@ -138,7 +138,7 @@ def _row(part: pd.DataFrame) -> dict[str, object]:
     (low, below), (high, above) = ends
     at = _crossing(low, below, high, above)
     if above == 0.0:
-        low = high
+        at = low = high
     again = int((np.diff(np.sign(net[net != 0])) != 0).sum()) > 1
     note = "breaks even at more than one carbon price" if again else ""
     return {"break_even": at, "low": low, "high": high, "note": note}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.table import Table
@@ -118,23 +119,37 @@ def _of_runs(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield str(name), f"{price:g}", part
 
 
+def _add_rows(shown: Table, rows: Sequence[tuple[str, ...]]) -> None:
+    """Add rows of regime, carbon price and the rest; carbon prices that change nothing are one."""
+    regimes: dict[str, dict[tuple[str, ...], list[str]]] = {}
+    for name, price, *cells in rows:
+        regimes.setdefault(name, {}).setdefault(tuple(cells), []).append(price)
+    for name, found in regimes.items():
+        prices = {price for own in found.values() for price in own}
+        for figures, own in found.items():
+            price = "all" if len(own) == len(prices) > 1 else ", ".join(own)
+            shown.add_row(name, price, *figures)
+
+
 def _storage_table(table: pd.DataFrame, currency: str) -> Table:
     shown = table_of(
         f"storage, all provinces; revenue in {currency} per kW and year",
         ["regime", "tau", "carrier", "GW", "sold\nGWh", "lost\nGWh", "energy", "services", "net"],
     )
     shown.columns[2].justify = "left"
+    rows = []
     for name, price, part in _of_runs(table):
-        for carrier, rows in part.groupby("carrier"):
-            row = rows.drop(columns=list(_TEXTS)).sum()
+        for carrier, here in part.groupby("carrier"):
+            row = here.drop(columns=list(_TEXTS)).sum()
             size = row["capacity_mw"] * _KW or float("nan")
-            shown.add_row(
+            rows.append((
                 name, price, str(carrier), rounded(row["capacity_mw"] / 1e3, 2),
                 f"{row['sold_mwh'] / 1e3:,.1f}", f"{row['conversion_losses_mwh'] / 1e3:,.1f}",
                 rounded(row["energy_revenue"] / size, 1),
                 rounded(row["service_revenue"] / size, 1),
                 rounded((row["revenue"] - row["variable_cost"]) / size, 1),
-            )  # fmt: skip
+            ))  # fmt: skip
+    _add_rows(shown, rows)
     return shown
 
 
@@ -144,21 +159,26 @@ def _arbitrage_table(table: pd.DataFrame, currency: str) -> Table:
         ["regime", "tau", "side", "kind", "hours", "earns", "low .. high", "sold at", "bought at"],
     )
     shown.columns[2].justify = shown.columns[3].justify = "left"
+    rows = []
     for name, price, part in _of_runs(table):
-        for (side, carrier), rows in part.groupby(["side", "carrier"], sort=False):
-            mean = (rows["weight"] / rows["weight"].sum()) @ rows[["hours", "per_mw"]]
+        for (side, carrier), here in part.groupby(["side", "carrier"], sort=False):
+            hours, earns = (_mean(here[key], here["weight"]) for key in ("hours", "per_mw"))
             at = [
-                (rows["weight"] * rows[f"{way}_mwh"]) @ rows[f"{way}_at"].fillna(0.0)
-                / ((rows["weight"] * rows[f"{way}_mwh"]).sum() or float("nan"))
+                _mean(here[f"{way}_at"].fillna(0.0), here["weight"] * here[f"{way}_mwh"])
                 for way in ("sold", "bought")
-            ]  # fmt: skip
-            ends = (rows["per_mw"].min() / _KW, rows["per_mw"].max() / _KW)
-            shown.add_row(
-                name, price, str(side), str(carrier), f"{mean['hours']:g}",
-                rounded(mean["per_mw"] / _KW, 1), " .. ".join(rounded(x, 0) for x in ends),
+            ]
+            ends = (here["per_mw"].min() / _KW, here["per_mw"].max() / _KW)
+            rows.append((
+                name, price, str(side), str(carrier), f"{hours:g}",
+                rounded(earns / _KW, 1), " .. ".join(rounded(x, 0) for x in ends),
                 *(rounded(value, 1) for value in at),
-            )  # fmt: skip
+            ))  # fmt: skip
+    _add_rows(shown, rows)
     return shown
+
+
+def _mean(values: pd.Series, weights: pd.Series) -> float:
+    return float(np.average(values, weights=weights)) if weights.sum() > 0 else np.nan
 
 
 def _capture_tables(study: FlexibilityStudy, currency: str) -> Iterator[Table | str]:
