@@ -121,6 +121,7 @@ def test_storage_in_a_market_by_hand() -> None:
     assert most.loc["user", "per_mw"] == pytest.approx(row["per_mw"] - 200 * 219)
 
 
+@pytest.mark.slow
 def test_under_a_tariff_hours_do_not_matter() -> None:
     """Permuting the hours leaves what plant earns; storage earns nothing, and never could."""
     plant, values = [], []
@@ -207,6 +208,8 @@ def test_break_even_under_a_tariff_is_a_formula() -> None:
         assert row["low"] == row["high"] == row["break_even"]
         assert row["dispatch"] == "given"
     gain = capture_gain(fixed(), pm.Capture(**CHEAP)).loc["coal"]
+    most = arbitrage_value(fixed(), {"x": pm.StorageKind(hours=4, efficiency=1.0)})
+    assert most["per_mw"].tolist() == [0.0, 0.0]  # nor does a flat price say when to charge
     assert gain["hours"] == pytest.approx(YEAR / 2)
     assert gain["captured_t"] == pytest.approx(0.81 * YEAR / 2)
     assert gain["gain"] == pytest.approx(-161 * YEAR / 2)
@@ -292,6 +295,7 @@ class Reacting(Rule):
     role: ClassVar[str] = "demand"  # type: ignore[assignment]
 
 
+@pytest.mark.slow
 def test_shifting_by_hand() -> None:
     """10 MW move from the hour at 500 to the one at 300: 2,000 an hour of both are saved.
 
@@ -363,6 +367,7 @@ def test_assumptions_from_a_file(tmp_path: Path) -> None:
         read_assumptions(file)
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path) -> None:
     market().network().export_to_netcdf(str(tmp_path / "toy.nc"))
     file = tmp_path / "assumed.yaml"
@@ -382,5 +387,14 @@ def test_command(tmp_path: Path) -> None:
     value = table.set_index(["quantity", "detail"])["value"]
     assert value["capture_break_even", "all"] == pytest.approx(400)
     assert value["arbitrage_per_mw", "grid battery"].tolist() == [0, 0]
-    wrong = inside("flexibility", "toy.nc", "--assumptions", "none.yaml", cwd=tmp_path)
-    assert wrong.returncode == 2
+
+
+def test_command_tells_all_faults(tmp_path: Path) -> None:
+    (tmp_path / "assumed.yaml").write_text("capture: {capture_rate: 2}\n")
+    done = inside(
+        "flexibility", "none.nc", "--regime", "ful_market", "--assumptions", "assumed.yaml",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2
+    for part in ("none.nc", "ful_market", "capture.capture_rate"):
+        assert part in done.stderr
