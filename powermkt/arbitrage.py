@@ -4,13 +4,12 @@ For 1 MW of storage of E MWh, with prices p_t and snapshots of h_t hours,
 
     maximise    sum_t h_t (p_t (d_t - c_t) - k d_t)
     subject to  s_t = (1 - l)^h_t s_(t-1) + h_t (eta_c c_t - d_t / eta_d)
-                c_t + d_t <= 1,  0 <= s_t <= E,  c_t, d_t >= 0,
+                c_t + d_t <= 1,  c_t <= C,  0 <= s_t <= E,  c_t, d_t >= 0,
 
 each window for itself, ending at the level it begins with, all its prices known, times the hours
 the window stands for over its own. Charging and discharging share an hour, so that energy can be
-burnt for a negative price only in a mixture of both. Where prices are not negative and the lowest
-of a window exceeds the highest one times ``eta_c eta_d``, no trade pays, and the value is 0 without
-any programme.
+burnt for a negative price only in a mixture of both. Where the lowest price of a window is no less
+than the highest times ``eta_c eta_d``, no trade pays, and the value is 0 without any programme.
 """
 
 from __future__ import annotations
@@ -25,7 +24,10 @@ from scipy import sparse
 from powermkt.solver import Live
 from powermkt.values import NonNegative, Strict
 
-KIND = ["hours", "efficiency_store", "efficiency_dispatch", "standing_loss", "marginal_cost"]
+KIND = [
+    "hours", "charging", "efficiency_store", "efficiency_dispatch", "standing_loss",
+    "marginal_cost",
+]  # fmt: skip
 VALUES = ["value", "sold_mwh", "bought_mwh", "sold_for", "bought_for"]
 
 
@@ -49,7 +51,7 @@ class StorageKind(Strict):
     def row(self) -> dict[str, float]:
         """Return one row of `arbitrage`'s kinds: losses are even on both ways."""
         way = float(np.sqrt(self.efficiency))
-        return dict(zip(KIND, (self.hours, way, way, 0.0, self.marginal_cost), strict=True))
+        return dict(zip(KIND, (self.hours, 1.0, way, way, 0.0, self.marginal_cost), strict=True))
 
 
 def arbitrage(
@@ -66,8 +68,8 @@ def arbitrage(
     prices : DataFrame [snapshot x unit], money/MWh
         At which the unit buys and sells.
     kinds : DataFrame [unit]
-        Columns as in `KIND`: hours [h], efficiency_store, efficiency_dispatch [1], standing_loss
-        [1/h], marginal_cost of discharging [money/MWh].
+        Columns as in `KIND`: hours [h], charging C [MW per MW], efficiency_store,
+        efficiency_dispatch [1], standing_loss [1/h], marginal_cost of discharging [money/MWh].
     weights, elapsed : Series [snapshot], h
         Hours of the horizon a snapshot stands for; those it lasts.
     windows : mapping of str to Index
@@ -104,7 +106,7 @@ def arbitrage(
 def _may_pay(prices: pd.DataFrame, kinds: pd.DataFrame) -> pd.Series:
     lowest, highest = prices.min(), prices.max()
     kept = kinds["efficiency_store"] * kinds["efficiency_dispatch"]
-    return (lowest < 0) | (highest * kept > lowest)
+    return highest * kept > lowest
 
 
 def _solved(prices: pd.DataFrame, kinds: pd.DataFrame, elapsed: pd.Series) -> pd.DataFrame:
@@ -116,6 +118,7 @@ def _solved(prices: pd.DataFrame, kinds: pd.DataFrame, elapsed: pd.Series) -> pd
     # Column by column of the table: charging, discharging, level.
     cost = np.stack([price, discharging - price, 0.0 * price]).transpose(2, 0, 1)
     top = np.ones_like(cost)
+    top[:, 0] = kinds["charging"].to_numpy()[:, None]
     top[:, 2] = kinds["hours"].to_numpy()[:, None]
     one_row = np.repeat([0.0, 1.0], count)  # of balances, of power
     most = np.tile(one_row, len(kinds))

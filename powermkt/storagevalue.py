@@ -53,7 +53,8 @@ def rechargeable(case: Case) -> pd.Index:
     """Storage units that can be charged from the grid: reservoirs without pumps cannot."""
     table = case._n.storage_units
     lowest = case.dense("StorageUnit", "p_min_pu").min()[table.index]
-    able = (lowest < 0) & (table["efficiency_store"] > 0) & (table["p_nom"] > 0)
+    kept = case.dense("StorageUnit", "efficiency_store").max()[table.index]
+    able = (lowest < 0) & (kept > 0) & (table["p_nom"] > 0) & (table["max_hours"] > 0)
     return table.index[able]
 
 
@@ -75,8 +76,10 @@ def storage_account(run: Run) -> pd.DataFrame:
     units = rechargeable(case)
     names = units.append(n.stores.index)
     a_year = HOURS_A_YEAR / float(case.weights.sum())
-    ways = pd.DataFrame(1.0, names, ["efficiency_store", "efficiency_dispatch"])
-    ways.loc[units] = n.storage_units.loc[units, ways.columns]
+    store, give = (
+        case.dense("StorageUnit", f"efficiency_{way}")[units].reindex(columns=names, fill_value=1.0)
+        for way in ("store", "dispatch")
+    )
     net = run.storage[names].mul(a_year * case.weights, axis="index")
     out, into = net.clip(lower=0.0), -net.clip(upper=0.0)
     money = 0.0 * net
@@ -90,7 +93,7 @@ def storage_account(run: Run) -> pd.DataFrame:
         a_year * part.groupby("name")["amount"].sum().reindex(names, fill_value=0.0)
         for part in (booked[energy], booked[~energy])
     ]
-    lost = into * (1 - ways["efficiency_store"]) + out * (1 / ways["efficiency_dispatch"] - 1)
+    lost = into * (1 - store) + out * (1 / give - 1)
     table = pd.DataFrame(
         {
             "capacity_mw": n.storage_units["p_nom"].reindex(names).fillna(0.0),
@@ -165,16 +168,17 @@ def _priced(run: Run, kinds: Mapping[str, StorageKind]) -> tuple[pd.DataFrame, p
         at_bus = announced.nodal
     else:
         at_bus = announced.wholesale[case.provinces].set_axis(case.provinces.index, axis="columns")
-    own = n.storage_units.loc[rechargeable(case)]
-    dear = case.dense("StorageUnit", "marginal_cost").mean()
-    table = own.rename(columns={"max_hours": "hours"}).assign(
-        marginal_cost=dear[own.index], weight=own["p_nom"]
-    )
+    table = n.storage_units.loc[rechargeable(case), ["bus", "carrier"]]
+    table["weight"] = n.storage_units["p_nom"]
+    table["hours"] = n.storage_units["max_hours"]
+    table["charging"] = -case.dense("StorageUnit", "p_min_pu").min()
+    for name in KIND[2:]:  # of what changes in time the mean
+        table[name] = case.dense("StorageUnit", name).mean()
     # Loads that give energy, or take none, pay for nothing that storage could save.
     used = case.dense("Load", "p_set").mul(case.weights, axis="index").sum()
     mean = used[used > 0] / float(case.weights.sum())
     loads = case.loads.loc[mean.index, ["bus"]].assign(weight=mean)
-    places = [table[["bus", "carrier", "weight", *KIND]]]
+    places = [table]
     places += [loads.assign(carrier=name, **kind.row()) for name, kind in kinds.items()]
     grid = pd.concat(places)
     users = [

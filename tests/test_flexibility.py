@@ -37,14 +37,15 @@ CHEAP = {
 
 
 def worth(
-    prices: list[float], hours: float = 2, efficiency: float = 0.81, windows: int = 1, **more: float
-) -> float:
+    prices: list[float], hours: float = 2, efficiency: float = 0.81, windows: int = 1,
+    charging: float = 1.0, **more: float,
+) -> float:  # fmt: skip
     """Value of 1 MW at some prices, each of an hour."""
     index = pd.RangeIndex(len(prices))
     kind = pm.StorageKind(hours=hours, efficiency=efficiency, **more)
     one = pd.Series(1.0, index)
     parts = {str(i): pd.Index(part) for i, part in enumerate(np.array_split(index, windows))}
-    table = pd.DataFrame({"x": kind.row()}).T
+    table = pd.DataFrame({"x": {**kind.row(), "charging": charging}}).T
     found = arbitrage(pd.DataFrame({"x": prices}), table, one, one, parts)
     return float(found.loc["x", "value"])
 
@@ -59,6 +60,8 @@ def test_two_prices_by_hand() -> None:
     assert worth([100, 100, 300, 300], hours=0.9) == pytest.approx(243 - 100)
     # Discharging costs 20: 1.62 x 20 less.
     assert worth([100, 100, 300, 300], marginal_cost=20) == pytest.approx(286 - 32.4)
+    # Charging is at most at half power: 1 MWh bought, 0.81 MWh sold.
+    assert worth([100, 100, 300, 300], charging=0.5) == pytest.approx(243 - 100)
     # Neither hour may lend to the other: each window has one price.
     assert worth([100, 100, 300, 300], windows=2) == 0.0
 
