@@ -47,9 +47,10 @@ def break_even(
     """Find the carbon price from which one more MW of retrofit pays in one regime.
 
     The net gain of all plant is looked at in every run, then inside the first two carbon prices
-    between which it turns positive: where a straight line between them crosses zero, and half-way
-    where that left more than half of the distance. What comes after that many clearings is
-    interpolated; single provinces are, between all carbon prices that were looked at.
+    between which it turns positive, by false position: where a straight line between them crosses
+    zero, the gain at the end that stays halved each time (after Illinois; Dowell and Jarratt 1971,
+    BIT 11: 168-174). What is left between after so many clearings is interpolated; single provinces
+    are, between all carbon prices that were looked at.
 
     Parameters
     ----------
@@ -69,18 +70,16 @@ def break_even(
         Columns as in `GAINS`, at all carbon prices that were looked at.
     """
     found = {run.carbon_price: _by_place(run, capture) for run in runs}
-    width = np.inf
-    for _ in range(refine):
-        ends = _bracket(_net(pd.concat([table.iloc[:1] for table in found.values()])))
-        if ends is None or ends[1][1] == 0.0:
-            break
+    ends = _bracket(_net(pd.concat([table.iloc[:1] for table in found.values()])))
+    for _ in range(refine if ends is not None and ends[1][1] > 0 else 0):
+        assert ends is not None
         (low, below), (high, above) = ends
-        wide = high - low > width / 2
-        width = high - low
-        price = (low + high) / 2 if wide else _crossing(low, below, high, above)
-        if price in found:
-            break
+        price = _crossing(low, below, high, above)
         found[price] = _by_place(clear(price), capture)
+        net = float(_net(found[price].iloc[:1]).iloc[0])
+        if net == 0:
+            break
+        ends = ((low, below / 2), (price, net)) if net > 0 else ((price, net), (high, above / 2))
     gains = pd.concat([found[price] for price in sorted(found)], ignore_index=True)
     dispatch = "own" if own_dispatch(runs[0]) else "given"
     rows = [

@@ -25,7 +25,10 @@ DEMAND_EFFECTS: dict[str, tuple[str, str]] = {
     "bill": ("money/a", "what users whose load changes pay without it"),
     "bill_change": ("money/a", "change of that"),
     "curtailment_change_mwh": ("MWh/a", "change of curtailment"),
-    "cost_change": ("money/a", "change of resource cost, of all provinces only"),
+    "cost_change": (
+        "money/a",
+        "change of resource cost, of all provinces alone; what users give up is in it",
+    ),
 }
 
 
@@ -34,7 +37,7 @@ def without_demand(regime: Regime) -> Regime | None:
     rules = tuple(rule for rule in regime.rules if str(rule.role) != DEMAND)
     if len(rules) == len(regime.rules):
         return None
-    return replace(regime, name=f"{regime.name} (load as given)", rules=rules)
+    return replace(regime, name=f"{regime.name}, rigid", rules=rules)
 
 
 def demand_effects(before: Run, run: Run) -> pd.DataFrame:
@@ -79,7 +82,7 @@ def demand_effects(before: Run, run: Run) -> pd.DataFrame:
                 "province": place,
                 "energy_mwh": a_year * served[0][loads].mul(case.weights, axis="index").sum().sum(),
                 "raised_mwh": hourly.clip(lower=0.0).sum().sum(),
-                "lowered_mwh": -hourly.clip(upper=0.0).sum().sum(),
+                "lowered_mwh": (-hourly).clip(lower=0.0).sum().sum(),
                 "peak_mw": peaks[0],
                 "peak_change_mw": peaks[1] - peaks[0],
                 "bill": paid[0],

@@ -259,10 +259,11 @@ def test_break_even_where_the_order_of_plant_turns() -> None:
     )
     row = row_of(study, "full_market_auction")
     assert row["break_even"] == pytest.approx(241 / 0.73)
-    assert row["low"] <= row["break_even"] <= row["high"] < 334
-    assert sorted(study.capture["carbon_price"].unique())[2:4] == pytest.approx(
-        [241 / 0.73, 300 + 300 * 22 / 199]
-    )
+    # The line meets zero at 333.2, with 2.2 left; then, -22 halved, at 300 + 33.2 x 11 / 13.2.
+    first = 300 + 300 * 22 / 199
+    left = 0.73 * first - 241
+    assert row["high"] == pytest.approx(first)
+    assert row["low"] == pytest.approx(300 + (first - 300) * 11 / (11 + left))
     table, _ = break_even(study.comparison.runs, pm.Capture(**capture), pm.clear, refine=0)
     assert table["break_even"].iloc[0] == pytest.approx(300 + 300 * 22 / 199)
     assert table.loc[0, ["low", "high"]].tolist() == [300, 600]
