@@ -1,6 +1,8 @@
 """powermkt: what an electricity market's rules do to cost, emissions, curtailment and prices."""
 
 from powermkt import rules
+from powermkt.arbitrage import StorageKind
+from powermkt.capture import Capture
 from powermkt.case import Case
 from powermkt.causes import Cause
 from powermkt.cells import CellStore
@@ -16,6 +18,7 @@ from powermkt.errors import (
     StorageError,
 )
 from powermkt.explain import Explanation, explain_curtailment
+from powermkt.flexibilitystudy import Assumptions, FlexibilityStudy, value_flexibility
 from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
@@ -36,6 +39,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "COLUMNS",
+    "Assumptions",
+    "Capture",
     "Case",
     "Cause",
     "CellStore",
@@ -44,6 +49,7 @@ __all__ = [
     "ExecutionError",
     "Explanation",
     "Fault",
+    "FlexibilityStudy",
     "InputError",
     "Market",
     "PassThroughStudy",
@@ -52,6 +58,7 @@ __all__ = [
     "ReturnsStudy",
     "Run",
     "StorageError",
+    "StorageKind",
     "SwitchingPoints",
     "WeatherRisk",
     "clear",
@@ -73,6 +80,7 @@ __all__ = [
     "returns_summary",
     "rules",
     "switching_points",
+    "value_flexibility",
     "weather_risk",
     "with_forecast_errors",
 ]

@@ -18,6 +18,7 @@ from rich.table import Table
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
 from powermkt.explaincommand import explain
+from powermkt.flexibilitycommand import flexibility
 from powermkt.horizon import Horizon, cut
 from powermkt.options import (
     ClusterOption,
@@ -241,6 +242,7 @@ def plan(
 
 app.command()(returns)
 app.command()(explain)
+app.command()(flexibility)
 app.command()(risk)
 
 
