@@ -77,16 +77,25 @@ class Register:
             return int(index[0].year)
         return self.plan.year
 
+    @cached_property
+    def registry(self) -> pd.DataFrame:
+        """As `instruments.instruments`."""
+        return instruments(*self.own)
+
+    @cached_property
+    def _conversions(self) -> Conversions:
+        return Conversions(self.own[1])
+
     def unit_of(self, instrument: str) -> str:
         """Unit that an instrument counts."""
-        return str(instruments(*self.own).loc[instrument, "unit"])
+        return str(self.registry["unit"][instrument])
 
     def per_mwh(self, instrument: str) -> float:
         """What one MWh is in the unit of an instrument that counts no CO2."""
         bases = self.plan.bases
         if bases is None:
             bases = (f"{POWER_SUPPLY} {self.year}",) if self.unit_of(instrument) != "MWh" else ()
-        return Conversions(self.own[1]).factor("MWh", self.unit_of(instrument), *bases)
+        return self._conversions.factor("MWh", self.unit_of(instrument), *bases)
 
     # ---- what is registered ------------------------------------------------------------------
 
@@ -261,13 +270,13 @@ class Register:
             what = "the snapshots are no times"
             return [Fault("year", what, "state the year whose instruments exist")]
         try:
-            table, active = instruments(*self.own), instruments_of(self.year, *self.own).index
+            table, active = self.registry, instruments_of(self.year, *self.own).index
         except InputError as error:
             return error.faults
         found = []
         wanted = {item.to: n for n, item in reversed(list(enumerate(self.plan.registrations, 1)))
                   if item.use == "convert"}  # fmt: skip
-        for name in (GREEN, *wanted):
+        for name in dict.fromkeys((GREEN, *wanted)):
             where = f"registration {wanted[name]}" if name in wanted else "plan"
             if name not in table.index:
                 what = f"unknown instrument {name!r}"
