@@ -71,6 +71,11 @@ def _by_vintage(run: Run, energy: pd.DataFrame) -> pd.Series:
     return flattened(monthly)
 
 
+def vintages(table: pd.DataFrame) -> pd.MultiIndex:
+    """Plant and vintage of each row of a table."""
+    return pd.MultiIndex.from_frame(table[VINTAGE])
+
+
 def flattened(frame: pd.DataFrame) -> pd.Series:
     """Values of a frame by column, then row."""
     return cast("pd.Series", frame.unstack())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from powermkt.certificates import VINTAGE, flattened
+from powermkt.certificates import VINTAGE, flattened, vintages
 from powermkt.compliance import OFFSET_SUPPLIERS
 from powermkt.errors import Fault
 from powermkt.ledger import COLUMNS as LEDGER
@@ -60,9 +60,10 @@ OFFSETS: dict[str, tuple[str, str]] = {
 def numbered(register: Register) -> pd.DataFrame:
     """All claims one after another in their vintage; what nobody claims is banked."""
     retired = flattened(register.retired.T).rename("mwh").reset_index()
+    price = register.price.reindex(vintages(retired)).to_numpy()
     retired = retired.assign(
         by=retired.get("province", pd.Series(dtype=object)).map(grid_company), instrument=GREEN,
-        status="retired", use="obligation", price=register.plan.certificate_price,
+        status="retired", use="obligation", price=price,
     )  # fmt: skip
     rest = (register.free - register.retired.sum(axis=1)).clip(lower=0.0).rename("mwh")
     rest_table = rest.reset_index().assign(
@@ -74,7 +75,7 @@ def numbered(register: Register) -> pd.DataFrame:
     table = table[table["mwh"] > 1e-9].reset_index(drop=True)
     table["last_mwh"] = table.groupby(VINTAGE)["mwh"].cumsum()
     table["first_mwh"] = table["last_mwh"] - table["mwh"]
-    place = register.issued.reindex(pd.MultiIndex.from_frame(table[VINTAGE]))
+    place = register.issued.reindex(vintages(table))
     for column in ("province", "carrier"):
         table[column] = place[column].to_numpy()
     unit = {name: register.unit_of(name) for name in table["instrument"].unique()}
@@ -103,7 +104,7 @@ def offsets_of(register: Register, table: pd.DataFrame) -> tuple[pd.DataFrame, l
     """Offsets that certificates were converted to; columns as in `OFFSETS`."""
     found = table[(table["status"] == "converted") & (table["instrument"] == CARBON)]
     found = found.rename(columns={"amount": "credited_t"})
-    place = register.issued.reindex(pd.MultiIndex.from_frame(found[VINTAGE]))
+    place = register.issued.reindex(vintages(found))
     rate = (place["avoided_t"] / place["issued_mwh"]).to_numpy(float)
     found = found.assign(avoided_t=found["mwh"] * rate)
     credited, used = found["credited_t"].sum(), float(register.run.compliance["offsets_t"].sum())
@@ -182,9 +183,8 @@ def obligations_of(register: Register) -> pd.DataFrame:
         local_mwh=(retired * home).sum(), bought_mwh=(retired * ~home).sum(),
         short_mwh=register.short,
     )  # fmt: skip
-    price, lacking = plan.certificate_price, plan.shortfall_price or 0.0
-    bought = table["local_mwh"] + table["bought_mwh"]
-    table["cost"] = price * bought + lacking * table["short_mwh"]
+    bought = retired.mul(register.price, axis="index").sum()
+    table["cost"] = bought + (plan.shortfall_price or 0.0) * table["short_mwh"]
     return table.reset_index()[list(OBLIGATIONS)]
 
 

@@ -82,8 +82,9 @@ class ClaimsPlan(Strict):
         [1]; one number, or the key "all", is that of every province not named.
     tradable : bool, default True
         Whether an obligation may be met with certificates of other provinces.
-    certificate_price : float, default 0
-        What an obliged grid company pays the plant [money/MWh].
+    certificate_price : float, optional
+        What an obliged grid company pays the plant [money/MWh]; default: what a rule
+        `Participation` says the certificate of the plant is worth, else 0.
     shortfall_price : float, optional
         What it pays public funds for each MWh that lacks [money/MWh]; absent: that is an error.
     avoided : str, float or dict of str to float
@@ -109,7 +110,7 @@ class ClaimsPlan(Strict):
         pydantic.Field(default_factory=dict)
     )
     tradable: bool = True
-    certificate_price: NonNegative = 0.0
+    certificate_price: NonNegative | None = None
     shortfall_price: NonNegative | None = None
     avoided: Literal["operating_margin", "marginal"] | NonNegative | dict[str, NonNegative] = (
         "operating_margin"

@@ -14,6 +14,7 @@ from powermkt.compliance import OFFSET_SUPPLIERS
 from powermkt.conversion import POWER_SUPPLY, Conversions, Factor
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.instruments import Instrument, instruments, instruments_of
+from powermkt.rules.participation import Participation
 from powermkt.run import Run
 
 GREEN, CARBON = "green_certificates", "carbon_market"
@@ -68,6 +69,17 @@ class Register:
             [*plan.instruments, *(i for i in market.instruments if i.instrument not in named)],
             [*plan.conversions, *(f for f in market.conversions if f.key not in keys)],
         )
+
+    @cached_property
+    def price(self) -> pd.Series:
+        """What obliged grid companies pay, [(plant, vintage)] in money/MWh."""
+        stated, index = self.plan.certificate_price, self.issued.index
+        rules = (rule for rule in self.run.regime.rules if isinstance(rule, Participation))
+        if stated is not None or (rule := next(rules, None)) is None:
+            return pd.Series(stated or 0.0, index)
+        worth = rule.certificates(self.run.case)
+        names = index.get_level_values("plant")
+        return pd.Series(worth.reindex(names).to_numpy(), index).fillna(0.0)
 
     @property
     def year(self) -> int | None:
