@@ -257,6 +257,12 @@ def test_without_offsets_nothing_is_converted(run: pm.Run) -> None:
     found = pm.claims(cheap, plan)
     assert found.proven and found.offsets["held_t"].sum() == pytest.approx(8)
     assert "8 of 8 t of offsets are held" in found.notes[0]
+    # Under a cap what is avoided is emitted elsewhere.
+    rule = {"rule": "CarbonCap", "allocation": "auction", "cap": 790, "price": 60}
+    rule["offsets"] = {"limit": 0.1, "price": 40}
+    capped = pm.Run(run.case, pm.regime({**REGIME, "carbon": rule}), 60.0, run.outcome)
+    found = pm.claims(capped, plan)
+    assert found.proven and "emissions are capped" in found.notes[0]
 
 
 def test_a_certificate_is_paid_what_it_is_offered_for(run: pm.Run) -> None:
