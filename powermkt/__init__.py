@@ -6,9 +6,12 @@ from powermkt.capture import Capture
 from powermkt.case import Case
 from powermkt.causes import Cause
 from powermkt.cells import CellStore
+from powermkt.claims import Claims, claims, double_counted
+from powermkt.claimsplan import ClaimsPlan
 from powermkt.clearall import clear
 from powermkt.compare import compare, pass_through
 from powermkt.comparison import Comparison
+from powermkt.conversion import Conversions, convert
 from powermkt.errors import (
     ClearingError,
     ExecutionError,
@@ -20,6 +23,7 @@ from powermkt.errors import (
 from powermkt.explain import Explanation, explain_curtailment
 from powermkt.flexibilitystudy import Assumptions, FlexibilityStudy, value_flexibility
 from powermkt.forecasts import with_forecast_errors
+from powermkt.instruments import instruments_of
 from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
@@ -44,8 +48,11 @@ __all__ = [
     "Case",
     "Cause",
     "CellStore",
+    "Claims",
+    "ClaimsPlan",
     "ClearingError",
     "Comparison",
+    "Conversions",
     "ExecutionError",
     "Explanation",
     "Fault",
@@ -61,9 +68,13 @@ __all__ = [
     "StorageKind",
     "SwitchingPoints",
     "WeatherRisk",
+    "claims",
     "clear",
     "compare",
+    "convert",
+    "double_counted",
     "explain_curtailment",
+    "instruments_of",
     "market_power",
     "pass_through",
     "pass_through_study",

@@ -15,6 +15,7 @@ import rich.box
 import typer
 from rich.table import Table
 
+from powermkt.claimscommand import claims, instruments
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
 from powermkt.explaincommand import explain
@@ -244,6 +245,8 @@ app.command()(returns)
 app.command()(explain)
 app.command()(flexibility)
 app.command()(risk)
+app.command()(claims)
+app.command()(instruments)
 
 
 def main() -> None:

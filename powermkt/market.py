@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 import yaml
 
+from powermkt.conversion import Factor
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.instruments import Instrument
 from powermkt.services import Services
 from powermkt.values import NonNegative, Share, Strict
 
@@ -201,6 +203,12 @@ class Market(Strict):
         default_factory=dict, description="by carrier; `default` for what a carrier does not state"
     )
     calibration: Calibration | None = None
+    conversions: tuple[Factor, ...] = pydantic.Field(
+        default=(), description="between units, in the place of those that come with powermkt"
+    )
+    instruments: tuple[Instrument, ...] = pydantic.Field(
+        default=(), description="beside those that come with powermkt"
+    )
 
     @pydantic.model_validator(mode="after")
     def _declared(self) -> Market:

@@ -35,7 +35,8 @@ from powermkt.rules import (
     Prices,
 )
 from powermkt.rules.base import Sale
-from powermkt.rules.contract import contract_table
+from powermkt.rules.contract import ContractRule, contract_table
+from powermkt.rules.deals import Deal
 from powermkt.rules.dualtrack import COLUMNS as DUAL_TRACK
 from powermkt.rules.locational import ports
 
@@ -243,6 +244,12 @@ class Run:
         for rule in self.regime.rules:
             rule.settle(ledger, self._charged)
         return ledger.table()
+
+    @cached_property
+    def deals(self) -> list[Deal]:
+        """Contracts as they came out of the clearing, by snapshot and party."""
+        rules = (rule for rule in self.regime.rules if isinstance(rule, ContractRule))
+        return [deal for rule in rules for deal in rule.deals(self._cleared)]
 
     @cached_property
     def contracts(self) -> pd.DataFrame:

@@ -299,6 +299,10 @@ class Participation(Rule):
 
     # ---- terms -------------------------------------------------------------------------------
 
+    def certificates(self, case: Case) -> pd.Series:
+        """What the certificate of a MWh is worth, [plant] in money/MWh; 0 where nothing is said."""
+        return self._by_key(case, self.certificate).fillna(0.0)
+
     def _by_key(self, case: Case, given: dict[str, float]) -> pd.Series:
         """What a field says of each plant; nan where it says nothing."""
         found = {name: next((given[k] for k in keys if k in given), np.nan)
