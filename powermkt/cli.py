@@ -43,6 +43,7 @@ from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import presets
 from powermkt.regime import regime as as_regime
+from powermkt.remediescommand import remedies
 from powermkt.returnscommand import returns
 from powermkt.riskcommand import risk
 from powermkt.session import (
@@ -238,6 +239,7 @@ def plan(
 
 app.command()(returns)
 app.command()(explain)
+app.command()(remedies)
 app.command()(risk)
 
 

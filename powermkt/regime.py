@@ -36,7 +36,7 @@ from powermkt.rules.interprovincial import InterprovincialSpot
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("settlement", "renewables", "retail")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail")
+_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail", "demand")
 _PAY = ("ancillary", "contract", "retail")  # may leave the clearing alone
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 

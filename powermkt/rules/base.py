@@ -20,7 +20,7 @@ from powermkt.units import Commitment
 
 Role = Literal[
     "dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "renewables", "contract",
-    "retail",
+    "retail", "demand",
 ]  # fmt: skip
 
 # Parties of the ledger that are no component of the network.
