@@ -365,8 +365,7 @@ class Programme:
         list of str
             What the solver had to do beyond the usual.
         """
-        live = self.search.live
-        before = live.seconds
+        live, before = self.search.live, self.search.live.seconds
         live.notes.clear()
         lean = self.search.follow(cost + tie)
         return lean.values(live.column_values()), live.seconds - before, list(live.notes)

@@ -26,6 +26,7 @@ from powermkt.sensitivity import (
     MINIMISED,
     Change,
     Sensitivity,
+    available,
     curtailed,
 )
 from powermkt.window import numbers_of
@@ -216,10 +217,15 @@ class _Window:
     def alone(self, remedy: Remedy) -> Slope | None:
         """Slope of a remedy of which nothing else is known."""
         try:
-            change = self._change(*remedy.apply(self._case, self._regime, _STEP))
+            changed, regime = remedy.apply(self._case, self._regime, _STEP)
         except InputError:  # told where it is applied
             return None
-        return None if change is None else _slope(self.optimum.by_name(change))
+        change = self._change(changed, regime)
+        if change is None:
+            return None
+        slope = _slope(self.optimum.by_name(change))
+        more = (available(changed) - available(self._case)) / _STEP
+        return slope._replace(curtailed=slope.curtailed + more)
 
     def together(self, batch: Sequence[Increase]) -> tuple[list[Slope | None], list[str]]:
         """Slopes of remedies that change numbers of their own, all at once."""

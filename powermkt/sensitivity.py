@@ -188,6 +188,12 @@ def curtailed(case: Case, programme: Programme) -> np.ndarray:
     return total
 
 
+def available(case: Case) -> float:
+    """Available energy of wind and sun, and of water without storage [MWh]."""
+    members = case.generators.index[case.generators["carrier"].isin(case.carriers.renewable)]
+    return float(case.availability[members].mul(case.weights, axis="index").to_numpy().sum())
+
+
 def _difference(new: np.ndarray, old: np.ndarray) -> np.ndarray:
     """By how much limits move; those that are none stay so."""
     finite = np.isfinite(new) & np.isfinite(old)
