@@ -19,8 +19,9 @@ from toys import add_rows, one_bus, random_case, random_network
 import powermkt as pm
 from powermkt.causes import on_copy
 from powermkt.heat import heat_bound, with_boilers
-from powermkt.remedies import REMEDIES
-from powermkt.remedyvalues import COLUMNS, remedies_by_regime
+from powermkt.remedies import REMEDIES, chosen_remedies
+from powermkt.remedyduals import slopes_of
+from powermkt.remedyvalues import COLUMNS, DEFAULT_REMEDIES, remedies_by_regime
 from powermkt.rules import ElectricBoilers
 
 PER_UNIT = ["mwh_per_unit", "money_per_unit"]
@@ -57,37 +58,52 @@ def two_sites() -> pm.Case:
     return pm.Case(n)
 
 
-def test_remedies_by_hand() -> None:
-    """Duals of all kinds, and differences of the best of each, with the arithmetic beside them."""
+K = 0.98 / 1.5
+BY_HAND = {
+    # 1 MWh of wind in, 0.81 out in place of CHP at 250
+    ("storage_power", "A"): (1.0, 0.81 * 250),
+    # one more MWh of storage: 1 / 0.9 of wind in, 0.9 out in place of coal at 300
+    ("storage_hours", "B"): (1 / 0.9, 0.9 * 300),
+    # one more MW at 0.25 h
+    ("storage_power", "B"): (0.25 / 0.9, 0.25 * 0.9 * 300),
+    # the boiler takes 1 of wind in hour 1, and the CHP gives K less at 250 in its place; in
+    # hour 2 the CHP gives more than it must, and a boiler would only cost
+    ("electric_boilers", "A"): (1 + K, K * 250),
+    # 0.1 MW less at least per MW: 300 saved by wind in hour 1, 300 - 250 by CHP in hour 2
+    ("flexible_coal", "A"): (0.1, 0.1 * (300 + 50)),
+    # in hour 2 coal gives more than it must
+    ("flexible_coal", "B"): (0.1, 0.1 * 300),
+}
+
+
+def test_duals_by_hand() -> None:
+    """Duals of all kinds of plant, from one clearing."""
+    case = two_sites()
+    remedies = chosen_remedies(case, DEFAULT_REMEDIES, SETTINGS)
+    slopes, notes = slopes_of(case, pm.regime("full_market").at(0.0), remedies)
+    found = {
+        (remedy.name, remedy.where): (-slope.curtailed, -slope.cost)
+        for remedy, slope in zip(remedies, slopes, strict=True)
+        if slope is not None
+    }
+    assert found.keys() == BY_HAND.keys() and not notes
+    for key, values in BY_HAND.items():
+        assert found[key] == pytest.approx(values, rel=1e-6), key
+
+
+@pytest.mark.slow
+def test_differences_by_hand() -> None:
+    """Differences of the best of each kind are what their duals say: nothing else binds yet."""
     found = pm.value_remedies(two_sites(), "full_market", size_mw=1.0, top=1, settings=SETTINGS)
     table = found.table.set_index(["remedy", "where"])
-    k = 0.98 / 1.5
-    expected = {
-        # 1 MWh of wind in, 0.81 out in place of CHP at 250
-        ("storage_power", "A"): (1.0, 0.81 * 250),
-        # one more MWh of storage: 1 / 0.9 of wind in, 0.9 out in place of coal at 300
-        ("storage_hours", "B"): (1 / 0.9, 0.9 * 300),
-        # one more MW at 0.25 h
-        ("storage_power", "B"): (0.25 / 0.9, 0.25 * 0.9 * 300),
-        # the boiler takes 1 of wind in hour 1, and the CHP gives k less at 250 in its place; in
-        # hour 2 the CHP gives more than it must, and a boiler would only cost
-        ("electric_boilers", "A"): (1 + k, k * 250),
-        # 0.1 MW less at least per MW: 300 saved by wind in hour 1, 300 - 250 by CHP in hour 2
-        ("flexible_coal", "A"): (0.1, 0.1 * (300 + 50)),
-        # in hour 2 coal gives more than it must
-        ("flexible_coal", "B"): (0.1, 0.1 * 300),
-    }
-    assert set(table.index) == set(expected)
-    for key, values in expected.items():
-        assert list(table.loc[key, PER_UNIT]) == pytest.approx(values, rel=1e-6), key
     again = table["mwh_by_difference"].notna()
     assert set(table.index[again]) == {
         ("storage_power", "A"), ("storage_hours", "B"), ("electric_boilers", "A"),
         ("flexible_coal", "A"),
     }  # fmt: skip
-    for what in ("mwh", "money"):  # small sizes: nothing else binds meanwhile
-        dual, again_ = (table.loc[again, f"{what}_by_{how}"] for how in ("dual", "difference"))
-        assert again_.to_numpy() == pytest.approx(dual.to_numpy(), rel=1e-6)
+    for key in table.index[again]:
+        row = table.loc[key, ["mwh_by_difference", "money_by_difference"]]
+        assert list(row) == pytest.approx(BY_HAND[key], rel=1e-6), key
     assert list(found["rank"]) == list(range(1, 7))
     assert list(found["money_by_dual"]) == sorted(found["money_by_dual"], reverse=True)
     assert not found.notes and list(found.table) == list(COLUMNS)
