@@ -77,8 +77,9 @@ def _battery_slope(at: Sensitivity, case: Case, bus: str, settings: RemedySettin
     rows = sparse.hstack(
         [-one_way * sparse.diags_array(hours), sparse.diags_array(hours) / one_way, step]
     ).tocsr()
-    tie = TIE_STEP * (len(case.carriers.renewable) + 2) * case.weights.to_numpy()
-    price = np.concatenate([value[MINIMISED] + tie, -value[MINIMISED], np.zeros(count)])
+    price = np.concatenate(
+        [value[MINIMISED] + _tie(case).to_numpy(), -value[MINIMISED], np.zeros(count)]
+    )
     bounds = [(0.0, 1.0)] * (2 * count) + [(0.0, settings.battery_hours)] * count
     found = linprog(price, A_eq=rows, b_eq=np.zeros(count), bounds=bounds, method="highs")
     taken = found.x[:count] - found.x[count : 2 * count]
@@ -155,6 +156,7 @@ def _boiler_at(at: Sensitivity, case: Case, bus: str, replaced: float) -> Slope:
             jointly[name] = part.loc[:, one].sum()
             if len(level) > 1:
                 hourly[name] += part.loc[:, [not item for item in one]].sum(axis=1)
+    hourly[MINIMISED] += _tie(case)
     gain = hourly[MINIMISED].where(total > 0, np.inf)
     runs = gain < _PAYS * case.weights
     taken: list[str] = []
@@ -168,3 +170,8 @@ def _boiler_at(at: Sensitivity, case: Case, bus: str, replaced: float) -> Slope:
         float(hourly[name][runs].sum() + jointly[name][taken].sum()) for name in (COST, CURTAILED)
     )
     return Slope(cost, unused, bool((hourly[LOOSE][runs] != 0).any()))
+
+
+def _tie(case: Case) -> pd.Series:
+    """What holds a newcomer back from taking what would be thrown away (`declared_order`)."""
+    return TIE_STEP * (len(case.carriers.renewable) + 2) * case.weights

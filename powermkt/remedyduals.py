@@ -28,6 +28,7 @@ from powermkt.sensitivity import (
     Sensitivity,
     available,
     curtailed,
+    difference,
 )
 from powermkt.window import numbers_of
 
@@ -205,7 +206,7 @@ class _Window:
             return None
         # Units that were committed, and steps of quadratic costs, stay where they were put.
         bounds = [
-            old + np.where(np.isfinite(new) & np.isfinite(before), new - before, 0.0)
+            old + difference(new, before)
             for old, new, before in zip(
                 (at.lower, at.upper), other.bounds(numbers.limits), self._bounds, strict=True
             )

@@ -131,7 +131,7 @@ class Sensitivity:
         slope = (matrix - self._lean.matrix).tocsc()
         slope.eliminate_zeros()
         low, high, row_low, row_high = (
-            _difference(new, old) for new, old in zip(limits, self._limits, strict=True)
+            difference(new, old) for new, old in zip(limits, self._limits, strict=True)
         )
         bounds, rows = self._limits[:2], self._limits[2:]
         moved = _at_bound(self._reduced[MINIMISED], self._point, bounds, (low, high))
@@ -194,7 +194,7 @@ def available(case: Case) -> float:
     return float(case.availability[members].mul(case.weights, axis="index").to_numpy().sum())
 
 
-def _difference(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+def difference(new: np.ndarray, old: np.ndarray) -> np.ndarray:
     """By how much limits move; those that are none stay so."""
     finite = np.isfinite(new) & np.isfinite(old)
     return np.where(finite, np.where(finite, new, 0.0) - np.where(finite, old, 0.0), 0.0)
