@@ -32,7 +32,7 @@ def as_it_is(programme: Programme) -> None:
 
 def levels_free(programme: Programme) -> None:
     """No level of online capacity is held."""
-    search = programme._search
+    search = programme.search
     levels = search._levels
     search._levels = Levels(levels.level[:, :0], levels.start[:, :0], levels.row[:, :0])
     search._released = search._released[:0]
@@ -42,7 +42,7 @@ def bounds_only(programme: Programme) -> None:
     """Rows of one variable are bounds, nothing else is done."""
     levels_free(programme)
     nothing = np.empty(0, dtype=int)
-    programme._search._shifts = Pairs(nothing, nothing, nothing.astype(float), nothing)
+    programme.search._shifts = Pairs(nothing, nothing, nothing.astype(float), nothing)
 
 
 def interior_point(programme: Programme) -> None:

@@ -32,6 +32,8 @@ from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
+from powermkt.remedytypes import Remedy, RemedySettings
+from powermkt.remedyvalues import RemedyValues, value_remedies
 from powermkt.returns import returns, returns_split, returns_summary
 from powermkt.returnsstudy import ReturnsStudy, returns_study
 from powermkt.riskstudy import WeatherRisk, weather_risk
@@ -62,6 +64,9 @@ __all__ = [
     "PassThroughStudy",
     "PowermktError",
     "Regime",
+    "Remedy",
+    "RemedySettings",
+    "RemedyValues",
     "ReturnsStudy",
     "Run",
     "StorageError",
@@ -92,6 +97,7 @@ __all__ = [
     "rules",
     "switching_points",
     "value_flexibility",
+    "value_remedies",
     "weather_risk",
     "with_forecast_errors",
 ]

@@ -82,20 +82,20 @@ def relax_flexibility(case: Case, regime: Regime) -> tuple[Case, Regime]:
 def _flexible(case: Case, names: pd.Index) -> Case:
     idle, reach = _idle_cost(case), case.availability.max()
     unit, fleet = units(case).index, fleets(case).index
-    changed = _changed(case)
+    changed = on_copy(case)
     n = changed._n
     least = n.get_switchable_as_dense("Generator", "p_min_pu")[names].clip(upper=0.0)
-    _put(n, "generators", "p_min_pu", least)
+    put(n, "generators", "p_min_pu", least)
     for way, jump in (("up", "ramp_limit_start_up"), ("down", "ramp_limit_shut_down")):
         limit = n.get_switchable_as_dense("Generator", f"ramp_limit_{way}")[names]
         limit = limit.loc[:, limit.notna().any()]
         start = pd.Series(0.0, limit.columns)
         start.update(n.generators[jump].reindex(unit.intersection(limit.columns)))
         start.update(case.generators["min_stable_pu"][fleet.intersection(limit.columns)])
-        _put(n, "generators", f"ramp_limit_{way}", limit.clip(lower=start, axis="columns"))
+        put(n, "generators", f"ramp_limit_{way}", limit.clip(lower=start, axis="columns"))
     cost = n.get_switchable_as_dense("Generator", "marginal_cost")[idle.columns]
     flat = idle.columns[~idle.columns.isin(case.ladders["generator"])]
-    _put(n, "generators", "marginal_cost", (cost + idle / reach[idle.columns])[flat])
+    put(n, "generators", "marginal_cost", (cost + idle / reach[idle.columns])[flat])
     n.generators.loc[names, "committable"] = False
     if "min_stable_pu" in n.generators:
         n.generators.loc[names, "min_stable_pu"] = 0.0
@@ -152,11 +152,7 @@ def relax_network(case: Case, regime: Regime) -> tuple[Case, Regime]:
     InputError
         If reserves are required for the largest infeed, which follows the ratings of links.
     """
-    n = case._n
-    carrier = n.buses["carrier"].replace("", "AC")
-    ends = [n.links[end].map(carrier) for end in ("bus0", "bus1")]
-    electric = ends[0].isin(_ELECTRIC) & ends[1].isin(_ELECTRIC) | (ends[0] == ends[1])
-    links = n.links.index[electric & (n.links["p_nom"] > 0)]
+    n, links = case._n, electric_links(case)
     lines, transformers = (table.index[table["s_nom"] > 0] for table in (n.lines, n.transformers))
     if not len(links) + len(lines) + len(transformers):
         return case, regime
@@ -169,7 +165,7 @@ def relax_network(case: Case, regime: Regime) -> tuple[Case, Regime]:
     if follow and len(links) and regime.procurement is not None:
         what = f"the largest infeed without limits of links has no size: {name_list(follow)}"
         raise InputError([Fault("network: services.products", what, "state mw, or leave it out")])
-    changed = _changed(case)
+    changed = on_copy(case)
     n = changed._n
     # More than can be generated or used in all: nothing ever reaches it.
     plenty = float(case.dense("Load", "p_set").abs().sum(axis=1).max())
@@ -189,6 +185,15 @@ def relax_network(case: Case, regime: Regime) -> tuple[Case, Regime]:
         branches.loc[names, "s_max_pu"] = 1.0
         series["s_max_pu"] = series["s_max_pu"].drop(columns=names, errors="ignore")
     return changed, regime
+
+
+def electric_links(case: Case) -> pd.Index:
+    """Links that carry and do not convert: both ends electric, or of one carrier."""
+    n = case._n
+    carrier = n.buses["carrier"].replace("", "AC")
+    ends = [n.links[end].map(carrier) for end in ("bus0", "bus1")]
+    electric = ends[0].isin(_ELECTRIC) & ends[1].isin(_ELECTRIC) | (ends[0] == ends[1])
+    return n.links.index[electric & (n.links["p_nom"] > 0)]
 
 
 def relax_barrier(case: Case, regime: Regime) -> tuple[Case, Regime]:
@@ -241,7 +246,7 @@ def relax_ramping(case: Case, regime: Regime) -> tuple[Case, Regime]:
     ]
     if not found:
         return case, regime
-    changed = _changed(case)
+    changed = on_copy(case)
     n = changed._n
     for table, _, column in found:
         series = getattr(n, f"{table}_t")
@@ -297,12 +302,12 @@ def _with(regime: Regime, rule: Rule, other: Rule) -> Regime:
     return replace(regime, rules=tuple(other if item is rule else item for item in regime.rules))
 
 
-def _changed(case: Case) -> Case:
+def on_copy(case: Case) -> Case:
     """Return a case on a copy of the network, to be changed."""
     return case._with(case.network(), case.windows, case.seams)
 
 
-def _put(n: pypsa.Network, table: str, column: str, values: pd.DataFrame) -> None:
+def put(n: pypsa.Network, table: str, column: str, values: pd.DataFrame) -> None:
     """Put numbers into a network: static where they are the same in every snapshot."""
     static, series = getattr(n, table), getattr(n, f"{table}_t")
     same = values.columns[(values == values.iloc[0]).all()]

@@ -37,6 +37,8 @@ from powermkt.units import SHUT, START, STATUS, count_starts, reachable_ramps, u
 from powermkt.values import NOISE_MW
 
 Constrain = Callable[[linopy.Model, Case], None]
+# Told of the optimum, what was minimised and what it costs [column], while the solver is at it.
+Observer = Callable[[Programme, Point, np.ndarray, np.ndarray], None]
 
 # PyPSA's rows take longest to write: they stay as long as their case, for who clears it again.
 _KEPT: WeakKeyDictionary[Case, linopy.Model] = WeakKeyDictionary()
@@ -87,6 +89,8 @@ class Numbers:
         Also find the least and largest curtailment of each province and carrier over all optima.
     margins : bool, default False
         Also find which carriers give one more MWh of load (`marginal`).
+    observer : callable, optional
+        Told of the optimum of the dispatch.
     """
 
     offers: Sequence[Adders]
@@ -99,6 +103,7 @@ class Numbers:
     canonical: bool = False
     ranges: bool = False
     margins: bool = False
+    observer: Observer | None = None
 
 
 class Builder:
@@ -224,6 +229,8 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
+    if numbers.observer is not None:
+        numbers.observer(programme, point, ranked + added + tie, programme.cost + added)
     output = programme.values("Generator-p", point)
     refuse_slack(case, output)
     outcome = read_outcome(case, programme, point, output, slack_of(output, SHED))

@@ -45,6 +45,7 @@ from powermkt.plan import plan_schedule
 from powermkt.reading import read
 from powermkt.regime import presets
 from powermkt.regime import regime as as_regime
+from powermkt.remediescommand import remedies
 from powermkt.returnscommand import returns
 from powermkt.riskcommand import risk
 from powermkt.session import (
@@ -244,6 +245,7 @@ def plan(
 app.command()(returns)
 app.command()(explain)
 app.command()(flexibility)
+app.command()(remedies)
 app.command()(risk)
 app.command()(claims)
 app.command()(instruments)

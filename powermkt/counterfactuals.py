@@ -15,7 +15,7 @@ from powermkt.causes import Cause
 from powermkt.cells import CellStore, Keys
 from powermkt.clearall import clear_all
 from powermkt.engine import Progress
-from powermkt.errors import ClearingError, InputError
+from powermkt.errors import ClearingError, InputError, in_one_line
 from powermkt.periods import months_of
 from powermkt.regime import Regime
 from powermkt.run import Run
@@ -199,7 +199,7 @@ def _batches(
                 part, after = case, regime
             chosen = after if carbon_price is None else after.at(carbon_price)
         except InputError as error:
-            failed[combination] = _said(error)
+            failed[combination] = in_one_line(error)
             continue
         if not combination or part is not batch.case:
             keys = Keys(part, ranges)
@@ -228,7 +228,7 @@ def _cleared(
         if len(items) == 1:
             if 0 in items[0][1]:
                 raise
-            return [_said(error)], []
+            return [in_one_line(error)], []
     found: list[Run | str] = []
     notes = []
     for key, item in batch.members.items():  # which? what is stored is found again
@@ -236,11 +236,6 @@ def _cleared(
         found += part
         notes += said
     return found, notes
-
-
-def _said(error: ClearingError | InputError) -> str:
-    """What an error says, in one line."""
-    return "; ".join(map(str, error.faults)) if isinstance(error, InputError) else str(error)
 
 
 def _curtailed(run: Run, ranges: bool) -> pd.DataFrame:

@@ -68,6 +68,11 @@ class StorageError(PowermktError):
     """Results or finished cells cannot be written."""
 
 
+def in_one_line(error: ClearingError | InputError) -> str:
+    """What an error says, in one line."""
+    return "; ".join(map(str, error.faults)) if isinstance(error, InputError) else str(error)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Say which valid name is meant: ``did you mean 'x'? valid: ...``."""
     options = sorted(map(str, valid))

@@ -104,7 +104,7 @@ class Programme:
         for name, columns in (narrow or {}).items():
             if len(columns):
                 rigid[self.variables[name][columns]] = True
-        self._search = Search(
+        self.search = Search(
             self.matrix, self.row_lower, self.row_upper, self._find_levels(held), rigid,
             any(name.startswith("Reserve ") for name in self.variables),
         )  # fmt: skip
@@ -213,7 +213,7 @@ class Programme:
         frame = self.constraints[name]
         rows = frame.to_numpy()
         cost, duals = point._objectives[objective], point.all_duals(objective)
-        found = self._row_values(rows, duals)
+        found = self.row_values(rows, duals)
         if (self._row_position[rows] < 0).any():
             bearing = self._bearing(cost - self.matrix.T @ duals, *point._bounds)
             folded = (rows >= 0) & (self._row_position[rows] < 0)
@@ -227,7 +227,7 @@ class Programme:
         (`Bus-meshed-30-nodal_balance`); each bus is taken from the one that has its row.
         """
         at = self._balance_rows
-        return pd.DataFrame(self._row_values(at.to_numpy(), vector), at.index, at.columns)
+        return pd.DataFrame(self.row_values(at.to_numpy(), vector), at.index, at.columns)
 
     @cached_property
     def _balance_rows(self) -> pd.DataFrame:
@@ -239,7 +239,8 @@ class Programme:
         ]
         return pd.concat(frames, axis=1)
 
-    def _row_values(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    def row_values(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """Return what a vector [row] holds for rows of the model, 0 for those that are bounds."""
         place = np.where(rows >= 0, self._row_position[rows], -1)
         return np.where(place >= 0, vector[place], vector.dtype.type(0))
 
@@ -314,21 +315,21 @@ class Programme:
         if len(crossed):
             raise ClearingError("limits contradict each other: " + self._say(crossed))
         upper, tie = np.maximum(lower, upper), np.zeros_like(cost) if tie is None else tie
-        before = self._search.live.seconds
-        self._search.live.notes.clear()
+        before = self.search.live.seconds
+        self.search.live.notes.clear()
         try:
-            lean = self._search.find(cost, tie, lower, upper, canonical)
+            lean = self.search.find(cost, tie, lower, upper, canonical)
         except Infeasible as error:
             conflict = self._say(error.columns)
             raise ClearingError(
                 "no dispatch meets all rules: "
                 + (f"in conflict: {conflict}" if conflict else "no small conflict could be found")
             ) from None
-        live = self._search.live
+        live = self.search.live
         return Point(
             columns=lean.values(live.column_values()),
             row_duals=self._duals(lean, price_objectives),
-            unique=self._search.unique_duals(lower, upper),
+            unique=self.search.unique_duals(lower, upper),
             seconds=live.seconds - before,
             notes=list(live.notes),
             _objectives=price_objectives,
@@ -342,7 +343,7 @@ class Programme:
         for name, vector in objectives.items():
             alike = [other for other in found if np.array_equal(objectives[other], vector)]
             if not alike:
-                duals = self._search.live.basis_duals(lean.cost(vector))
+                duals = self.search.live.basis_duals(lean.cost(vector))
             found[name] = found[alike[0]] if alike else lean.spread_rows(duals)
         return found
 
@@ -364,10 +365,9 @@ class Programme:
         list of str
             What the solver had to do beyond the usual.
         """
-        live = self._search.live
-        before = live.seconds
+        live, before = self.search.live, self.search.live.seconds
         live.notes.clear()
-        lean = self._search.follow(cost + tie)
+        lean = self.search.follow(cost + tie)
         return lean.values(live.column_values()), live.seconds - before, list(live.notes)
 
     def ranges(
@@ -386,7 +386,7 @@ class Programme:
         vectors : list of ndarray [column]
             Coefficients of each quantity.
         """
-        return self._search.ranges(point.columns, *point._bounds, offered, scale, vectors)
+        return self.search.ranges(point.columns, *point._bounds, offered, scale, vectors)
 
     def _say(self, columns: np.ndarray) -> str:
         """Describe columns as `variable of component in hours`."""

@@ -38,7 +38,9 @@ from powermkt.rules.interprovincial import InterprovincialSpot
 
 _ONE = ("dispatch", "trade", "pricing")
 _MANY = ("settlement", "renewables", "retail")  # at most one each
-_ANY = ("carbon", "ancillary", "settlement", "renewables", "contract", "retail", "obligation")
+_ANY = (
+    "carbon", "ancillary", "settlement", "renewables", "contract", "retail", "demand", "obligation",
+)  # fmt: skip
 _PAY = ("ancillary", "contract", "retail")  # may leave the clearing alone
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 

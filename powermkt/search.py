@@ -102,9 +102,9 @@ class Search:
                 self._put(limits)
                 self.live.warm(primal=False, tight=True)
         except Infeasible as error:
-            raise Infeasible(self._present.columns[error.columns]) from None
+            raise Infeasible(self.present.columns[error.columns]) from None
         self._last = (lower, upper)
-        return self._present
+        return self.present
 
     def follow(self, total: np.ndarray) -> Lean:
         """Find the optimum of another objective within the limits of the last search.
@@ -121,10 +121,10 @@ class Search:
         """
         assert self._last is not None
         lower, upper = self._last
-        self.live.put_cost(self._present.cost(total))
+        self.live.put_cost(self.present.cost(total))
         self.live.warm(primal=True, tight=True)
         self._certify(total, lower, upper, (lower, upper, *self._rows), True)
-        return self._present
+        return self.present
 
     def _step(self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits) -> bool:
         """Go on from the last basis; False if there is none or the small programme changes."""
@@ -179,7 +179,7 @@ class Search:
     ) -> None:
         """Release the levels that gain from moving until none does."""
         while True:
-            lean = self._present
+            lean = self.present
             values = lean.values(self.live.column_values())
             duals = lean.duals(total, self.live.row_duals())
             gaining = lean.gains(total, duals, values, lower, upper)
@@ -199,7 +199,7 @@ class Search:
         )
 
     def _put(self, limits: _Limits) -> None:
-        lower, upper, row_lower, row_upper = self._present.limits(*limits)
+        lower, upper, row_lower, row_upper = self.present.limits(*limits)
         self.live.put_bounds(lower, upper)
         self.live.put_rows(row_lower, row_upper)
 
@@ -225,18 +225,29 @@ class Search:
         return columns, rows
 
     @property
-    def _present(self) -> Lean:
+    def present(self) -> Lean:
+        """The small programme that was solved last."""
         assert self._lean is not None
         return self._lean
 
     def unique_duals(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
         """Whether each row's dual is the same in every optimal basis [row].
 
+        As `movement` shows it.
+        """
+        moved = self.present.spread_rows(np.abs(self.movement(lower, upper)) > 1e-9)
+        unique: np.ndarray = moved == 0
+        return unique
+
+    def movement(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        """Where duals of the small programme differ between optimal bases: not 0 [row left].
+
         Costs are generic, so every other optimal basis is reached by letting a basic variable
         leave that stands at one of its bounds; row b's dual moves with it unless row b of the
-        inverse basis has no entry there. One random combination of those rows shows all of them.
+        inverse basis has no entry there. One random combination of those rows shows all of them;
+        times the matrix it shows the same of reduced costs.
         """
-        lean = self._present
+        lean = self.present
         low, high, row_low, row_high = lean.limits(lower, upper, *self._rows)
         basic, values = self.live.basic(), self.live.column_values()
         column, row = np.maximum(basic, 0), np.maximum(-basic - 1, 0)
@@ -245,9 +256,13 @@ class Search:
         top = np.where(basic >= 0, high[column], row_high[row])
         degenerate = np.minimum(np.abs(at - bottom), np.abs(at - top)) < _AT_BOUND_MW
         weights = np.random.default_rng(_SEED).uniform(1.0, 2.0, len(basic))
-        moved = self.live.transposed(np.where(degenerate, weights, 0.0))
-        unique: np.ndarray = lean.spread_rows(np.abs(moved) > 1e-9) == 0
-        return unique
+        return self.live.transposed(np.where(degenerate, weights, 0.0))
+
+    def like(self, other: Search, lower: np.ndarray, upper: np.ndarray) -> Lean:
+        """Return the small programme of these limits, with the levels held that another holds."""
+        return Lean(
+            self._matrix, lower, upper, self._levels, self._shifts, self._caps, other._released
+        )
 
     def ranges(
         self,
@@ -275,7 +290,7 @@ class Search:
         vectors : list of ndarray [column]
             Coefficients of each quantity.
         """
-        lean, row_lower, row_upper = self._present, *self._rows
+        lean, row_lower, row_upper = self.present, *self._rows
         duals = lean.spread_rows(self.live.basis_duals(lean.cost(offered)))
         duals = lean.all_duals(offered, duals, point, lower, upper)
         stay = np.abs(offered - self._matrix.T @ duals) > scale

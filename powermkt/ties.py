@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.heat import BOILER
 from powermkt.ladders import STEP, quadratic_step_names
 from powermkt.products import AWARDS
 from powermkt.programme import Adders, Programme
@@ -46,7 +47,10 @@ def declared_order(case: Case, programme: Programme) -> Adders:
     """Return the declared order among equal offers, by variable [money/MWh]."""
     order = {name: -TIE_STEP * (i + 1) for i, name in enumerate(case.carriers.renewable)}
     adders: dict[str, pd.DataFrame | pd.Series | float] = {
-        "Generator-p": case.generators["carrier"].map(order).fillna(0.0)
+        # Boilers take what would be thrown away only where that saves something.
+        "Generator-p": case.generators["carrier"]
+        .map({**order, BOILER: -TIE_STEP * (len(order) + 2)})
+        .fillna(0.0)
     }
     if "StorageUnit-p_store" in programme.variables:
         adders["StorageUnit-p_store"] = TIE_STEP * (len(order) + 2)

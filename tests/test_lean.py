@@ -68,7 +68,7 @@ def test_levels_are_held_and_released() -> None:
             [rule.constrain for rule in regime("full_market").rules]
         )
         programme.solve(programme.cost, programme.lower, programme.upper, {})
-        held.append(programme._search._present.held)
+        held.append(programme.search.present.held)
     assert held[0].all()
     assert 0 < held[1].sum() < len(held[1])
 

@@ -8,6 +8,7 @@ from powermkt.rules.ancillary import (
     Sequential,
 )
 from powermkt.rules.base import Cleared, Prices, PricingRule, Role, Rule
+from powermkt.rules.boilers import ElectricBoilers
 from powermkt.rules.cap import CarbonCap
 from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice, Offsets
@@ -59,6 +60,7 @@ RULES: dict[str, type[Rule]] = {
         DeviationPenalty,
         Contracts,
         MechanismPrice,
+        ElectricBoilers,
         RetailTariff,
         Participation,
         DualTrackAccount,
@@ -84,6 +86,7 @@ __all__ = [
     "DeviationPenalty",
     "DispatchRule",
     "DualTrackAccount",
+    "ElectricBoilers",
     "EqualShares",
     "ExtendedLocationalPrice",
     "FlatBlocks",

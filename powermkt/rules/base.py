@@ -20,7 +20,7 @@ from powermkt.units import Commitment
 
 Role = Literal[
     "dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "renewables", "contract",
-    "retail", "obligation",
+    "retail", "demand", "obligation",
 ]  # fmt: skip
 
 # Parties of the ledger that are no component of the network.

@@ -15,6 +15,7 @@ from powermkt.case import Case
 from powermkt.curves import mean_costs
 from powermkt.errors import Fault, nearest
 from powermkt.fleet import Commitment, add_fleets
+from powermkt.heat import heat_bound
 from powermkt.ladders import add_steps
 from powermkt.mip import UnitCommitment
 from powermkt.programme import Adders
@@ -215,7 +216,7 @@ def _heat_and_room(
 ) -> tuple[pd.Series, pd.Series]:
     """Heat must-run energy Q of plant, and energy available beyond it, A - Q [MWh]."""
     hours = case.weights.loc[snapshots]
-    heat = case.must_run.loc[snapshots, members.index].mul(hours, axis="index").sum()
+    heat = heat_bound(case).loc[snapshots, members.index].mul(hours, axis="index").sum()
     heat = heat.where(members["carrier"].isin(case.carriers.heat or []), 0.0)
     available = case.availability.loc[snapshots, members.index].mul(hours, axis="index").sum()
     return heat, available - heat
