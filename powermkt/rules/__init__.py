@@ -13,6 +13,7 @@ from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.contract import ContractRule, Contracts
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
+from powermkt.rules.demand import DemandRule, ElasticDemand, ShiftableDemand
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.dualtrack import DualTrackAccount
@@ -59,6 +60,8 @@ RULES: dict[str, type[Rule]] = {
         Contracts,
         MechanismPrice,
         RetailTariff,
+        ElasticDemand,
+        ShiftableDemand,
         Participation,
         DualTrackAccount,
     )
@@ -79,9 +82,11 @@ __all__ = [
     "Coupled",
     "DeepPeakMarket",
     "DeepPeakOffers",
+    "DemandRule",
     "DeviationPenalty",
     "DispatchRule",
     "DualTrackAccount",
+    "ElasticDemand",
     "EqualShares",
     "ExtendedLocationalPrice",
     "FlatBlocks",
@@ -107,5 +112,6 @@ __all__ = [
     "Rule",
     "Scheduled",
     "Sequential",
+    "ShiftableDemand",
     "TwoSettlement",
 ]
