@@ -197,6 +197,7 @@ def test_energy_is_conserved_in_every_window() -> None:
     pd.testing.assert_frame_equal(kept.demanded(case), run.outcome.demanded(case))
 
 
+@pytest.mark.slow
 def test_shed_load_and_load_given_up_do_not_add_up_to_more_than_all() -> None:
     # 100 MW of coal for 130 and 130 MW at two buses: 0.2 of load is given up at up to 150, and the
     # rest is shed at 1000.
@@ -228,6 +229,7 @@ def test_welfare_never_falls_when_demand_reacts(seed: int) -> None:
     adds_up(after)
 
 
+@pytest.mark.slow
 def test_a_day_settled_twice_keeps_what_users_planned() -> None:
     n = plant((100.0, 250.0))
     expected = {"loads_t.p_set": pd.DataFrame({"load": [100.0, 240.0]}, n.snapshots)}
@@ -264,13 +266,12 @@ def test_everything_that_is_wrong_is_told_at_once(case: pm.Case) -> None:
     ):
         with pytest.raises(pm.InputError, match=part):
             pm.clear(case, regime(*wrong))
-    chain = pm.Case(plant((100.0,) * 6), windows={})
-    chain = replace_look_ahead(chain)
+    chain = in_a_chain(pm.Case(plant((100.0,) * 6)))
     with pytest.raises(pm.InputError, match="no whole number"):
         pm.clear(chain, regime(ShiftableDemand(share=0.1, window=2)))
 
 
-def replace_look_ahead(case: pm.Case) -> pm.Case:
+def in_a_chain(case: pm.Case) -> pm.Case:
     """The case in two blocks of 3 hours that see an hour of what follows."""
     index = case.snapshots
     part = case._with(case.network(), {"a": index[:3], "b": index[3:]})
@@ -293,3 +294,24 @@ def test_rules_are_read_from_yaml() -> None:
     again = pm.regime(yaml.safe_load(found.to_yaml()))
     assert again.clearing_key == found.clearing_key
     assert replace(found, name="x").clearing_key == found.clearing_key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["interprovincial_spot", "provincial_market", "reform_2025"])
+def test_presets_add_up(two_province: pm.Case, name: str) -> None:
+    found = pm.regime(name)
+    rules = (
+        ShiftableDemand(share=0.1, cost=5.0), ElasticDemand(elasticity=-0.1, share=0.5)
+    )  # fmt: skip
+    before, after = (
+        pm.clear(two_province, replace(found, rules=(*found.rules, *extra)))
+        for extra in ((), rules)
+    )
+    assert after.outcome.minimised < before.outcome.minimised
+    assert after.summary()["curtailment_mwh"] < before.summary()["curtailment_mwh"]
+    np.testing.assert_allclose(after.outcome.shifted.sum(), 0.0, atol=1e-6)
+    adds_up(after)
+    row = after.summary()
+    served = after.outcome.served(two_province).mul(two_province.weights, axis="index")
+    bill = (served * after.announced.retail).to_numpy().sum()
+    assert row["consumer_payment"] == pytest.approx(bill)
