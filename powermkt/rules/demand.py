@@ -54,8 +54,9 @@ class DemandRule(Rule):
     def among(self, rules: Sequence[Rule]) -> DemandRule:
         """Return the rule that knows which users see hours, and the other rules of demand."""
         told = self.model_copy()
-        told._rules = tuple(rule for rule in rules if isinstance(rule, DemandRule))
-        told._number = next(i for i, rule in enumerate(told._rules) if rule is self)
+        mine = [rule for rule in rules if isinstance(rule, DemandRule)]
+        told._number = next(i for i, rule in enumerate(mine) if rule is self)
+        told._rules = tuple(type(rule)(**rule.model_dump()) for rule in mine)  # as they were stated
         told._hourly = {
             name: float(np.prod([rule.hourly_share(name) for rule in rules]))
             for name in USER_CLASSES
@@ -173,7 +174,7 @@ class ElasticDemand(DemandRule):
 
     Parameters
     ----------
-    elasticity : float
+    elasticity : float, default -0.1
         Of demand with respect to the retail price, below 0.
     curve : {"constant_elasticity", "linear"}
         Shape; a linear curve has the elasticity at the reference price.
@@ -188,7 +189,7 @@ class ElasticDemand(DemandRule):
         As `DemandRule`.
     """
 
-    elasticity: float
+    elasticity: float = -0.1
     curve: Shape = "constant_elasticity"
     reference_price: float | None = None
     price_range: tuple[float, float] = (0.2, 5.0)
@@ -276,10 +277,13 @@ class ShiftableDemand(DemandRule):
         Hours within which energy is conserved [h].
     cost : float, default 0
         What a MWh moved costs users, a resource cost [money/MWh].
-    loads, provinces, user_classes, share
+    share : float, default 0.1
+        Share of each load that may be moved from an hour, and to it [1].
+    loads, provinces, user_classes
         As `DemandRule`.
     """
 
+    share: float = 0.1
     window: float = 24.0
     cost: float = 0.0
 
