@@ -5,8 +5,9 @@ With x the price over the reference price and q the demand over the reference de
     constant elasticity:  q = x**e              value of the q-th part:  q**(1 / e)
     linear:               q = 1 + e (x - 1)                              1 + (q - 1) / e
 
-where e < 0 is the elasticity, of the linear curve at the reference (Borenstein and Holland 2005,
-doi:10.2307/4135226, price retail customers so; curves in any text book, e.g. Varian 2014, ch. 15).
+where e < 0 is the elasticity, of the linear curve at the reference (Varian, Intermediate
+Microeconomics, ch. 15; Borenstein and Holland 2005, RAND Journal of Economics 36(3), let retail
+users with and without hourly prices have such curves).
 A block has the mean value of its part of the curve, so that areas under the curve, which are what
 consumption is worth, are exact at the edges of blocks.
 """

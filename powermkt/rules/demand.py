@@ -139,6 +139,8 @@ class DemandRule(Rule):
                 for name in given or []
                 if name not in valid
             ]
+        if self._rules and self._rules.count(self._rules[self._number]) > 1:
+            found.append(Fault(where, "the same rule stands twice", "state it once"))
         if not found and not self._chosen(case).any():
             what = "no load is in all of loads, provinces and user_classes"
             found.append(Fault(where, what, "leave one of them away"))
