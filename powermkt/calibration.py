@@ -58,7 +58,7 @@ def calibration(run: Run, settings: Calibration) -> pd.DataFrame:
         ["generation_mwh", "emissions_t", "capacity_mw"]
     ].sum()
     lost = run.curtailment.groupby("carrier")[["available_mwh", "curtailment_mwh"]].sum()
-    load = run.case.dense("Load", "p_set")
+    load = run.outcome.demanded(run.case)
     rows = []
     for _, row in observed.iterrows():
         members = groups.get(str(row["carrier"]), [str(row["carrier"])])

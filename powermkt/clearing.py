@@ -14,6 +14,7 @@ from powermkt import fleet
 from powermkt.case import Case
 from powermkt.curves import drop_quadratic
 from powermkt.deeppeak import DEPTH
+from powermkt.demand import CHANGE
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
@@ -156,7 +157,10 @@ class Builder:
         labels = model._xCounter, model._cCounter
         for rows in constrain:
             rows(model, self._case)
-        programme = Programme(model, fleet.HELD, {STEP: quadratic_step_names(self._case)})
+        programme = Programme(
+            model, fleet.HELD, {STEP: quadratic_step_names(self._case)},
+            {CHANGE: self._case.loads["bus"]},
+        )  # fmt: skip
         # Leave the model as PyPSA made it, for the next regime.
         model.add_objective(self._objective, overwrite=True)
         model.remove_constraints([name for name in model.constraints if name not in constraints])

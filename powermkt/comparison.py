@@ -131,6 +131,12 @@ class Comparison:
         return self._stacked("generation")
 
     @cached_property
+    def demand(self) -> pd.DataFrame | None:
+        """Load by hour per regime and carbon price, where a regime has rules of demand."""
+        reacts = any(rule.role == "demand" for run in self.runs for rule in run.regime.rules)
+        return self._stacked("demand") if reacts else None
+
+    @cached_property
     def revenue(self) -> pd.DataFrame:
         """What plant earns from energy and services, per regime and carbon price."""
         return self._stacked("revenue")
@@ -244,6 +250,7 @@ class Comparison:
             "revenue": self.revenue,
             **self.services,
             "trade": self.trade,
+            "demand": self.demand,
             "prices": self.prices,
             "caps": self.caps,
             "obligations": self.obligations,

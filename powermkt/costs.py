@@ -15,6 +15,7 @@ ENERGY, COMMITMENT = "energy", "commitment"  # generator
 STORING = "storage"  # storage unit or store
 CARRIAGE = "links"  # link
 UNSERVED = "unserved load"  # load
+RESPONSE = "demand response"  # load
 EXCESS = "excess generation"  # bus
 SHORT = "short reserves"  # none: ""
 
@@ -23,7 +24,8 @@ def resource_costs(case: Case, outcome: Outcome) -> pd.DataFrame:
     """Resource cost by kind and component.
 
     Marginal costs times quantities of generators, storage, stores and links, starts and no-load,
-    unserved load, excess and short reserves at their values. Storage that charges and discharges
+    unserved load, excess and short reserves at their values, what users give up less what they
+    add at what it is worth to them. Storage that charges and discharges
     at once counts with its net output, and quadratic costs with the curve itself, where the
     clearing takes small steps along it.
 
@@ -56,7 +58,7 @@ def resource_costs(case: Case, outcome: Outcome) -> pd.DataFrame:
         priced("Store", "marginal_cost", net[stores]),
         priced("Store", "marginal_cost_storage", level[stores]),
     ]
-    unserved = case.dense("Load", "p_set") - outcome.served(case)
+    unserved = outcome.demanded(case) - outcome.served(case)
     short = (shortage_cost(case, outcome.reserve_short) * case.weights).sum()
     parts = {
         ENERGY: horizon(energy_cost(case, outcome.dispatch)),
@@ -64,6 +66,7 @@ def resource_costs(case: Case, outcome: Outcome) -> pd.DataFrame:
         STORING: pd.concat(storage).groupby(level=0, sort=False).sum(),
         CARRIAGE: priced("Link", "marginal_cost", outcome.flows[links]),
         UNSERVED: horizon(unserved) * (market.value_of_lost_load or UNSERVED_COST),
+        RESPONSE: horizon(outcome.demand_cost),
         EXCESS: horizon(outcome.excess) * (market.price_of_excess or EXCESS_COST),
         SHORT: pd.Series({"": float(short)}),
     }

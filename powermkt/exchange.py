@@ -13,10 +13,10 @@ from powermkt.errors import Fault, InputError
 from powermkt.folding import cheapest_paths
 from powermkt.regime import Regime
 from powermkt.rules import Cleared
-from powermkt.rules.locational import load_weighted
 from powermkt.rules.pricing import mean_on_grid
 from powermkt.rules.trade import ratings
 from powermkt.values import NOISE_MW
+from powermkt.weighting import load_weighted
 
 FRAMEWORK, SPOT, ALL = "framework", "spot", "all"
 TRADE = [

@@ -31,7 +31,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "change": (
         "money",
         "change of receipts less payments less resource cost borne; of `resource cost`: how much "
-        "more fuel, starts, unserved load, excess and short reserves cost",
+        "more fuel, starts, unserved load (with what users give up), excess and short reserves "
+        "cost",
     ),
 }
 

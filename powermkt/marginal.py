@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.demand import CHANGE
 from powermkt.programme import Adders, Point, Programme
 from powermkt.results import prices_of
 from powermkt.slack import EXCESS, SHED
 
 # Columns of the mix that are no carrier.
 UNSERVED_LOAD, LESS_EXCESS = "unserved load", "less excess"
+LESS_DEMAND = "less demand"
 
 _OBJECTIVE = "output of "
 
@@ -26,8 +28,8 @@ _OBJECTIVE = "output of "
 def outputs(case: Case, programme: Programme) -> dict[str, np.ndarray]:
     """Return the net output of each carrier as an objective, [column] in MWh of the horizon.
 
-    Generation, what storage gives less what it takes, unserved load, and excess generation as a
-    negative output. Their sum is load plus what branches lose.
+    Generation, what storage gives less what it takes, unserved load, excess generation as a
+    negative output, and what users who react take less. Their sum is load plus what branches lose.
 
     Parameters
     ----------
@@ -44,6 +46,10 @@ def outputs(case: Case, programme: Programme) -> dict[str, np.ndarray]:
         ("Generator-p", slack[slack.str.startswith(SHED)].map(lambda _: UNSERVED_LOAD), 1.0),
         ("Generator-p", slack[slack.str.startswith(EXCESS)].map(lambda _: LESS_EXCESS), 1.0),
     ]
+    for name in programme.variables:
+        if name.startswith(CHANGE):
+            loads = pd.Series(LESS_DEMAND, programme.variables[name].columns)
+            members.append((name, loads, -1.0))
     found: dict[str, np.ndarray] = {}
     for variable, carriers, sign in members:
         if variable not in programme.variables:

@@ -19,7 +19,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "cost": (
         "money",
         "resource cost: fuel, operation, starts, unserved load, excess and short reserves at "
-        "declared values; no carbon payments, no fees",
+        "declared values, what users give up less what they add at what it is worth to them; no "
+        "carbon payments, no fees",
     ),
     "emissions_t": ("t", "direct CO2 emissions of generation"),
     "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
@@ -188,6 +189,31 @@ def generation(case: Case, outcome: Outcome) -> pd.DataFrame:
     result = both.groupby(["province", "carrier"], as_index=False).sum()
     result["utilisation_h"] = rate(result["generation_mwh"], result["capacity_mw"])
     return result
+
+
+def demand(case: Case, outcome: Outcome) -> pd.DataFrame:
+    """Load by hour: what it is in the network, what is served, and how users reacted.
+
+    Returns
+    -------
+    DataFrame
+        Columns snapshot, load, reference_mw, served_mw (what is shed taken off), elastic_mw (given
+        up: below 0) and shifted_mw.
+    """
+    load = case.dense("Load", "p_set")
+    frames = {
+        "reference_mw": load,
+        "served_mw": outcome.served(case),
+        **{f"{name}_mw": getattr(outcome, name) for name in ("elastic", "shifted")},
+    }
+    table = pd.DataFrame(
+        {
+            name: frame.reindex(load.index, columns=load.columns, fill_value=0.0).to_numpy().ravel()
+            for name, frame in frames.items()
+        }
+    )
+    index = pd.MultiIndex.from_product([load.index, load.columns], names=["snapshot", "load"])
+    return pd.concat([index.to_frame(index=False), table], axis=1)
 
 
 def circulation(case: Case, outcome: Outcome) -> float:

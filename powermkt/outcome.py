@@ -83,6 +83,11 @@ class Outcome:
         What was cleared on forecasts before, where a day is settled twice.
     curtailment_range : DataFrame [(province, carrier)], optional
         Columns min and max: curtailment over all optima [MWh], where it was asked for.
+    elastic, shifted : DataFrame [snapshot x load], MW
+        What users take beyond the reference of their load, below 0 less, as prices make them
+        (`rules.demand`); no columns for loads that do not react.
+    demand_cost : DataFrame [snapshot x load], money/h
+        What is given up is worth to users less what is added, and what shifting costs.
     marginal_mix : DataFrame [snapshot x (bus, carrier)]
         What gives one more MWh of load (`marginal`) [MWh/MWh]; no columns unless asked for.
     """
@@ -124,6 +129,9 @@ class Outcome:
     marginal_priced: pd.DataFrame = field(default_factory=pd.DataFrame)
     local_price: pd.DataFrame = field(default_factory=pd.DataFrame)
     tier_price: pd.DataFrame = field(default_factory=pd.DataFrame)
+    elastic: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shifted: pd.DataFrame = field(default_factory=pd.DataFrame)
+    demand_cost: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def commitment(self) -> Commitment:
@@ -149,10 +157,17 @@ class Outcome:
         ]
         return pd.concat(parts, axis=1)[available.columns]
 
+    def demanded(self, case: Case) -> pd.DataFrame:
+        """Load that users ask for at the prices they see, [snapshot x load] in MW."""
+        load = case.dense("Load", "p_set")
+        for change in (self.elastic, self.shifted):
+            if len(change.columns):
+                load = load + change.reindex(columns=load.columns, fill_value=0.0)
+        return load
+
     def served(self, case: Case) -> pd.DataFrame:
         """Load served, [snapshot x load] in MW; what is shed at a bus is shared pro rata."""
-        load = case.dense("Load", "p_set")
-        bus = case.loads["bus"]
+        load, bus = self.demanded(case), case.loads["bus"]
         positive = load.clip(lower=0.0)  # a negative load is generation: it is not shed
         at_bus = positive.T.groupby(bus).sum().T
         shed = self.shed.reindex(columns=at_bus.columns, fill_value=0.0)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from powermkt.rules import ImportAdjustment
-from powermkt.rules.locational import load_weighted
 from powermkt.run import Run
+from powermkt.weighting import load_weighted
 
 # Hours whose marginal emission rate is below this have no fossil marginal unit [t/MWh].
 FOSSIL_MARGINAL = 0.05

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import sparse
 
 from powermkt.errors import name_list
 
@@ -34,6 +37,24 @@ def label_frame(labels: xr.DataArray) -> pd.DataFrame:
     if len(dims) == 1 and dims[0] == "snapshot":
         return pd.DataFrame(values[:, None], index=coords[0], columns=[""])
     return pd.DataFrame(np.atleast_2d(values), index=[""], columns=coords[0] if coords else [""])
+
+
+def drawn(
+    matrix: sparse.csr_array,
+    balance: pd.DataFrame,
+    variables: Mapping[str, pd.DataFrame],
+    taken: Mapping[str, pd.Series],
+) -> sparse.csr_array:
+    """Let variables [snapshot x load] take from the balances [snapshot x bus] of their buses.
+
+    `taken` is by beginning of the name of a variable, bus of a load.
+    """
+    for prefix, bus in taken.items():
+        for at in (at for name, at in variables.items() if name.startswith(prefix)):
+            row, column = balance[bus[at.columns]].to_numpy().ravel(), at.to_numpy().ravel()
+            part = sparse.coo_array((-np.ones(len(row)), (row, column)), shape=matrix.shape)
+            matrix = matrix + part.tocsr()
+    return matrix
 
 
 def aligned(

@@ -20,7 +20,7 @@ from scipy import sparse
 from powermkt.errors import ClearingError, name_list
 from powermkt.lean import Lean, Levels, usable_levels
 from powermkt.mip import MixedPoint, NoCommitment, UnitCommitment, solve_mixed
-from powermkt.positions import aligned, label_frame, place, positions
+from powermkt.positions import aligned, drawn, label_frame, place, positions
 from powermkt.search import Search
 from powermkt.solver import Infeasible
 
@@ -77,11 +77,13 @@ class Programme:
         be held (`lean`).
     narrow : mapping of str to Index, optional
         Names of variables whose limits are too close to be widened (`search`).
+    taken : mapping of str to Series, optional
+        What loads draw from nodal balances, by beginning of a variable's name: bus of each load.
     """
 
     def __init__(
         self, model: linopy.Model, held: tuple[str, str, str] | None = None,
-        narrow: Mapping[str, pd.Index] | None = None,
+        narrow: Mapping[str, pd.Index] | None = None, taken: Mapping[str, pd.Series] | None = None,
     ) -> None:  # fmt: skip
         matrices = model.matrices
         position = positions(matrices.vlabels)
@@ -92,13 +94,14 @@ class Programme:
         self.cost = np.asarray(matrices.c, dtype=float)
         self.integral = np.isin(matrices.vtypes, ["B", "I"])
         matrix, sense, rhs = matrices.A.tocsr(), matrices.sense, matrices.b.astype(float)
-        low = np.where(sense == "<", -np.inf, rhs)
-        high = np.where(sense == ">", np.inf, rhs)
+        low, high = np.where(sense == "<", -np.inf, rhs), np.where(sense == ">", np.inf, rhs)
         row = positions(matrices.clabels)
         self.constraints = {
             name: place(row, label_frame(constraint.labels))
             for name, constraint in model.constraints.items()
         }
+        if taken:
+            matrix = drawn(matrix, self._balance_rows, self.variables, taken)
         self._fold(matrix, low, high, matrices.lb.astype(float), matrices.ub.astype(float))
         rigid = self.integral.copy()
         for name, columns in (narrow or {}).items():
@@ -147,8 +150,7 @@ class Programme:
     def spread(self, adders: Adders, weights: pd.Series) -> np.ndarray:
         """Return adders in money/MWh as objective coefficients (times snapshot weight).
 
-        A name that is no variable of the programme is an error: a silently dropped term would be
-        a wrong price.
+        A name that is no variable is an error: a term dropped in silence would be a wrong price.
         """
         vector = np.zeros(len(self.cost))
         for name, value in adders.items():
@@ -203,12 +205,8 @@ class Programme:
         """Return the duals of one constraint of the model, [snapshot x name] (or one row).
 
         As linopy gives them: change of the objective per unit of the right-hand side. A row that
-        became a bound takes the reduced cost of its variable if it is the one that binds.
-
-        Raises
-        ------
-        KeyError
-            If `objective` is none that the point was solved with.
+        became a bound takes the reduced cost of its variable if it is the one that binds. An
+        objective that the point was not solved with is a KeyError.
         """
         frame = self.constraints[name]
         rows = frame.to_numpy()

@@ -23,6 +23,7 @@ from powermkt.rules import (
     RULES,
     CarbonCap,
     CarbonPrice,
+    DemandRule,
     DispatchRule,
     ImportAdjustment,
     Obligation,
@@ -196,7 +197,7 @@ class Regime:
     @property
     def structure(self) -> str:
         """Key of the programme's rows: regimes with the same key share one live solver."""
-        return repr([rule.rows for rule in self.rules if rule.structural])
+        return repr([rule.rows for rule in self.rules if rule.structural and not rule.inert])
 
     @property
     def canonical(self) -> bool:
@@ -218,9 +219,12 @@ class Regime:
         """
         parts = []
         for rule in self.rules:
-            if rule.role in _PAY and rule.only_settles():
+            if rule.inert or (rule.role in _PAY and rule.only_settles()):
                 continue
-            content = rule.cleared_as() if type(rule) is CarbonPrice else rule.model_dump()
+            if isinstance(rule, DemandRule) or type(rule) is CarbonPrice:
+                content = rule.cleared_as()
+            else:
+                content = rule.model_dump()
             parts.append((type(rule).__module__, type(rule).__qualname__, content))
         return repr(parts)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.demand import read_demand
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, commitment_cost
 from powermkt.products import GENERATOR, Lot, book_of
@@ -59,6 +60,7 @@ def read_outcome(
             )
         return frame
 
+    reaction = read_demand(case, programme, point)
     online, started = values("Fleet-online"), values("Fleet-start")
     done = Commitment(values(STATUS), values(START), values(SHUT))
     flows = [values(name) for name in ("Link-p", "Line-s", "Transformer-s")]
@@ -91,6 +93,9 @@ def read_outcome(
         marginal_priced=prices_of(case, programme, point, "priced"),
         price_unique=by_bus(case, programme, point.unique),
         import_price=import_price_of(case, programme, point),
+        elastic=reaction["elastic"],
+        shifted=reaction["shifted"],
+        demand_cost=reaction["demand_cost"],
         cost=0.0,
         solver_seconds=point.seconds,
     )

@@ -201,6 +201,11 @@ class Run:
         return metrics.curtailment(self.case, self.outcome)
 
     @cached_property
+    def demand(self) -> pd.DataFrame:
+        """Load by hour as it is in the network and as users took it, as `metrics.demand`."""
+        return metrics.demand(self.case, self.outcome)
+
+    @cached_property
     def generation(self) -> pd.DataFrame:
         """Energy, emissions and utilisation by province and carrier."""
         return metrics.generation(self.case, self.outcome)

@@ -19,7 +19,7 @@ from powermkt.outcome import Outcome, join
 from powermkt.programme import Limits
 from powermkt.reach import reaches
 from powermkt.regime import Regime
-from powermkt.rules import TwoSettlement
+from powermkt.rules import DemandRule, TwoSettlement
 from powermkt.units import STATUS, fast_units
 from powermkt.window import clear_window, numbers_of
 
@@ -50,6 +50,7 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome, margins: bool) -> Out
     """Dispatch interval by interval on actual values."""
     rule = regime.two_settlement
     assert rule is not None
+    case, regime, reaction = _as_planned(case, regime, ahead)
     names = carried(case)
     levels = _levels_before(case, ahead)
     label = next(iter(case.windows))
@@ -80,10 +81,33 @@ def _real_time(case: Case, regime: Regime, ahead: Outcome, margins: bool) -> Out
         done.append(cut_back(part, outcome, snapshots))
     outcome = join(done)
     outcome.day_ahead = ahead
+    if reaction is not None:
+        outcome.elastic, outcome.shifted, outcome.demand_cost = reaction
+        outcome.cost += float(reaction[2].mul(case.weights, axis="index").to_numpy().sum())
     if broken:
         note = f"{label}: not as committed since they could not run: {name_list(sorted(broken))}"
         outcome.notes.append(note)
     return outcome
+
+
+def _as_planned(
+    case: Case, regime: Regime, ahead: Outcome
+) -> tuple[Case, Regime, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame] | None]:
+    """Let users do in real time what they planned, as far as their load is that high.
+
+    Return the case with their load, the regime without the rules of demand, and what they do.
+    """
+    rules = tuple(rule for rule in regime.rules if not isinstance(rule, DemandRule))
+    if not len(ahead.demand_cost.columns):
+        return case, replace(regime, rules=rules), None
+    load = case.dense("Load", "p_set")
+    elastic, shifted = (
+        frame.reindex(columns=load.columns, fill_value=0.0)
+        for frame in (ahead.elastic, ahead.shifted)
+    )
+    change = (elastic + shifted).clip(lower=-load.clip(lower=0.0))
+    case = case.with_series({"loads_t.p_set": load + change})
+    return case, replace(regime, rules=rules), (change - shifted, shifted, ahead.demand_cost)
 
 
 def _levels_before(case: Case, ahead: Outcome) -> pd.Series:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.demand import SHIFT
 from powermkt.heat import BOILER
 from powermkt.ladders import STEP, quadratic_step_names
 from powermkt.products import AWARDS
@@ -57,6 +58,8 @@ def declared_order(case: Case, programme: Programme) -> Adders:
     if "StorageUnit-spill" in programme.variables:
         adders["StorageUnit-spill"] = TIE_STEP * (len(order) + 1)
     for name in programme.variables:
+        if name.startswith(SHIFT):  # load that need not move stays
+            adders[name] = TIE_STEP * (len(order) + 3)
         if name.startswith(AWARDS):  # no more is held than is asked for
             adders[name] = 2 * _GENERIC
     if STEP in programme.variables:

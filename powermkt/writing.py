@@ -16,8 +16,8 @@ from powermkt.errors import Fault, InputError, StorageError
 _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
-    "prices", "ledger", "mitigated", "market_power", "reserves", "reserve_prices", "deep_peak",
-    "mileage", "mileage_prices", "pass_through_hourly",
+    "prices", "demand", "ledger", "mitigated", "market_power", "reserves", "reserve_prices",
+    "deep_peak", "mileage", "mileage_prices", "pass_through_hourly",
 )  # fmt: skip
 
 

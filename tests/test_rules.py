@@ -16,7 +16,12 @@ from powermkt.rules import RULES, Rule
 DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
 
-STATED = {"CarbonCap": {"cap": 1e6}, "Obligation": {"target": 1e6}}  # what a rule cannot do without
+# What a rule cannot do without, here.
+STATED = {
+    "CarbonCap": {"cap": 1e6},
+    "Obligation": {"target": 1e6},
+    "ShiftableDemand": {"window": 1.0},
+}
 
 
 def made(name: str, **more: object) -> Rule:

@@ -14,6 +14,7 @@ from powermkt.rules.capacity import CapacityPayment
 from powermkt.rules.carbon import CarbonPrice, Offsets
 from powermkt.rules.contract import ContractRule, Contracts
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
+from powermkt.rules.demand import DemandRule, ElasticDemand, ShiftableDemand
 from powermkt.rules.deviation import DeviationPenalty
 from powermkt.rules.dispatch import DispatchRule, EqualShares, PriorityOrder
 from powermkt.rules.dualtrack import DualTrackAccount
@@ -62,6 +63,8 @@ RULES: dict[str, type[Rule]] = {
         MechanismPrice,
         ElectricBoilers,
         RetailTariff,
+        ElasticDemand,
+        ShiftableDemand,
         Participation,
         DualTrackAccount,
         Obligation,
@@ -83,9 +86,11 @@ __all__ = [
     "Coupled",
     "DeepPeakMarket",
     "DeepPeakOffers",
+    "DemandRule",
     "DeviationPenalty",
     "DispatchRule",
     "DualTrackAccount",
+    "ElasticDemand",
     "ElectricBoilers",
     "EqualShares",
     "ExtendedLocationalPrice",
@@ -113,5 +118,6 @@ __all__ = [
     "Rule",
     "Scheduled",
     "Sequential",
+    "ShiftableDemand",
     "TwoSettlement",
 ]

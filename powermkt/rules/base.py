@@ -108,6 +108,19 @@ class Rule(pydantic.BaseModel):
         hooks = ("offer", "rank_by", "limit", "constrain")
         return all(getattr(cls, hook) is getattr(Rule, hook) for hook in hooks)
 
+    @property
+    def inert(self) -> bool:
+        """Whether, beside the others of its regime, it leaves the clearing alone after all."""
+        return False
+
+    def hourly_share(self, user_class: str) -> float:
+        """Return the share of users' energy whose price this rule lets move with the hour [1]."""
+        return 1.0
+
+    def fixed_charge(self, user_class: str) -> float:
+        """Return what users pay per MWh by this rule whatever is cleared [money/MWh]."""
+        return 0.0
+
     def among(self, rules: Sequence[Rule]) -> Rule:
         """Return the rule as it stands beside the others of its regime."""
         return self
@@ -162,6 +175,10 @@ class PricingRule(Rule):
     locational: ClassVar[bool] = False  # whether marginal values of the clearing are paid
     marginal: ClassVar[bool] = False  # whether the hourly price signal is such a value
     contracts: ClassVar[bool] = False  # whether it states what users pay under contracts
+
+    def hourly_share(self, user_class: str) -> float:
+        """All where the hour's marginal value is paid, nothing under a tariff."""
+        return float(self.locational)
 
     def price_run(self, case: Case, done: Commitment) -> PriceRun | None:
         """Return what a run for prices changes once units are committed; None: nothing."""

@@ -18,7 +18,7 @@ from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders, Limits
 from powermkt.rules.base import MARKET, TRANSMISSION, Cleared, Rule, grid_company
-from powermkt.rules.locational import LocationalPrice, load_weighted, ports
+from powermkt.rules.locational import LocationalPrice, ports
 from powermkt.rules.pricing import mean_on_grid, same
 from powermkt.rules.trade import (
     Shape,
@@ -30,6 +30,7 @@ from powermkt.rules.trade import (
     shape_faults,
 )
 from powermkt.values import NOISE_MW, NonNegative, Share, Strict
+from powermkt.weighting import load_weighted
 
 EVERY = "all"  # in `import_cap`: each province that is not named
 _BOUGHT = "Import-net"

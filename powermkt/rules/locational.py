@@ -31,6 +31,7 @@ from powermkt.rules.base import (
 from powermkt.rules.pricing import same
 from powermkt.rules.trade import TradeRule
 from powermkt.units import SHUT, START, STATUS, Commitment, fast_units, units
+from powermkt.weighting import load_weighted
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,18 @@ class LocationalPrice(PricingRule):
 
     def settlement_prices(self, cleared: Cleared) -> pd.DataFrame:
         """Price at which each bus settles, [snapshot x bus]."""
-        return self.settled_at(cleared.case, cleared.outcome.offer_price)
+        demanded = cleared.outcome.demanded(cleared.case)
+        return self.settled_at(cleared.case, cleared.outcome.offer_price, demanded)
 
-    def settled_at(self, case: Case, lmp: pd.DataFrame) -> pd.DataFrame:
+    def settled_at(
+        self, case: Case, lmp: pd.DataFrame, load: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Settlement prices that marginal values come to, [snapshot x bus] in money/MWh."""
         if self.scope != "nodal":
             every = case.provinces.map(lambda _: "all")
             groups = {"zonal": case.zones, "provincial": case.provinces, "uniform": every}
             group = groups[self.scope]
-            lmp = load_weighted(lmp, case, group)[group].set_axis(lmp.columns, axis="columns")
+            lmp = load_weighted(lmp, case, group, load)[group].set_axis(lmp.columns, axis="columns")
         return lmp.clip(lower=self.floor, upper=self.cap)
 
     def user_prices(self, cleared: Cleared, nodal: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +227,8 @@ class LocationalPrice(PricingRule):
         """
         case, stages = cleared.case, self.stages(cleared)
         last, loads = stages[-1], cleared.case.loads
-        wholesale, energy = load_weighted(last.nodal, case, case.provinces), last.users
+        demanded, energy = cleared.outcome.demanded(case), last.users
+        wholesale = load_weighted(last.nodal, case, case.provinces, demanded)
         if len(stages) > 1:
             served = cleared.outcome.served(case)
             at_bus, by_load = 0.0 * served, 0.0 * served
@@ -375,16 +380,6 @@ def _settle_network(
             ledger.pay(
                 "congestion rent", MARKET, account or same(table), flows[table.index], spread
             )
-
-
-def load_weighted(prices: pd.DataFrame, case: Case, group: pd.Series) -> pd.DataFrame:
-    """Load-weighted mean of bus prices by group of buses; plain mean where there is no load."""
-    load = case.dense("Load", "p_set").T.groupby(case.loads["bus"]).sum().T
-    load = load.reindex(columns=prices.columns, fill_value=0.0).clip(lower=0.0)
-    total = load.T.groupby(group).sum().T
-    weighted = (load * prices).T.groupby(group).sum().T / total.where(total > 0)
-    plain: pd.DataFrame = prices.T.groupby(group).mean().T
-    return weighted.fillna(plain)
 
 
 def ports(n: pypsa.Network) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.contractbook import Contract
 from powermkt.rules.counterparties import KINDS, Basis, Side
-from powermkt.rules.locational import load_weighted
+from powermkt.weighting import load_weighted
 
 HERE = ("own", "province", "zone", "technology")  # of each member
 

@@ -103,6 +103,19 @@ class RetailTariff(Rule):
             if name not in valid
         ]
 
+    def hourly_share(self, user_class: str) -> float:
+        """What is neither under contract nor bought by an agency; nothing at catalogue tariffs."""
+        if user_class == CATALOGUE:
+            return 0.0
+        agency = self.agency_share if user_class == AGENCY else 0.0
+        return (1.0 - self.contract_share) * (1.0 - agency)
+
+    def fixed_charge(self, user_class: str) -> float:
+        """Return the surcharge of a class [money/MWh]."""
+        if isinstance(self.surcharge, dict):
+            return float(self.surcharge.get(user_class, 0.0))
+        return 0.0 if user_class == CATALOGUE else float(self.surcharge)
+
     def prices(self, cleared: Cleared) -> pd.DataFrame:
         """What users pay in all, [snapshot x load] in money/MWh."""
         return self._without_surcharge(cleared) + self._surcharges(cleared.case)
@@ -153,10 +166,7 @@ class RetailTariff(Rule):
 
     def _surcharges(self, case: Case) -> pd.Series:
         """Surcharge of each load [money/MWh]."""
-        user_class = case.loads["user_class"]
-        if isinstance(self.surcharge, dict):
-            return user_class.map(self.surcharge).fillna(0.0).astype(float)
-        return (user_class != CATALOGUE) * self.surcharge
+        return case.loads["user_class"].map(self.fixed_charge).astype(float)
 
 
 def _stated(cleared: Cleared) -> Prices:
