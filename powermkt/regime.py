@@ -25,7 +25,6 @@ from powermkt.rules import (
     CarbonPrice,
     DemandRule,
     DispatchRule,
-    ImportAdjustment,
     Obligation,
     PricingRule,
     RetailTariff,
@@ -33,7 +32,7 @@ from powermkt.rules import (
     TwoSettlement,
 )
 from powermkt.rules.ancillary import Procurement
-from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
+from powermkt.rules.clashes import clashes
 from powermkt.rules.dispatch import MITIGATED
 from powermkt.rules.interprovincial import InterprovincialSpot
 
@@ -86,7 +85,7 @@ class Regime:
         if len(ways) > 1:
             what = f"reserves are procured in {len(ways)} ways ({', '.join(ways)})"
             faults.append(Fault(f"regime {self.name!r}: ancillary", what, "state one of them"))
-        faults += self._clashes()
+        faults += clashes(self.name, self.rules)
         if not faults and self.two_settlement is not None and not self.pricing.locational:
             what = f"TwoSettlement with {type(self.pricing).__name__}"
             faults.append(Fault(f"regime {self.name!r}", what, "price by LocationalPrice"))
@@ -99,35 +98,6 @@ class Regime:
             raise InputError(faults)
         told = tuple(rule.among(self.rules) for rule in self.rules)
         object.__setattr__(self, "rules", told)
-
-    def _clashes(self) -> list[Fault]:
-        """Return rules that stand twice, or pay for the same or contradict or need each other."""
-        found = []
-        for role in ("ancillary", "carbon"):
-            kinds = [type(rule) for rule in self.rules if rule.role == role]
-            found += [
-                Fault(f"regime {self.name!r}: {role}", f"{name} stands twice", "state it once")
-                for name in sorted({kind.__name__ for kind in kinds if kinds.count(kind) > 1})
-            ]
-        prices = [type(rule).__name__ for rule in self.rules if isinstance(rule, CarbonPrice)]
-        where = f"regime {self.name!r}: carbon"
-        if len(set(prices)) > 1:
-            found.append(Fault(where, f"{len(prices)} carbon prices", "state one"))
-        if not prices and any(isinstance(rule, ImportAdjustment) for rule in self.rules):
-            what = "ImportAdjustment without a carbon price"
-            found.append(Fault(where, what, "add `{rule: CarbonPrice, regions: ...}`"))
-        where = f"regime {self.name!r}: ancillary"
-        kinds = [type(rule) for rule in self.rules if rule.role == "ancillary"]
-        for other, what in (
-            (DeepPeakMarket, "depth would be paid for twice"),
-            (ObligatoryMinimum, "nothing is left to be offered"),
-        ):
-            if any(issubclass(kind, other) for kind in kinds) and any(
-                issubclass(kind, DeepPeakOffers) for kind in kinds
-            ):
-                said = f"DeepPeakOffers with {other.__name__}: {what}"
-                found.append(Fault(where, said, "state one of them"))
-        return found
 
     @property
     def carbon_price(self) -> float:
