@@ -348,6 +348,7 @@ def test_curtailment_beside_an_obligation() -> None:
     assert item.combinations["minimised"].tolist() == pytest.approx([36_600, 30_000])
     assert item.run.obliged is not None and item.run.obliged.gap <= 1e-4
     assert item.run.obliged.prices["co2"] == pytest.approx(400)
+    assert any("within" in note for note in item.notes)
 
 
 def test_the_network_keeps_its_directions_and_what_is_no_line() -> None:
