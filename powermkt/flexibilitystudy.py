@@ -287,10 +287,10 @@ def _given(
     if refine < 0:
         faults.append(Fault("refine", f"{refine} is no number of clearings", "give 0 or more"))
     kinds = {
-        name: kind if isinstance(kind, StorageKind) else dict(kind)
+        name: dict(kind) if isinstance(kind, Mapping) else kind
         for name, kind in (storage or {}).items()
     }
-    said = capture if capture is None or isinstance(capture, Capture) else dict(capture)
+    said = dict(capture) if isinstance(capture, Mapping) else capture
     assumed = Assumptions()
     try:
         assumed = Assumptions.model_validate({"storage": kinds, "capture": said})

@@ -367,6 +367,8 @@ def test_all_faults_at_once() -> None:
         "did you mean 'lifetime'",
     ):  # fmt: skip
         assert part in text
+    with pytest.raises(pm.InputError, match=r"storage.x"):
+        pm.value_flexibility(market(), ["fixed_tariff"], [0], storage={"x": 4})  # type: ignore
     with pytest.raises(pm.InputError, match=r"no plant of carrier 'cole' emits.*'coal'"):
         pm.value_flexibility(market(), ["fixed_tariff"], [0], capture={"carriers": ["cole"]})
 
