@@ -14,7 +14,9 @@ is given for every MWh,
 
     m1 - m0 = tau kappa e - phi (p + tau b) - (v + s) kappa e:
 
-captured tonnes free allowances all the same, but the MWh that capture uses earn none.
+captured tonnes free allowances all the same, but the MWh that capture uses earn none. Prices of
+obligations count in the same way: of emissions those that are left, of output what is left of it,
+of rates of its own per MWh (fuel) all, since capture saves no fuel.
 
 Where others dispatch the unit (`own_dispatch` False), it runs as it was cleared and captures
 whenever it runs: the gain is ``u (m1 - m0)`` at load factor u. Where it is the owner's choice, hour
@@ -194,11 +196,19 @@ def capture_gain(run: Run, capture: Capture) -> pd.DataFrame:
     left = 1 - capture.energy_penalty
     captured = capture.capture_rate * emitted
     price = run.sales[-1].price[names]
-    carbon = [run.regime.carbon_adder(at)[names] for at in (case, _with_capture(case, capture))]
+    caught = _with_capture(case, capture)
+    carbon = [run.regime.carbon_adder(at)[names] for at in (case, caught)]
     cost = mean_costs(case._n)[names]
     without = price - cost - carbon[0]
     work = (capture.variable_cost + capture.transport_storage) * captured
     with_it = left * (price - carbon[1]) - cost - work
+    for rule in run.regime.obligations:
+        due, after = (
+            pd.Series(rule.offer(at).get("Generator-p", 0.0), names).fillna(0.0)
+            for at in (case, caught)
+        )
+        without = without - due
+        with_it = with_it - (due if isinstance(rule.counts, dict) else left * after)
     if own_dispatch(run):
         size = case.generators.loc[names, "p_nom"]
         least, most = (

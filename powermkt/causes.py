@@ -16,11 +16,13 @@ import pypsa
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.fleet import fleets
+from powermkt.heat import heat_bound
 from powermkt.products import procures
 from powermkt.regime import Regime
 from powermkt.rules import (
     Coupled,
     DeepPeakOffers,
+    ElectricBoilers,
     EqualShares,
     MeritOrder,
     ObligatoryMinimum,
@@ -57,22 +59,22 @@ def inflexible(case: Case) -> pd.Index:
     """Plant that is not renewable and must run, or is committed."""
     table = case.generators
     plant = ~table["carrier"].isin(case.carriers.renewable)
-    bound = (case.must_run > 0).any() | table["committable"] | (table["min_stable_pu"] > 0)
+    bound = (heat_bound(case) > 0).any() | table["committable"] | (table["min_stable_pu"] > 0)
     return table.index[plant & bound]
 
 
 def relax_flexibility(case: Case, regime: Regime) -> tuple[Case, Regime]:
     """Let plant that is not renewable give any output at any time.
 
-    Technical minima, must-run (heat), starts, minimum times and commitment do not hold. No-load
+    Technical minima, must-run (heat, that which electric boilers replace as well), starts, minimum
+    times and commitment do not hold. No-load
     cost is fuel all the same: it is borne by output, at the least cost per MWh that commitment at
     will could reach. A ramp limit that is below what a start may jump to is raised to that. The
     obligatory minimum and offers of depth of deep peak regulation go with the minima.
     """
     names = inflexible(case)
-    kept = [
-        rule for rule in regime.rules if not isinstance(rule, ObligatoryMinimum | DeepPeakOffers)
-    ]
+    minima = ObligatoryMinimum | DeepPeakOffers | ElectricBoilers
+    kept = [rule for rule in regime.rules if not isinstance(rule, minima)]
     if len(names):
         regime = replace(regime, rules=tuple(kept))
         case = _flexible(case, names)

@@ -321,6 +321,7 @@ def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
     players = found.complete()
     notes = [*found.notes, *_failures(found, players)]
     run = found.base
+    notes += [] if run.obliged is None else run.obliged.notes
     causes = [found.causes[i] for i in players or []]
     table = pd.DataFrame(columns=list(COLUMNS))
     pairs = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -245,7 +245,7 @@ def value_flexibility(
                 at = runs[0].regime.at(price)
                 same = (r for r in runs if r.regime.clearing_key == at.clearing_key)
                 if (known := next(same, None)) is not None:
-                    return Run(result.case, at, price, known.outcome)
+                    return replace(known, regime=at, carbon_price=price)
                 found, said = clear_all(
                     result.case, [(at, price)], workers, progress, cluster=cluster, store=kept
                 )
@@ -287,10 +287,10 @@ def _given(
     if refine < 0:
         faults.append(Fault("refine", f"{refine} is no number of clearings", "give 0 or more"))
     kinds = {
-        name: kind if isinstance(kind, StorageKind) else dict(kind)
+        name: dict(kind) if isinstance(kind, Mapping) else kind
         for name, kind in (storage or {}).items()
     }
-    said = capture if capture is None or isinstance(capture, Capture) else dict(capture)
+    said = dict(capture) if isinstance(capture, Mapping) else capture
     assumed = Assumptions()
     try:
         assumed = Assumptions.model_validate({"storage": kinds, "capture": said})

@@ -69,7 +69,8 @@ class Outcome:
     cost : float
         Resource cost of the horizon, unserved load at its declared value included [money].
     minimised : float
-        What dispatch minimises: cost, what offers and fees add to it, and ranks [money].
+        What dispatch minimises: cost, what offers and fees add to it, and ranks [money]; of
+        obligations not their prices, but what is paid in the place of units that lack.
     solver_seconds : float
         Time spent inside the solver [s].
     notes : list of str

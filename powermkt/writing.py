@@ -99,12 +99,28 @@ def put_between_marks(text: str, file: Path, mark: str) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
+        As `check_marks`.
+    """
+    check_marks(file, mark)
+    begin, end = _marks(mark)
+    before, _, rest = file.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def check_marks(file: Path, mark: str) -> None:
+    """Refuse a file that `put_between_marks` could not write into.
+
+    Raises
+    ------
+    InputError
         If the marks are missing.
     """
-    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    before, found, rest = file.read_text(encoding="utf-8").partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"{file} has no {begin} ... {end}")
-    file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    begin, end = _marks(mark)
+    if end not in file.read_text(encoding="utf-8").partition(begin)[2]:
+        raise InputError([Fault(str(file), f"has no {begin} ... {end}", "put them there")])
+
+
+def _marks(mark: str) -> tuple[str, str]:
+    return f"<!-- {mark} -->", f"<!-- /{mark} -->"

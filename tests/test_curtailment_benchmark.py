@@ -12,6 +12,7 @@ import pytest
 from toys import one_bus
 
 import powermkt as pm
+from benchmarks.curtailment import __main__ as command
 from benchmarks.curtailment.__main__ import main
 from benchmarks.curtailment.answers import hold, read_answers
 from benchmarks.curtailment.cases import institution, system
@@ -245,6 +246,31 @@ def test_exit_codes_of_the_command(
         with pytest.raises(SystemExit) as ended:
             main()
         assert (1 if isinstance(ended.value.code, str) else ended.value.code) == code
+
+
+def test_a_readme_without_the_marks_is_refused_before_anything_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("<!-- curtailment benchmark -->\n", encoding="utf-8")
+    monkeypatch.setattr(command, "_README", page)
+    monkeypatch.setattr(command, "growing", None)
+    given = ["--case", "two_provinces", "--readme", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "has no <!-- curtailment benchmark -->" in capsys.readouterr().err
+
+
+def test_spaces_around_names_play_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: Results
+) -> None:
+    monkeypatch.setattr(command, "run", lambda cells, peers: results)
+    head = "case , regime ,province, carrier, curtailment_mwh\n"
+    file = _file(tmp_path, head + "three_provinces , full_market, A, wind, 70\n")
+    answers, _ = command._cleared_for(file, cells(SMALL))
+    assert answers.iloc[0].tolist() == ["three_provinces", "full_market", "A", "wind", 70]
 
 
 # ---- what is written for others ------------------------------------------------------------------

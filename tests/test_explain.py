@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from powermkt.causes import CAUSES, Cause, chosen_causes
 from powermkt.counterfactuals import Counterfactuals
 from powermkt.errors import Fault
 from powermkt.explain import COLUMNS, SURPLUS
+from powermkt.heat import with_boilers
+from powermkt.market import Carriers, Market
+from powermkt.rules import ElectricBoilers, Obligation
 from powermkt.shapley import interaction_index, shapley_bounds, shapley_values
 
 
@@ -306,6 +310,45 @@ def test_flexibility_frees_plant_and_keeps_the_cost_of_no_load() -> None:
     assert case.generators.loc["coal", "min_stable_pu"] == 0.4  # what was given stays
     again = CAUSES["flexibility"].relax(free, rules)
     assert again == (free, rules)
+
+
+def _windy(least: float) -> pypsa.Network:
+    """Coal at least at a share of 100 MW, gas, wind of 30 MW, loads of 60 and 100."""
+    n = one_bus([60.0, 100.0])
+    n.generators.loc["coal", "p_min_pu"] = least
+    n.generators.loc["wind", "p_nom"] = 60.0
+    return n
+
+
+def test_heat_that_boilers_replace_goes_with_flexibility() -> None:
+    """Coal must run at 50, or at less where boilers of 60 MW run; without heat it gives 30 and 70.
+
+    Hour 1: it would give 40, and boilers take 10: (40 + 70) x 300 = 33,000 against 30,000.
+    """
+    case = with_boilers(pm.Case(_windy(0.5), Market(carriers=Carriers(heat=["coal"]))), "A", 60, 1)
+    base = pm.regime("full_market")
+    rules = replace(base, rules=(*base.rules, ElectricBoilers(replaced=1.0)))
+    assert pm.clear(case, rules).objective == pytest.approx(33_000)
+    run = pm.clear(*CAUSES["flexibility"].relax(case, rules))
+    assert run.objective == pytest.approx(30_000)
+    assert run.dispatch["electric boiler A"].abs().max() == pytest.approx(0, abs=1e-6)
+
+
+def test_curtailment_beside_an_obligation() -> None:
+    """A cap of 90 t at 0.9 and 0.4: coal 40 and 52, gas 18, 10 of wind lost since coal gives 40.
+
+    92 x 300 + 18 x 500 = 36,600; at will coal gives 30 and 70, 90 t. At 400 a tonne gas is as dear.
+    """
+    base = pm.regime("full_market")
+    cap = Obligation(name="co2", target=90.0)
+    item = pm.explain_curtailment(
+        pm.Case(_windy(0.4)), replace(base, rules=(*base.rules, cap)), causes=["flexibility"]
+    )
+    assert item.by_cause["total"].tolist() == pytest.approx([10, 0], abs=1e-4)
+    assert item.combinations["minimised"].tolist() == pytest.approx([36_600, 30_000])
+    assert item.run.obliged is not None and item.run.obliged.gap <= 1e-4
+    assert item.run.obliged.prices["co2"] == pytest.approx(400)
+    assert any("within" in note for note in item.notes)
 
 
 def test_the_network_keeps_its_directions_and_what_is_no_line() -> None:

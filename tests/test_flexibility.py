@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -21,11 +21,11 @@ import powermkt as pm
 from powermkt.arbitrage import arbitrage
 from powermkt.breakeven import break_even
 from powermkt.capture import annuity, capture_gain
-from powermkt.demandeffects import demand_effects
+from powermkt.demandeffects import demand_effects, without_demand
 from powermkt.flexibilitystudy import Assumptions, read_assumptions
 from powermkt.ledger import balances
 from powermkt.market import Market
-from powermkt.rules.base import Rule
+from powermkt.rules import ElectricBoilers, Obligation, ShiftableDemand
 from powermkt.storagevalue import arbitrage_value, storage_account
 
 YEAR = 8760.0
@@ -269,6 +269,19 @@ def test_break_even_where_the_order_of_plant_turns() -> None:
     assert table.loc[0, ["low", "high"]].tolist() == [300, 600]
 
 
+@pytest.mark.parametrize(
+    ("counts", "saved"), [("emissions", 0.81), ("output", 0.2), ({"coal": 0.3}, 0.0)]
+)
+def test_obligations_are_what_capture_saves_of_them(counts: Any, saved: float) -> None:
+    """At 100 a unit: 0.81 t are captured, 0.2 MWh not sold; a quota counts the same fuel."""
+    base = pm.regime("fixed_tariff")
+    rule = Obligation(counts=counts, target=1.0, prices={"obligation": 100.0})
+    rules = replace(base, rules=(*base.rules, rule))
+    run = pm.Run(market(), rules, 0.0, fixed().outcome)
+    gain = capture_gain(run, pm.Capture(**CHEAP)).loc["coal", "gain"]
+    assert gain == pytest.approx((100 * saved - 161) * YEAR / 2)
+
+
 def test_no_break_even_in_the_range() -> None:
     rules = pm.regime("fixed_tariff")
     low, high = found_at(fixed(), rules, [0, 100]), found_at(fixed(), rules, [500, 600])
@@ -293,12 +306,6 @@ def test_must_run_plant_weighs_capture_against_its_loss() -> None:
 # ---- flexible demand -------------------------------------------------------------------------
 
 
-class Reacting(Rule):
-    """Stands for a rule of demand: it says nothing."""
-
-    role: ClassVar[str] = "demand"  # type: ignore[assignment]
-
-
 @pytest.mark.slow
 def test_shifting_by_hand() -> None:
     """10 MW move from the hour at 500 to the one at 300: 2,000 an hour of both are saved.
@@ -321,7 +328,7 @@ def test_a_rule_of_demand_is_set_beside_the_same_rules_without_it() -> None:
     """Elsewhere than in CNY no break-even is given unless all costs are stated."""
     case = pm.Case(toys.one_bus([150.0]), Market(currency="EUR"))
     base = pm.regime("fixed_tariff")
-    with_rule = replace(base, name="reacting", rules=(*base.rules, Reacting()))
+    with_rule = replace(base, name="reacting", rules=(*base.rules, ShiftableDemand(window=1.0)))
     study = pm.value_flexibility(case, [with_rule], [0])
     assert study.demand is not None
     assert study.demand["regime"].unique().tolist() == ["reacting"]
@@ -332,6 +339,15 @@ def test_a_rule_of_demand_is_set_beside_the_same_rules_without_it() -> None:
     assert any("has no storage that can be charged" in note for note in study.notes)
     with pytest.raises(pm.InputError, match="state transport_storage, fixed_om"):
         pm.value_flexibility(case, [base], [0], capture={"capex": 1, "variable_cost": 1})
+
+
+def test_boilers_are_no_users_who_react() -> None:
+    """Without their rule nothing would make plant of their network run for heat."""
+    base = pm.regime("full_market")
+    boilers, moved = ElectricBoilers(replaced=1.0), ShiftableDemand()
+    assert without_demand(replace(base, rules=(*base.rules, boilers))) is None
+    left = without_demand(replace(base, rules=(*base.rules, boilers, moved)))
+    assert left is not None and boilers in left.rules and len(left.rules) == len(base.rules) + 1
 
 
 # ---- what is given ---------------------------------------------------------------------------
@@ -351,6 +367,8 @@ def test_all_faults_at_once() -> None:
         "did you mean 'lifetime'",
     ):  # fmt: skip
         assert part in text
+    with pytest.raises(pm.InputError, match=r"storage.x"):
+        pm.value_flexibility(market(), ["fixed_tariff"], [0], storage={"x": 4})  # type: ignore
     with pytest.raises(pm.InputError, match=r"no plant of carrier 'cole' emits.*'coal'"):
         pm.value_flexibility(market(), ["fixed_tariff"], [0], capture={"carriers": ["cole"]})
 

@@ -18,6 +18,7 @@ import powermkt as pm
 from benchmarks.references import dcopf, matpower_case
 from benchmarks.references.__main__ import table
 from benchmarks.references.check import Check, Reference, every
+from powermkt.errors import InputError
 from powermkt.writing import put_between_marks
 
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
@@ -98,7 +99,7 @@ def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     assert content.startswith("a\n") and content.endswith("\nz\n") and content.count(text) == 1
     assert "old" not in content
     file.write_text("nothing")
-    with pytest.raises(ValueError, match="no <!-- references -->"):
+    with pytest.raises(InputError, match="no <!-- references -->"):
         put_between_marks(text, file, "references")
 
 

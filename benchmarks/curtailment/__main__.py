@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.curtailment.answers import hold, read_answers
+from benchmarks.curtailment.answers import hold, read_answers, table_in
 from benchmarks.curtailment.export import export
 from benchmarks.curtailment.recipe import Cell, book, cells
 from benchmarks.curtailment.report import WIDTH, judged, markdown, shown
@@ -24,9 +24,9 @@ from benchmarks.curtailment.results import CELL, Results, growing, names_of, rea
 from benchmarks.measure import silence
 from benchmarks.study import quieten
 from powermkt.errors import ClearingError, InputError, StorageError
-from powermkt.writing import check_target, put_between_marks
+from powermkt.writing import check_marks, check_target, put_between_marks
 
-_README = Path(__file__).parents[2] / "README.md"
+_README, _MARK = Path(__file__).parents[2] / "README.md", "curtailment benchmark"
 
 
 def main() -> None:
@@ -74,6 +74,8 @@ def _options() -> argparse.Namespace:
 
 def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
     check_target(options.out)
+    if options.readme:
+        check_marks(_README, _MARK)
     with silence():
         for results in growing(chosen, peers=not options.no_peer):
             results.write(options.out)  # what is done stays, should the rest be stopped
@@ -85,7 +87,7 @@ def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
         for table in shown(results):
             Console(width=WIDTH).print(table)
     if options.readme:
-        put_between_marks(markdown(results), _README, "curtailment benchmark")
+        put_between_marks(markdown(results), _README, _MARK)
     if not results.agreed:
         sys.exit("stock PyPSA does not agree")
 
@@ -118,8 +120,8 @@ def _cleared_for(file: Path, chosen: list[Cell]) -> tuple[pd.DataFrame, Results]
 def _cases_in(file: Path) -> set[str]:
     """Cases that a file names; none, where it cannot be read as it should."""
     try:
-        return set(pd.read_csv(file, dtype=str, usecols=["case"])["case"].dropna().str.strip())
-    except (OSError, ValueError):
+        return set(table_in(file)["case"])
+    except (InputError, KeyError):
         return set()
 
 

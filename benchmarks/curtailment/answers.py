@@ -146,16 +146,10 @@ def read_answers(file: Path, names: pd.DataFrame) -> pd.DataFrame:
         Naming everything that is wrong: columns, unknown names, numbers that are none or negative,
         rows that stand twice.
     """
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        what = f"cannot be read: {' '.join(str(error).split())}"
-        raise InputError([Fault(str(file), what, "give a CSV file of answers")]) from None
-    table = table.rename(columns=str.strip)
+    table = table_in(file)
     faults = list(_column_faults(file, table))
     if faults:
         raise InputError(faults)
-    table = table.apply(lambda column: column.str.strip())
     if table.empty:
         raise InputError([Fault(str(file), "holds no answers", "fill in answers.csv")])
     faults += _name_faults(file, table, names)
@@ -168,6 +162,22 @@ def read_answers(file: Path, names: pd.DataFrame) -> pd.DataFrame:
     if faults:
         raise InputError(faults)
     return table
+
+
+def table_in(file: Path) -> pd.DataFrame:
+    """Read a CSV file as texts without spaces around them.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        what = f"cannot be read: {' '.join(str(error).split())}"
+        raise InputError([Fault(str(file), what, "give a CSV file of answers")]) from None
+    return table.rename(columns=str.strip).apply(lambda column: column.str.strip())
 
 
 def _column_faults(file: Path, table: pd.DataFrame) -> Iterator[Fault]:
