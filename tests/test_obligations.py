@@ -160,7 +160,7 @@ def test_bad_obligations_are_told_at_once(case: pm.Case) -> None:
     for text in ("'gass'", "'C'", "'Q'"):
         assert text in str(told.value)
     for bad in ({}, {"target": 1.0, "share": 0.1, "counts": "output"}, {"share": 0.1},
-                {"target": 1.0, "tradable": False}):  # fmt: skip
+                {"target": 1.0, "tradable": False}, {"target": {}}):  # fmt: skip
         with pytest.raises(ValueError, match=r"target|share"):
             Obligation(name="x", **bad)  # type: ignore[arg-type]
     with pytest.raises(pm.InputError, match="stands twice"):

@@ -82,7 +82,7 @@ class Obligation(Rule):
     """
 
     role: ClassVar[Role] = "obligation"
-    name: str = "obligation"
+    name: str = pydantic.Field(default="obligation", min_length=1)
     kind: Literal["at_most", "at_least"] = "at_most"
     counts: Literal["emissions", "output"] | dict[str, NonNegative] = "emissions"
     carriers: _Names | None = None
@@ -105,6 +105,8 @@ class Obligation(Rule):
     def _one_target(self) -> Obligation:
         if (self.target is None) == (self.share is None):
             raise ValueError("state one of target and share")
+        if {} in (self.target, self.share):
+            raise ValueError("target or share: names no province")
         if self.share is not None and self.counts == "emissions":
             raise ValueError("a share is one of load: counts is output, or rates per MWh")
         if not self.tradable and not isinstance(self.target or self.share, dict):
