@@ -10,7 +10,7 @@ from powermkt.case import Case
 from powermkt.periods import months_of
 from powermkt.rules.base import grid_company
 from powermkt.rules.deals import Deal
-from powermkt.rules.plant import plant_of
+from powermkt.rules.plant import own_output_of, plant_of
 from powermkt.run import Run
 
 VINTAGE = ["plant", "vintage"]
@@ -32,11 +32,11 @@ def eligible(case: Case, hydro: bool) -> pd.DataFrame:
 
 
 def energy_of(run: Run, plant: pd.Index) -> pd.DataFrame:
-    """Energy that plant sends out less what it takes in, [snapshot x plant] in MWh.
+    """Energy that plant sends out of its own, [snapshot x plant] in MWh.
 
-    What pumps took from the grid was generated elsewhere and has its certificate there.
+    What comes back of what pumps took from the grid has its certificate where it was generated.
     """
-    output = pd.concat([run.dispatch, run.storage], axis=1)[plant]
+    output = own_output_of(run.case, run.outcome)[plant]
     return output.mul(run.case.weights, axis="index")
 
 

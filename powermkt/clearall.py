@@ -12,7 +12,7 @@ from powermkt.cells import CellStore
 from powermkt.engine import Progress, clear_cells
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, with_horizon
-from powermkt.obliged import clear_obliged
+from powermkt.obliged import clear_obliged, obliged_faults
 from powermkt.outcome import join
 from powermkt.regime import Regime, regime
 from powermkt.run import Run
@@ -115,7 +115,11 @@ def clear_all(
         What went wrong on the way and was mended.
     """
     chosen = [regime(name) if price is None else regime(name).at(price) for name, price in cells]
-    faults = {str(fault): fault for item in chosen for fault in item.faults(case)}
+    faults = {
+        str(fault): fault
+        for item in chosen
+        for fault in item.faults(case) or obliged_faults(case, item)
+    }
     for item in chosen if ranges else []:
         if item.two_settlement is not None:
             what = "no ranges of curtailment are found in real time"

@@ -31,7 +31,7 @@ from scipy.optimize import linprog
 from powermkt.case import Case
 from powermkt.clearing import Builder, clear
 from powermkt.engine import default_workers
-from powermkt.errors import ClearingError, Fault, InputError
+from powermkt.errors import ClearingError, Fault
 from powermkt.outcome import Outcome, join, mixed
 from powermkt.packing import pack, unpack
 from powermkt.programme import Programme
@@ -92,6 +92,7 @@ class Obliged:
         lines = self.table.set_index("line")
         said = [
             f"obligations: cost within {self.gap:.1e} of its lower bound after {self.rounds} rounds"
+            + (", more than is asked for" if self.gap > _TOLERANCE else "")
         ]
         slack = lines.index[lines["price"] == 0]
         if len(slack):
@@ -111,6 +112,7 @@ class _Column:
 
     cost: float
     sums: np.ndarray
+    prices: np.ndarray  # at which it was found
     packed: bytes
 
 
@@ -131,7 +133,7 @@ def clear_obliged(
     case : Case
         With the windows to clear.
     regime : Regime
-        With rules `Obligation`.
+        With rules `Obligation`, and no `obliged_faults`.
     workers : int, optional
         Windows that are cleared at a time, in threads.
     margins : bool, default False
@@ -145,13 +147,9 @@ def clear_obliged(
 
     Raises
     ------
-    InputError
-        If windows are not linear programmes that are cleared for themselves.
     ClearingError
         If a target without a shortfall price cannot be met: how much there is.
     """
-    if faults := _faults(case, regime):
-        raise InputError(faults)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PyPSA announces its next string type
         parts = [case.window(label) for label in case.windows]
@@ -160,10 +158,15 @@ def clear_obliged(
             return _Master(case, regime, windows, pool).solve(margins)
 
 
-def _faults(case: Case, regime: Regime) -> list[Fault]:
-    """Return what stands against prices over all windows."""
+def obliged_faults(case: Case, regime: Regime) -> list[Fault]:
+    """Return what stands against prices of obligations, if a regime has any, over all windows.
+
+    The windows are to be linear programmes that are cleared for themselves.
+    """
+    if not regime.obligations:
+        return []
     where, found = f"regime {regime.name!r}: obligation", []
-    names = [rule.name for rule in regime.obligations]
+    names = [line for rule in regime.obligations for line in rule.targets(case).index]
     for name in sorted({name for name in names if names.count(name) > 1}):
         found.append(Fault(where, f"{name!r} stands twice", "give each obligation its own name"))
     for there, what in (
@@ -216,6 +219,7 @@ class _Master:
         penalty = self._lines["penalty"].astype(float).to_numpy()
         self._penalty = np.where(np.isnan(penalty), self._ceiling, penalty)
         self._bound, self._best = -np.inf, np.zeros(len(self._sign))
+        self._seconds = 0.0
 
     def solve(self, margins: bool) -> tuple[Outcome, Obliged]:
         """Add dispatches until cost and bound meet."""
@@ -238,13 +242,15 @@ class _Master:
         table = self._lines[["line", "kind", "unit", "target"]].assign(
             reached=self._weighted(shares), shortfall=short, price=prices, free=free
         )
+        # The last round may have moved the bound though it brought no new dispatch.
         found = Obliged(table, self._gap(value), rounds, time.perf_counter() - began)
         outcome = self._outcome(shares, prices, margins)
-        notes = [*outcome.notes, *found.notes]
-        return replace(outcome, minimised=value, notes=notes), found
+        notes, seconds = [*outcome.notes, *found.notes], self._seconds + outcome.solver_seconds
+        # What is minimised holds payments for what is short, and no prices of obligations.
+        return replace(outcome, minimised=value, notes=notes, solver_seconds=seconds), found
 
     def _gap(self, value: float) -> float:
-        """How far a cost may be above the least, relative to it [1]."""
+        """Cost above the best bound, relative to the cost [1]."""
         return max(0.0, value - self._bound) / max(abs(value), 1.0)
 
     def _try(self, prices: np.ndarray) -> bool:
@@ -263,9 +269,10 @@ class _Master:
             )
             cost = outcome.minimised - float(self._sign @ (prices * sums))
             bound += outcome.minimised
+            self._seconds += outcome.solver_seconds
             known = any(np.allclose(sums, c.sums, rtol=1e-9, atol=1e-6) for c in window.columns)
             if not known:
-                window.columns.append(_Column(cost, sums, pack(outcome)))
+                window.columns.append(_Column(cost, sums, prices, pack(outcome)))
                 new = True
         if bound > self._bound:
             self._bound, self._best = bound, prices
@@ -275,26 +282,26 @@ class _Master:
         """Cost, prices [line], shares of the dispatches by window, and shortfall [line]."""
         counts = [len(window.columns) for window in self._windows]
         columns = [column for window in self._windows for column in window.columns]
-        cost = np.concatenate([[column.cost for column in columns], self._penalty])
-        # One scale of money and of units: what obligations weigh is far from what power costs.
-        money = max(1.0, float(np.abs(cost[: len(columns)]).max()))
+        # One scale of money and of units: what obligations weigh is far from what power costs. What
+        # is short is in targets too: HiGHS takes entries as small as 1e-9 for none.
         unit = np.maximum(np.abs(self._target), 1.0)
+        cost = np.concatenate([[column.cost for column in columns], self._penalty * unit])
+        money = max(1.0, float(np.abs(cost[: len(columns)]).max()))
         added = np.stack([column.sums for column in columns], axis=1)
-        rows = self._sign[:, None] * np.hstack([added, np.zeros((len(unit), len(unit)))])
-        rows -= np.hstack([np.zeros_like(added), np.eye(len(unit))])
+        rows = np.hstack([(self._sign / unit)[:, None] * added, -np.eye(len(unit))])
         whole = np.zeros((len(counts), len(cost)))
         for k, (count, end) in enumerate(zip(counts, np.cumsum(counts), strict=True)):
             whole[k, end - count : end] = 1.0
         solved = linprog(
             cost / money,
-            A_ub=rows / unit[:, None], b_ub=self._sign * self._target / unit,
+            A_ub=rows, b_ub=self._sign * self._target / unit,
             A_eq=whole, b_eq=np.ones(len(counts)), method="highs-ds",
         )  # fmt: skip
         if not solved.success:
             raise ClearingError(f"{self._case.name}: obligations: {solved.message}")
         prices = np.maximum(-solved.ineqlin.marginals * money / unit, 0.0)
         shares = np.split(solved.x[: len(columns)], np.cumsum(counts)[:-1])
-        return float(solved.fun * money), prices, shares, solved.x[len(columns) :]
+        return float(solved.fun * money), prices, shares, solved.x[len(columns) :] * unit
 
     def _weighted(self, shares: list[np.ndarray]) -> np.ndarray:
         """What each line adds up to in a mixture [line]."""
@@ -335,10 +342,10 @@ class _Master:
             numbers = numbers_of(window.case, item, margins=margins)
             last = clear(window.case, window.programme, numbers)
             held = [(s, c) for s, c in zip(part, window.columns, strict=True) if s > 1e-12]
-            found, total = unpack(held[0][1].packed), held[0][0]
+            found, total = self._at(window.case, held[0][1], prices), held[0][0]
             for share, column in held[1:]:
                 total += share
-                found = mixed(unpack(column.packed), found, share / total)
+                found = mixed(self._at(window.case, column, prices), found, share / total)
             return replace(
                 found,
                 offer_price=last.offer_price,
@@ -351,9 +358,23 @@ class _Master:
                 marginal_mix=last.marginal_mix,
                 price_unique=last.price_unique,
                 notes=last.notes,
+                solver_seconds=last.solver_seconds,
             )
 
         return join(list(self._pool.map(of, self._windows, shares)))
+
+    def _at(self, case: Case, column: _Column, prices: np.ndarray) -> Outcome:
+        """A dispatch with what it was offered for at other prices than it was found at."""
+        found, weights = unpack(column.packed), case.weights
+        units = found.offered_cost.columns
+        rise = pd.Series(0.0, units)
+        for item, sign in ((prices, 1.0), (column.prices, -1.0)):
+            for rule in self._regime.priced(self._named(item)).obligations if len(units) else ():
+                adder = rule.offer(case).get("Generator-p")
+                if isinstance(adder, pd.Series):
+                    rise += sign * adder.reindex(units, fill_value=0.0)
+        more = (found.dispatch[units] * rise).mul(weights, axis="index")
+        return replace(found, offered_cost=found.offered_cost + more)
 
 
 def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:

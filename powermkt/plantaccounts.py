@@ -9,6 +9,7 @@ from powermkt.errors import Fault, InputError
 from powermkt.finance import missing, plant_finance
 from powermkt.outcome import Outcome
 from powermkt.revenue import net_by_product
+from powermkt.rules import obligation
 from powermkt.rules.deals import CERTIFICATES
 from powermkt.values import HOURS_A_YEAR
 
@@ -101,7 +102,8 @@ def stated(case: Case) -> pd.DataFrame:
 def _kind(service: str) -> str:
     if service in _ENERGY:
         return "energy_revenue"
-    if service == CERTIFICATES:
+    if service == CERTIFICATES or service.startswith(obligation.CERTIFICATES):
         return "certificate_revenue"
-    carbon = service.startswith("allowance ") or service in _CARBON
+    paid_for = ("allowance ", f"{obligation.CARBON}{obligation.PERMITS}")
+    carbon = service.startswith(paid_for) or service in _CARBON
     return "carbon_revenue" if carbon else "outside_energy"

@@ -267,6 +267,7 @@ class Register:
                 Fault(where, f"unknown province {key!r}", nearest(key, valid))
                 for key in keys if key not in valid
             ]  # fmt: skip
+        found += self._sold_by_rule(table)
         grey = self.bundled[~self.bundled["plant"].isin(table.index.get_level_values("plant"))]
         for contract, part in grey.groupby("contract"):
             what = (
@@ -274,6 +275,18 @@ class Register:
                 f"{name_list(part['plant'].unique())}, which is issued none"
             )
             found.append(Fault(f"contract {contract}", what, "state `hydro: true`"))
+        return found
+
+    def _sold_by_rule(self, table: pd.DataFrame) -> list[Fault]:
+        """Name certificates that a rule of the regime has sold."""
+        names, found = table.index.get_level_values("plant").unique(), []
+        for rule in self.run.regime.obligations:
+            both = names[names.isin(rule.counted(self.run.case))]
+            if rule.kind == "at_least" and len(both):
+                mwh = table["issued_mwh"][both].sum()
+                what = f"takes certificates of {name_list(both)} ({mwh:,.6g} MWh) already"
+                remedy = "claim those of a run without it, and state `obligations` in the plan"
+                found.append(Fault(f"Obligation {rule.name!r}", what, remedy))
         return found
 
     def _unknown_instruments(self) -> list[Fault]:

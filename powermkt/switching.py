@@ -273,6 +273,9 @@ def _staircase_faults(case: Case, item: Regime) -> list[Fault]:
     if item.buys_after_energy(case):
         what = "reserves are bought after energy: the steps together minimise nothing"
         found.append(Fault(f"{where}: ancillary", what, "procure by CoOptimised"))
+    if item.obligations:
+        what = "obligations hold for all windows together: none has a staircase of its own"
+        found.append(Fault(f"{where}: obligation", what, "leave them out"))
     committed = case.generators.index[case.generators["committable"]]
     if len(committed) and not item.units.relaxed:
         what = f"units are on or off ({name_list(committed)}): no linear programme"

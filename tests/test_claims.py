@@ -276,6 +276,14 @@ def test_a_certificate_is_paid_what_it_is_offered_for(run: pm.Run) -> None:
     assert found.payments.empty
 
 
+def test_what_an_obligation_of_the_regime_took_is_claimed(run: pm.Run) -> None:
+    rule = {"rule": "Obligation", "name": "rps", "kind": "at_least", "counts": "output",
+            "carriers": "solar", "share": 0.1}  # fmt: skip
+    regime = pm.regime({"name": "rps", "extends": "full_market", "obligation": rule})
+    said = refused(pm.Run(run.case, regime, 0.0, run.outcome))
+    assert "Obligation 'rps': takes certificates of sun (200 MWh) already" in said
+
+
 def test_a_contract_of_what_is_issued_nothing(run: pm.Run) -> None:
     book = [{"name": "dam", "kind": "green_power", "seller": "river", "buyer": "users@B",
              "share": 0.5}]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from test_cap import two_buses
 from toys import one_bus
 
 import powermkt as pm
+from powermkt.certificates import issued
 from powermkt.ledger import balances
-from powermkt.rules import Obligation
+from powermkt.plantaccounts import _kind
+from powermkt.remedyduals import unread
+from powermkt.rules import MeritOrder, Obligation
 
 
 def obliged(*rules: dict[str, Any]) -> pm.Regime:
@@ -36,6 +40,8 @@ def test_a_cap_has_the_price_of_the_carbon_cap(case: pm.Case) -> None:
     assert row["price"] == pytest.approx(other.carbon_price, rel=1e-6)
     assert row["reached"] == pytest.approx(2200.0)
     assert found.objective == pytest.approx(other.objective, rel=1e-9)
+    # No prices of obligations are in what is minimised, whatever was tried.
+    assert found.outcome.minimised == pytest.approx(found.objective)
     pd.testing.assert_frame_equal(found.prices, other.prices, rtol=1e-6)
 
 
@@ -90,6 +96,7 @@ def test_what_is_short_is_paid_at_its_price_and_users_bear_it() -> None:
     assert run.obliged is not None
     row = run.obliged.table.iloc[0]
     assert (row["price"], row["shortfall"]) == (pytest.approx(20), pytest.approx(40))
+    assert run.obliged.gap <= 1e-6
     net = balances(run.ledger)
     # Wind 50 MWh at the price of 300 and a certificate of 20; public funds 40 x 20.
     assert net["wind"] == pytest.approx(50 * 320)
@@ -100,6 +107,25 @@ def test_what_is_short_is_paid_at_its_price_and_users_bear_it() -> None:
     assert any("40 MWh are short" in note for note in run.notes)
     with pytest.raises(pm.ClearingError, match=r"rps: 50 MWh is what can be reached, at least 90"):
         pm.clear(one_window(), obliged(rps))
+
+
+def test_targets_of_a_country() -> None:
+    """Coal gives 100 of 150 MWh, 90 t; 1e8 h each: 5 t less are 10 MWh of gas at 200 / 0.5 a t."""
+    case = pm.Case(one_bus([60.0, 90.0], weight=1e8))
+    run = pm.clear(case, obliged({"name": "co2", "target": 8.5e9}))
+    assert run.obliged is not None and run.obliged.gap <= 1e-6
+    assert run.obliged.prices["co2"] == pytest.approx(400)
+    assert run.emissions == pytest.approx(8.5e9) and run.dispatch["gas"].sum() == pytest.approx(10)
+
+
+def test_units_offer_at_the_price_that_is_found() -> None:
+    """85 t: coal gives 90 MWh, gas 10; coal offers 300 and 0.9 permits at 400."""
+    n = one_bus([60.0, 90.0])
+    n.generators.loc["coal", "committable"] = True
+    regime = obliged({"name": "co2", "target": 85.0})
+    relaxed = MeritOrder(units={"relaxed": True})  # type: ignore[arg-type]
+    run = pm.clear(pm.Case(n), pm.Regime("relaxed", (relaxed, *regime.rules[1:])))
+    assert run.outcome.offered_cost["coal"].sum() == pytest.approx(90 * (300 + 0.9 * 400))
 
 
 def test_what_does_not_bind_has_no_price_and_changes_nothing() -> None:
@@ -134,11 +160,54 @@ def test_bad_obligations_are_told_at_once(case: pm.Case) -> None:
     for text in ("'gass'", "'C'", "'Q'"):
         assert text in str(told.value)
     for bad in ({}, {"target": 1.0, "share": 0.1, "counts": "output"}, {"share": 0.1},
-                {"target": 1.0, "tradable": False}):  # fmt: skip
+                {"target": 1.0, "tradable": False}, {"target": {}}):  # fmt: skip
         with pytest.raises(ValueError, match=r"target|share"):
             Obligation(name="x", **bad)  # type: ignore[arg-type]
     with pytest.raises(pm.InputError, match="stands twice"):
         pm.clear(case, obliged({"name": "x", "target": 1.0}, {"name": "x", "target": 2.0}))
+    # Names of lines are told apart too, and all regimes are looked at before one is cleared.
+    lines = {"name": "y", "target": {"A": 1.0}, "tradable": False}, {"name": "y@A", "target": 1.0}
+    first = obliged({"name": "x", "target": 1.0}, {"name": "x", "target": 2.0})
+    with pytest.raises(pm.InputError, match="2 faults") as told:
+        pm.compare(case, [first, replace(obliged(*lines), name="other")], [0.0])
+    assert "'y@A' stands twice" in str(told.value)
+
+
+def test_a_province_without_load_owes_nothing_by_share() -> None:
+    n = one_bus([60.0, 90.0])
+    n.add("Bus", "B", carrier="AC")
+    n.add("Generator", "far", bus="B", carrier="gas", p_nom=10)
+    rule = Obligation(name="x", counts="output", share={"A": 0.1, "B": 0.1}, tradable=False)
+    assert rule.targets(pm.Case(n)).to_dict() == pytest.approx({"x@A": 15, "x@B": 0})
+
+
+def test_a_certificate_is_sold_once() -> None:
+    """Wind would be paid by the obligation and by who values or buys its certificates beside it."""
+    book = [{"name": "park", "kind": "green_power", "seller": "wind", "buyer": "load",
+             "share": 0.5, "premium": 20}]  # fmt: skip
+    rps = {"rule": "Obligation", "name": "rps", "kind": "at_least", "counts": "output",
+           "carriers": "renewable", "share": 0.1}  # fmt: skip
+    for beside in (
+        {"renewables": {"rule": "Participation", "certificate": 15}},
+        {"contract": {"rule": "Contracts", "book": book}},
+    ):
+        content = {"name": "twice", "extends": "full_market", **beside}
+        for rule, count in ((rps, 1), ({**rps, "carriers": "gas"}, 0)):
+            faults = pm.regime({**content, "obligation": rule}).faults(one_window())
+            assert ["wind are sold by" in fault.what for fault in faults] == [True] * count
+
+
+def test_what_reads_one_programme_says_so(case: pm.Case) -> None:
+    regime = obliged({"name": "co2", "target": 2200.0})
+    with pytest.raises(pm.InputError, match="none has a staircase of its own"):
+        pm.switching_points(case, regime, 100.0)
+    assert "obligations" in unread(case, regime, None)
+
+
+def test_receipts_of_obligations_in_the_accounts_of_plant() -> None:
+    names = ["certificates rps", "carbon permits co2", "permits coal"]
+    found = ["certificate_revenue", "carbon_revenue", "outside_energy"]
+    assert [_kind(name) for name in names] == found
 
 
 def test_pumped_water_is_no_output() -> None:
@@ -155,4 +224,5 @@ def test_pumped_water_is_no_output() -> None:
     assert run.outcome.storage["lake"].tolist() == pytest.approx([-25, 60])
     rule = Obligation(name="water", counts="output", carriers="hydro", target=1.0)
     assert rule.sums(case, run.outcome).tolist() == pytest.approx([60 - 0.8 * 25])
+    assert issued(run, hydro=True)["issued_mwh"]["lake"].sum() == pytest.approx(60 - 0.8 * 25)
     assert np.isfinite(run.objective)

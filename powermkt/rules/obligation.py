@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal
 
 import pandas as pd
 import pydantic
 
 from powermkt.case import Case
-from powermkt.errors import Fault, nearest
+from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
+from powermkt.rules.contract import ContractRule
+from powermkt.rules.participation import Participation
 from powermkt.rules.plant import plant_of
 from powermkt.rules.retail import FUNDS, passed_on
 from powermkt.values import NonNegative
 
 RENEWABLE = "renewable"  # carriers of `carriers.renewable`
+CERTIFICATES, PERMITS = "certificates ", "permits "  # beginnings of products in the ledger
+CARBON = "carbon "  # before them where emissions are counted
 _STORED = ("StorageUnit-p_dispatch", "StorageUnit-p_store")
 
 
@@ -45,7 +50,9 @@ class Obligation(Rule):
     Settlement: under `at_most` plant buys what it takes from public funds, at y. Under `at_least`
     plant sells a certificate for each unit; grid companies buy what each is obliged to, and pay
     the shortfall price to public funds for what is lacking, shared pro rata. They pass that on to
-    the users of their provinces, but for residential and agricultural ones.
+    the users of their provinces, but for residential and agricultural ones. Plant whose
+    certificates `Participation` values or a green power contract sells would be paid for them
+    twice: an error.
 
     Parameters
     ----------
@@ -62,7 +69,8 @@ class Obligation(Rule):
     target : float or dict of str to float, optional
         [unit of the horizon], for all together or by province.
     share : float or dict of str to float, optional
-        In the place of a target: of the load of the horizon [1], of all or by province.
+        In the place of a target: of the load of the horizon as the network states it [1], of all
+        or by province.
     tradable : bool, default True
         Targets by province are met together, at one price; otherwise each by its own plant.
     shortfall_price : float, optional
@@ -74,7 +82,7 @@ class Obligation(Rule):
     """
 
     role: ClassVar[Role] = "obligation"
-    name: str = "obligation"
+    name: str = pydantic.Field(default="obligation", min_length=1)
     kind: Literal["at_most", "at_least"] = "at_most"
     counts: Literal["emissions", "output"] | dict[str, NonNegative] = "emissions"
     carriers: _Names | None = None
@@ -85,11 +93,20 @@ class Obligation(Rule):
     shortfall_price: NonNegative | None = None
     unit: str = "t"
     prices: dict[str, float] = pydantic.Field(default_factory=dict)
+    _beside: tuple[Rule, ...] = pydantic.PrivateAttr(default=())
+
+    def among(self, rules: Sequence[Rule]) -> Obligation:
+        """Return the rule that knows who else pays for certificates."""
+        told = self.model_copy()
+        told._beside = tuple(r for r in rules if isinstance(r, Participation | ContractRule))
+        return told
 
     @pydantic.model_validator(mode="after")
     def _one_target(self) -> Obligation:
         if (self.target is None) == (self.share is None):
             raise ValueError("state one of target and share")
+        if {} in (self.target, self.share):
+            raise ValueError("target or share: names no province")
         if self.share is not None and self.counts == "emissions":
             raise ValueError("a share is one of load: counts is output, or rates per MWh")
         if not self.tradable and not isinstance(self.target or self.share, dict):
@@ -122,7 +139,27 @@ class Obligation(Rule):
         ]
         if not found and not any(rate.to_numpy().any() for rate in self._rates(case).values()):
             found.append(Fault(where, "no plant counts", "name carriers that the case has"))
-        return found
+        return found or list(self._sold_twice(case))
+
+    def _sold_twice(self, case: Case) -> Iterator[Fault]:
+        """Yield plant whose certificates are sold to others too."""
+        if self.kind == "at_most":
+            return
+        mine = self.counted(case)
+        for rule in self._beside:
+            sold = pd.Index([])
+            if isinstance(rule, Participation):
+                worth = rule.certificates(case)
+                sold = worth.index[worth > 0]
+            elif isinstance(rule, ContractRule):
+                with suppress(InputError):  # which that rule tells
+                    for one in rule.agreed(case):
+                        if one.contract.kind == "green_power":
+                            sold = sold.append(one.seller.members)
+            if len(both := mine[mine.isin(sold)]):
+                what = f"certificates of {name_list(both)} are sold by {type(rule).__name__} too"
+                remedy = "count other plant, or leave these certificates out there"
+                yield Fault(f"Obligation {self.name!r}", what, remedy)
 
     # ---- lines: one a price ------------------------------------------------------------------
 
@@ -132,10 +169,9 @@ class Obligation(Rule):
             given = self.target if isinstance(self.target, dict) else {"": self.target}
             return pd.Series(given, dtype=float)
         assert self.share is not None
-        load = case.dense("Load", "p_set").mul(case.weights, axis="index").sum()
-        energy = load.groupby(case.loads["province"]).sum()
+        energy = _energy(case)
         if isinstance(self.share, dict):
-            return pd.Series(self.share, dtype=float) * energy.reindex(list(self.share))
+            return pd.Series(self.share, dtype=float) * energy[list(self.share)]
         return self.share * energy
 
     def targets(self, case: Case) -> pd.Series:
@@ -177,6 +213,12 @@ class Obligation(Rule):
             _STORED[0]: stored,
             _STORED[1]: pumped,
         }
+
+    def counted(self, case: Case) -> pd.Index:
+        """Plant whose output adds to the sum."""
+        rates = self._rates(case)
+        rate = pd.concat([rates["Generator-p"], rates[_STORED[0]]])
+        return rate.index[rate > 0]
 
     def largest_rate(self, case: Case) -> float:
         """Most that one MWh adds to the sum [unit/MWh]."""
@@ -231,9 +273,10 @@ class Obligation(Rule):
         activity = activity.loc[:, price.to_numpy() > 0]
         names = pd.Series(activity.columns, activity.columns)
         if self.kind == "at_most":
-            ledger.pay(f"permits {self.name}", names, FUNDS, activity, price)
+            what = CARBON if self.counts == "emissions" else ""
+            ledger.pay(f"{what}{PERMITS}{self.name}", names, FUNDS, activity, price)
             return
-        market = f"certificates {self.name}"
+        market = f"{CERTIFICATES}{self.name}"
         ledger.pay(market, market, names, activity, price)
         part = 1.0 / case.weights / len(case.weights)  # a rate that adds up to one
         for account, due in self._dues(cleared):
@@ -261,17 +304,25 @@ class Obligation(Rule):
         case = cleared.case
         obliged, targets = self.obliged(case), self.targets(case)
         if list(obliged.index) == [""]:  # of all: everybody in proportion to load
-            load = case.dense("Load", "p_set").mul(case.weights, axis="index").sum()
-            energy = load.groupby(case.loads["province"]).sum()
+            energy = _energy(case)
             obliged = obliged.iloc[0] * energy / energy.sum()
         reached = self.sums(case, cleared.outcome)
-        met = (reached / targets.where(targets > 0)).clip(upper=1.0).fillna(1.0)
+        met = (reached / targets.where(targets > 0)).fillna(1.0)
         line = pd.Series(obliged.index, obliged.index).map(
             lambda province: self.name if self.tradable else f"{self.name}@{province}"
         )
         price = pd.Series([self.prices.get(name, 0.0) for name in line], line.index, dtype=float)
         share = line.map(met).astype(float)
-        # What is above the target has a price of 0; a bought unit and a sold one are the same.
+        # What is above the target has a price of 0; what is bought is what is sold, to the last.
         yield "bought", pd.DataFrame({"units": obliged * share, "price": price})
         lacking = self.shortfall_price or 0.0
-        yield "short", pd.DataFrame({"units": obliged * (1 - share), "price": lacking})
+        yield (
+            "short",
+            pd.DataFrame({"units": obliged * (1 - share).clip(lower=0.0), "price": lacking}),
+        )
+
+
+def _energy(case: Case) -> pd.Series:
+    """Load as the network states it, [province] in MWh of the horizon; a negative one is none."""
+    load = case.dense("Load", "p_set").clip(lower=0.0).mul(case.weights, axis="index").sum()
+    return load.groupby(case.loads["province"]).sum().reindex(pd.unique(case.provinces)).fillna(0.0)
