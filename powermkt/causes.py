@@ -16,6 +16,7 @@ import pypsa
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.fleet import fleets
+from powermkt.heat import heat_bound, leave_heat
 from powermkt.products import procures
 from powermkt.regime import Regime
 from powermkt.rules import (
@@ -57,7 +58,7 @@ def inflexible(case: Case) -> pd.Index:
     """Plant that is not renewable and must run, or is committed."""
     table = case.generators
     plant = ~table["carrier"].isin(case.carriers.renewable)
-    bound = (case.must_run > 0).any() | table["committable"] | (table["min_stable_pu"] > 0)
+    bound = (heat_bound(case) > 0).any() | table["committable"] | (table["min_stable_pu"] > 0)
     return table.index[plant & bound]
 
 
@@ -86,6 +87,7 @@ def _flexible(case: Case, names: pd.Index) -> Case:
     n = changed._n
     least = n.get_switchable_as_dense("Generator", "p_min_pu")[names].clip(upper=0.0)
     put(n, "generators", "p_min_pu", least)
+    leave_heat(n, names)
     for way, jump in (("up", "ramp_limit_start_up"), ("down", "ramp_limit_shut_down")):
         limit = n.get_switchable_as_dense("Generator", f"ramp_limit_{way}")[names]
         limit = limit.loc[:, limit.notna().any()]

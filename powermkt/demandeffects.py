@@ -8,10 +8,10 @@ import pandas as pd
 
 from powermkt.passthrough import NATION
 from powermkt.regime import Regime
+from powermkt.rules import DemandRule
 from powermkt.run import Run
 from powermkt.values import HOURS_A_YEAR, NOISE_MW
 
-DEMAND: str = "demand"  # the role of rules by which users react
 # column -> (unit, meaning)
 DEMAND_EFFECTS: dict[str, tuple[str, str]] = {
     "regime": ("", "name of the regime with flexible demand"),
@@ -33,8 +33,8 @@ DEMAND_EFFECTS: dict[str, tuple[str, str]] = {
 
 
 def without_demand(regime: Regime) -> Regime | None:
-    """Return the regime without its rules of demand; None where it has none."""
-    rules = tuple(rule for rule in regime.rules if str(rule.role) != DEMAND)
+    """Return the regime without rules by which users react; None where it has none."""
+    rules = tuple(rule for rule in regime.rules if not isinstance(rule, DemandRule))
     if len(rules) == len(regime.rules):
         return None
     return replace(regime, name=f"{regime.name}, rigid", rules=rules)

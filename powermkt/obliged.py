@@ -225,8 +225,7 @@ class _Master:
         smoothing, rounds = _SMOOTHING, 1
         while True:
             value, prices, shares, short = self._mixture()
-            gap = max(0.0, value - self._bound) / max(abs(value), 1.0)
-            if gap <= _TOLERANCE or rounds >= _MOST_ROUNDS:
+            if self._gap(value) <= _TOLERANCE or rounds >= _MOST_ROUNDS:
                 break
             tried = smoothing * self._best + (1 - smoothing) * prices
             new = self._try(tried)
@@ -239,9 +238,13 @@ class _Master:
         table = self._lines[["line", "kind", "unit", "target"]].assign(
             reached=self._weighted(shares), shortfall=short, price=prices, free=free
         )
-        found = Obliged(table, gap, rounds, time.perf_counter() - began)
+        found = Obliged(table, self._gap(value), rounds, time.perf_counter() - began)
         outcome = self._outcome(shares, prices, margins)
         return replace(outcome, notes=[*outcome.notes, *found.notes]), found
+
+    def _gap(self, value: float) -> float:
+        """Cost less its lower bound, relative to it; the last clearing may have raised the bound."""
+        return max(0.0, value - self._bound) / max(abs(value), 1.0)
 
     def _try(self, prices: np.ndarray) -> bool:
         """Clear every window at prices; whether any dispatch is new."""

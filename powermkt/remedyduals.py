@@ -48,6 +48,8 @@ def unread(case: Case, regime: Regime, carbon_price: float | None) -> str:
         return "energy and reserves bought after it are not one programme"
     if regime.cap is not None and carbon_price is None:
         return "a limit on emissions mixes two clearings"
+    if regime.obligations:
+        return "obligations couple windows, and their prices follow"
     return ""
 
 
