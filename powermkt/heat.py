@@ -91,10 +91,8 @@ def with_boilers(case: Case, province: str, mw: float, replaced: float) -> Case:
     p_min = n.get_switchable_as_dense("Generator", "p_min_pu")
     lowered, kept = [], []
     # Tariffs that are not stated follow the fleet: boilers are no plant to be counted there.
-    for table, known in (
-        (n.generators, case.generators), (n.loads, case.loads), (n.storage_units, case.storage_units)
-    ):  # fmt: skip
-        table["tariff"] = known["tariff"]
+    for name in ("generators", "loads", "storage_units"):
+        getattr(n, name)["tariff"] = getattr(case, name)["tariff"]
     for bus, share in sites.items():
         heat = heat_of(case, str(bus))
         total = heat.sum(axis=1)

@@ -243,7 +243,7 @@ class _Master:
         return replace(outcome, notes=[*outcome.notes, *found.notes]), found
 
     def _gap(self, value: float) -> float:
-        """Cost less its lower bound, relative to it; the last clearing may have raised the bound."""
+        """Cost less the best bound that is known, relative to it [1]."""
         return max(0.0, value - self._bound) / max(abs(value), 1.0)
 
     def _try(self, prices: np.ndarray) -> bool:
