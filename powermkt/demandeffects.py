@@ -8,7 +8,7 @@ import pandas as pd
 
 from powermkt.passthrough import NATION
 from powermkt.regime import Regime
-from powermkt.rules import DemandRule
+from powermkt.rules import ElectricBoilers
 from powermkt.run import Run
 from powermkt.values import HOURS_A_YEAR, NOISE_MW
 
@@ -34,7 +34,11 @@ DEMAND_EFFECTS: dict[str, tuple[str, str]] = {
 
 def without_demand(regime: Regime) -> Regime | None:
     """Return the regime without rules by which users react; None where it has none."""
-    rules = tuple(rule for rule in regime.rules if not isinstance(rule, DemandRule))
+    rules = tuple(
+        rule
+        for rule in regime.rules
+        if rule.role != "demand" or isinstance(rule, ElectricBoilers)  # plant, not users
+    )
     if len(rules) == len(regime.rules):
         return None
     return replace(regime, name=f"{regime.name}, rigid", rules=rules)
