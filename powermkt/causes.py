@@ -16,13 +16,12 @@ import pypsa
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.fleet import fleets
-from powermkt.heat import heat_bound
+from powermkt.heat import heat_bound, leave_heat
 from powermkt.products import procures
 from powermkt.regime import Regime
 from powermkt.rules import (
     Coupled,
     DeepPeakOffers,
-    ElectricBoilers,
     EqualShares,
     MeritOrder,
     ObligatoryMinimum,
@@ -67,13 +66,12 @@ def relax_flexibility(case: Case, regime: Regime) -> tuple[Case, Regime]:
     """Let plant that is not renewable give any output at any time.
 
     Technical minima, must-run (heat, that which electric boilers replace as well), starts, minimum
-    times and commitment do not hold. No-load
-    cost is fuel all the same: it is borne by output, at the least cost per MWh that commitment at
+    times and commitment do not hold. No-load cost is fuel all the same: it is borne by output, at the least cost per MWh that commitment at
     will could reach. A ramp limit that is below what a start may jump to is raised to that. The
     obligatory minimum and offers of depth of deep peak regulation go with the minima.
     """
     names = inflexible(case)
-    minima = ObligatoryMinimum | DeepPeakOffers | ElectricBoilers
+    minima = ObligatoryMinimum | DeepPeakOffers
     kept = [rule for rule in regime.rules if not isinstance(rule, minima)]
     if len(names):
         regime = replace(regime, rules=tuple(kept))
@@ -88,6 +86,7 @@ def _flexible(case: Case, names: pd.Index) -> Case:
     n = changed._n
     least = n.get_switchable_as_dense("Generator", "p_min_pu")[names].clip(upper=0.0)
     put(n, "generators", "p_min_pu", least)
+    leave_heat(n, names)
     for way, jump in (("up", "ramp_limit_start_up"), ("down", "ramp_limit_shut_down")):
         limit = n.get_switchable_as_dense("Generator", f"ramp_limit_{way}")[names]
         limit = limit.loc[:, limit.notna().any()]

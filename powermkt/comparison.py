@@ -19,7 +19,7 @@ from powermkt.case import Case
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
-from powermkt.rules import Coupled
+from powermkt.rules import Coupled, DemandRule
 from powermkt.run import Run
 from powermkt.userprices import user_prices
 from powermkt.writing import write_results
@@ -132,8 +132,8 @@ class Comparison:
 
     @cached_property
     def demand(self) -> pd.DataFrame | None:
-        """Load by hour per regime and carbon price, where a regime has rules of demand."""
-        reacts = any(rule.role == "demand" for run in self.runs for rule in run.regime.rules)
+        """Load by hour per regime and carbon price, where a regime has users who may react."""
+        reacts = any(isinstance(rule, DemandRule) for run in self.runs for rule in run.regime.rules)
         return self._stacked("demand") if reacts else None
 
     @cached_property

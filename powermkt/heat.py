@@ -8,6 +8,7 @@ boilers give all they can.
 from __future__ import annotations
 
 import pandas as pd
+import pypsa
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError
@@ -23,6 +24,13 @@ def heat_bound(case: Case) -> pd.DataFrame:
     if kept is not None:
         bound[kept.columns] = kept * case._n.generators.loc[kept.columns, "p_nom"]
     return bound
+
+
+def leave_heat(n: pypsa.Network, names: pd.Index) -> None:
+    """Let boilers have no heat to give in the place of these plants."""
+    kept = n.generators_t.get(_HEAT)
+    if kept is not None:
+        n.generators_t[_HEAT] = kept.drop(columns=names, errors="ignore")
 
 
 def heat_plant(case: Case) -> pd.DataFrame:
@@ -82,6 +90,9 @@ def with_boilers(case: Case, province: str, mw: float, replaced: float) -> Case:
     n = case.network()
     p_min = n.get_switchable_as_dense("Generator", "p_min_pu")
     lowered, kept = [], []
+    # Tariffs that are not stated follow the fleet: boilers are no plant to be counted there.
+    for name in ("generators", "loads", "storage_units"):
+        getattr(n, name)["tariff"] = getattr(case, name)["tariff"]
     for bus, share in sites.items():
         heat = heat_of(case, str(bus))
         total = heat.sum(axis=1)
@@ -93,6 +104,7 @@ def with_boilers(case: Case, province: str, mw: float, replaced: float) -> Case:
             "Generator", f"{BOILER} {bus}", bus=bus, carrier=BOILER, p_nom=mw * share,
             p_max_pu=0.0, p_min_pu=-most, marginal_cost=0.0,
         )  # fmt: skip
+        n.generators.loc[f"{BOILER} {bus}", "tariff"] = case.default_tariff
     if BOILER not in n.carriers.index:
         n.add("Carrier", BOILER)
     series = n.generators_t

@@ -49,7 +49,7 @@ def unread(case: Case, regime: Regime, carbon_price: float | None) -> str:
     if regime.cap is not None and carbon_price is None:
         return "a limit on emissions mixes two clearings"
     if regime.obligations:
-        return "obligations mix clearings of all windows"
+        return "obligations couple windows, and their prices follow"
     return ""
 
 

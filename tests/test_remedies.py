@@ -17,10 +17,11 @@ from shell import inside
 from toys import add_rows, one_bus, random_case, random_network
 
 import powermkt as pm
-from powermkt.causes import on_copy
+from powermkt.causes import on_copy, relax_flexibility
+from powermkt.demandeffects import without_demand
 from powermkt.heat import heat_bound, with_boilers
 from powermkt.remedies import REMEDIES, chosen_remedies
-from powermkt.remedyduals import slopes_of
+from powermkt.remedyduals import slopes_of, unread
 from powermkt.remedyvalues import COLUMNS, DEFAULT_REMEDIES, remedies_by_regime
 from powermkt.rules import ElectricBoilers
 
@@ -191,6 +192,44 @@ def test_boilers_and_what_they_leave_of_must_run() -> None:
     assert ElectricBoilers(replaced=0.5).faults(case) and not ElectricBoilers(replaced=0.5).faults(
         more
     )
+
+
+def test_boilers_change_no_tariff_and_are_no_plant() -> None:
+    """Nobody's tariff moves with boilers, their output is counted by no obligation."""
+    case = two_sites()
+    more = with_boilers(case, "A", 30.0, 0.5)
+    assert case.default_tariff == pytest.approx((250 + 300 + 300) / 3) != more.default_tariff
+    for table in ("generators", "loads", "storage_units"):
+        known, now = (getattr(item, table)["tariff"] for item in (case, more))
+        assert list(now[known.index]) == list(known)
+    assert more.generators.loc["electric boiler A", "tariff"] == case.default_tariff
+    all_output = pm.rules.Obligation(counts="output", target=1.0, prices={"obligation": 5.0})
+    assert set(all_output.offer(more)["Generator-p"].index) == set(case.generators.index)
+    # Users do not react by boilers: without what makes users react the regime is the same.
+    rules = (*pm.regime("full_market").rules, ElectricBoilers(replaced=0.5))
+    regime = pm.Regime("boilers", rules)
+    assert without_demand(regime) is None
+    rigid = without_demand(pm.Regime("both", (*rules, pm.rules.ShiftableDemand())))
+    assert rigid is not None and rigid.rules == regime.rules
+
+
+def test_flexible_plant_has_no_heat_for_boilers() -> None:
+    """Boilers of 200 MW leave no must-run; relaxed, nothing is left of what is beside them.
+
+    A: 50 of 50 and of 10 wind; CHP 50 and 100 at 250, coal 10 at 300: 40,500. B: 1 MWh stored is
+    0.9 less of coal, 93.1 at 300 beside 6 of wind: 27,930.
+    """
+    more = with_boilers(two_sites(), "A", 200.0, 0.5)
+    rules = (*pm.regime("full_market").rules, ElectricBoilers(replaced=0.5))
+    changed, regime = relax_flexibility(more, pm.Regime("boilers", rules))
+    assert not (heat_bound(changed) > 0).any(axis=None)
+    assert pm.clear(changed, regime).objective == pytest.approx(40_500 + 27_930)
+
+
+def test_obligations_give_no_duals() -> None:
+    """Their prices follow from all windows: the optimum of one at a price says nothing."""
+    rules = (*pm.regime("full_market").rules, pm.rules.Obligation(target=1.0))
+    assert unread(two_sites(), pm.Regime("co2", rules), None).startswith("obligations")
 
 
 def test_nothing_curtailed_and_nothing_to_build() -> None:

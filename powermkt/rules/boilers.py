@@ -43,6 +43,8 @@ class ElectricBoilers(Rule):
         output = model.variables["Generator-p"]
         for name, bus in boilers(case).items():
             heat = heat_of(case, bus)
+            if heat.empty:  # what plant must run for heat may have been relaxed
+                continue
             total = heat.sum(axis=1)
             share = heat.div(total.where(total > 0), axis="index").fillna(0.0)
             taken = output.sel(name=name, drop=True)  # below 0

@@ -11,6 +11,7 @@ import pydantic
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
+from powermkt.heat import BOILER
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
 from powermkt.programme import Adders
@@ -193,7 +194,7 @@ class Obligation(Rule):
                 rates[name] = next((self.counts[k] for k in keys if k in self.counts), 0.0)
             rate = pd.Series(rates, dtype=float)
         elif self.counts == "output":
-            rate = pd.Series(1.0, plant.index)
+            rate = plant["carrier"].ne(BOILER).astype(float)  # they take energy
         else:
             rate = case.generators["emission_rate"].reindex(plant.index, fill_value=0.0)
         if self.carriers is not None:
