@@ -66,8 +66,9 @@ def relax_flexibility(case: Case, regime: Regime) -> tuple[Case, Regime]:
     """Let plant that is not renewable give any output at any time.
 
     Technical minima, must-run (heat, that which electric boilers replace as well), starts, minimum
-    times and commitment do not hold. No-load cost is fuel all the same: it is borne by output, at the least cost per MWh that commitment at
-    will could reach. A ramp limit that is below what a start may jump to is raised to that. The
+    times and commitment do not hold. No-load cost is fuel all the same: it is borne by output, at
+    the least cost per MWh that commitment at will could reach. A ramp limit that is below what a
+    start may jump to is raised to that. The
     obligatory minimum and offers of depth of deep peak regulation go with the minima.
     """
     names = inflexible(case)

@@ -323,8 +323,7 @@ def _explained(found: Counterfactuals, interactions: bool) -> Explanation:
     run = found.base
     notes += [] if run.obliged is None else run.obliged.notes
     causes = [found.causes[i] for i in players or []]
-    table = pd.DataFrame(columns=list(COLUMNS))
-    pairs = None
+    table, pairs = pd.DataFrame(columns=list(COLUMNS)), None
     if players is not None:
         groups, game = found.game(players)
         table = _shares(groups, game, [cause.name for cause in causes])

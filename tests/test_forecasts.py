@@ -113,6 +113,7 @@ def test_must_run_is_expected_and_other_forecasts_stay() -> None:
     assert case.forecast[P_MAX]["wind a"].eq(0.6).all()
 
 
+@pytest.mark.slow
 def test_weeks_that_stand_for_the_year_keep_the_errors() -> None:
     """Load of the chosen week is scaled to its season, and the forecast with it."""
     n = fleet(8760)

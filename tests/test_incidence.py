@@ -219,6 +219,7 @@ def test_what_quantities_do_not_explain_is_borne_by_plant(simple: pm.Case) -> No
     offered=st.booleans(),
     band=st.floats(0, 0.5),
 )
+@pytest.mark.slow
 def test_lines_sum_to_zero_whatever_the_allowance_and_retail_rules(
     rich: pm.Case, tau: float, allocation: str, offered: bool, band: float
 ) -> None:

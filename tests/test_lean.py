@@ -40,6 +40,7 @@ def days(seed: int, start_cost: float, floor: bool = False) -> pm.Case:
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 2e4, 6e4, 1e5, 2e5]), st.booleans())
+@pytest.mark.slow
 def test_holding_levels_changes_no_optimum(seed: int, start_cost: float, floor: bool) -> None:
     """Same objective, and duals of every row, those left out included, that prove the optimum."""
     case = days(seed, start_cost, floor)

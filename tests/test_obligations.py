@@ -138,6 +138,7 @@ def test_what_does_not_bind_has_no_price_and_changes_nothing() -> None:
     assert run.summary()["consumer_payment"] == pytest.approx(free.summary()["consumer_payment"])
 
 
+@pytest.mark.slow
 def test_trade_between_provinces_never_costs_more(case: pm.Case) -> None:
     """Emissions of A and B to fall by 20 % each, or by as much together."""
     free = pm.clear(case, "full_market")

@@ -41,6 +41,7 @@ TWO = book(("coal", 60, 310), ("coal", 40, 420), ("gas", 30, 350), ("gas", 70, 6
 # ---- what is cleared -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ladders_cross_the_load() -> None:
     """120 MW less 25 of wind: coal 60 at 310, gas 30 at 350, then 5 of coal's 40 at 420.
 

@@ -86,6 +86,7 @@ def test_the_path_from_guaranteed_purchase_to_the_market(share: float) -> None:
     assert row["retail_price"] == pytest.approx(-net["load"] / 150)
 
 
+@pytest.mark.slow
 def test_the_two_ends_are_the_presets_they_stand_between() -> None:
     case = toys.random_case(7, hours=3, provinces=2)
     market, whole = pm.clear(case, "full_market"), pm.clear(case, taking_part(share=1))

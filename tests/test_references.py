@@ -78,6 +78,7 @@ def test_costs_beyond_a_square_are_refused() -> None:
         matpower_case._add_generators(pypsa.Network(), gen, cost)
 
 
+@pytest.mark.slow
 def test_a_miss_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """One wrong price, one wrong objective: neither passes."""
     entry = dict(dcopf.expected()["cases"]["case5"])

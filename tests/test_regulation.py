@@ -142,6 +142,7 @@ def test_mileage_may_be_needed_as_a_share_of_load_or_of_regulation(worked: pm.Ru
     assert run.mileage["quality"].tolist() == ["recalled"]
 
 
+@pytest.mark.slow
 def test_who_pays_deep_peak_regulation_is_data(worked: pm.Run) -> None:
     """Wind counts half, nuclear is exempt: 150 and 500 of 650 MWh."""
     charge = {"by": "energy", "carriers": ["coal", "onshore wind", "nuclear"], "above_base": True,

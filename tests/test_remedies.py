@@ -140,6 +140,7 @@ def _without_plant(case: pm.Case, regime: pm.Regime, size: float) -> tuple[pm.Ca
     return changed, regime
 
 
+@pytest.mark.slow
 def test_remedies_of_ones_own() -> None:
     """One MW of wind at 0.5: in the first hour it replaces gas, in the second it is curtailed.
 

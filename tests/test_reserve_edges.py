@@ -86,6 +86,7 @@ def test_reserves_fail_before_load_where_zones_nest() -> None:
     assert run.prices.iloc[0]["A"] == pytest.approx(50 + 2 * 1250)
 
 
+@pytest.mark.slow
 def test_ramps_are_seen_across_the_end_of_a_window() -> None:
     n = toy(100, hours=4)
     n.set_snapshots(pd.date_range("2022-01-03", periods=4, freq="12h"))
@@ -98,6 +99,7 @@ def test_ramps_are_seen_across_the_end_of_a_window() -> None:
     assert held.tolist() == pytest.approx([20, 30, 5])
 
 
+@pytest.mark.slow
 def test_what_stands_in_does_so_through_others_too() -> None:
     # Regulation (gas, free) stands in for spinning, spinning for slow: gas serves slow, for 0.
     products = {
@@ -110,6 +112,7 @@ def test_what_stands_in_does_so_through_others_too() -> None:
     assert price_of(run, "slow") == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_rules_of_a_better_product_that_ask_for_less_count() -> None:
     # 5 MWh last 1 h for 5 MW of spinning, and a quarter of an hour for 20 MW of regulation.
     n = toy(100)
@@ -140,6 +143,7 @@ def test_storage_that_falls_less_keeps_more() -> None:
     assert left + held / 0.9 <= 40 + 1e-4
 
 
+@pytest.mark.slow
 def test_after_energy_what_is_lost_is_what_would_have_been_paid() -> None:
     # Energy is capped at 30: coal at 20 forgoes 10, not the 30 that gas costs more.
     capped = {"rule": "LocationalPrice", "cap": 30}

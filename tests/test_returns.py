@@ -326,6 +326,7 @@ def coal_fleet() -> pm.Case:
     return pm.Case(n, pm.Market(finance=costs, quota={"band": 0, "load_factor": {"A": 0.6}}))
 
 
+@pytest.mark.slow
 def test_one_more_under_equal_shares_takes_hours_as_one_over_capacity() -> None:
     """120 of 200 MW, then of 250 MW: 5,256 and 4,204.8 h for all; cost 60 x 650 = 39,000 an hour,
     then 48 x 650 + 24 x 300 = 38,400. The new one earns 500 - 300 on each MWh. What is planned is

@@ -177,6 +177,7 @@ def test_fleets_come_on_for_the_energy_that_is_withheld() -> None:
     assert run.prices.loc[0, "A"] == pytest.approx(55)
 
 
+@pytest.mark.slow
 def test_a_fleet_sells_down_to_its_minimum() -> None:
     # 100 MW of coal are on and may fall to 50: 50 of 60 MW are held, 10 short.
     n = toy(140)

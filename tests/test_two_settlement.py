@@ -45,6 +45,7 @@ def test_deviations_settle_at_real_time_prices() -> None:
     assert run.objective == pytest.approx(100 * 300 + 15 * 500)
 
 
+@pytest.mark.slow
 def test_the_formula_with_a_load_that_errs() -> None:
     """Load 100 day ahead at 300, 95 in real time at 300: pays 100*300 - 5*300; mean 300."""
     n = toys.one_bus([95.0])

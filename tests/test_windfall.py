@@ -81,6 +81,7 @@ def test_what_clean_plant_gains_is_the_price_alone(result: Comparison) -> None:
     assert (gain[["carbon_cost", "free_allowances"]] == 0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_windfall_is_the_change_of_profit_while_dispatch_stays(result: Comparison) -> None:
     """From the ledger, where prices, allowances and costs come by another way."""
     for base, run in zip(result.runs[::2], result.runs[1::2], strict=True):
