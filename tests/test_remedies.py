@@ -278,7 +278,7 @@ def test_fleets_that_must_run_for_heat() -> None:
     assert found["money_by_dual"].max() > 1000.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_closed_borders_and_regimes_without_duals(two_province: pm.Case) -> None:
     """Behind a closed border the tie is worth nothing; two settlements have no duals."""
     study = remedies_by_regime(two_province, ["priority_dispatch"], remedies=["corridor"])
