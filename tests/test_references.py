@@ -28,8 +28,15 @@ QUICK = {
     "dcopf_published case14_ieee", "dcopf_published case300_ieee", "most_uc dcopf",
     "most_uc wminup",
 }  # fmt: skip
+LONG = {"pglib_uc 48 h"}  # the same model as of 24 h
 REFERENCES = [
-    pytest.param(item, id=item.name, marks=[] if item.name in QUICK else [pytest.mark.slow])
+    pytest.param(
+        item,
+        id=item.name,
+        marks=[]
+        if item.name in QUICK
+        else [pytest.mark.long if item.name in LONG else pytest.mark.slow],
+    )
     for item in every()
 ]
 
