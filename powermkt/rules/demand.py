@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any, ClassVar
@@ -118,8 +119,9 @@ class DemandRule(Rule):
         if self._number == len(self._rules) - 1:
             bound_shedding(model, case)
 
+    @abstractmethod
     def _add(self, model: linopy.Model, case: Case, reference: pd.DataFrame) -> None:
-        raise NotImplementedError
+        """Add what may move of the load that reacts [MW]."""
 
     # ---- faults ------------------------------------------------------------------------------
 
