@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+from powermkt.branches import electric_links
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.fleet import fleets
@@ -30,7 +31,6 @@ from powermkt.rules import (
 from powermkt.rules.dispatch import DispatchRule
 from powermkt.units import units
 
-_ELECTRIC = ("AC", "DC")
 _RAMPS = ("ramp_limit_up", "ramp_limit_down")
 
 
@@ -187,15 +187,6 @@ def relax_network(case: Case, regime: Regime) -> tuple[Case, Regime]:
         branches.loc[names, "s_max_pu"] = 1.0
         series["s_max_pu"] = series["s_max_pu"].drop(columns=names, errors="ignore")
     return changed, regime
-
-
-def electric_links(case: Case) -> pd.Index:
-    """Links that carry and do not convert: both ends electric, or of one carrier."""
-    n = case._n
-    carrier = n.buses["carrier"].replace("", "AC")
-    ends = [n.links[end].map(carrier) for end in ("bus0", "bus1")]
-    electric = ends[0].isin(_ELECTRIC) & ends[1].isin(_ELECTRIC) | (ends[0] == ends[1])
-    return n.links.index[electric & (n.links["p_nom"] > 0)]
 
 
 def relax_barrier(case: Case, regime: Regime) -> tuple[Case, Regime]:

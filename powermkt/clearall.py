@@ -138,13 +138,13 @@ def clear_all(
         price is None and item.cap is not None
         for item, (_, price) in zip(chosen, cells, strict=True)
     ]
-    for name, there in (
-        ("CarbonCap", any(limited)),
-        ("Obligation", any(item.obligations for item in chosen)),
+    for name, there, remedy in (
+        ("CarbonCap", any(limited), "leave one away, or give its price"),
+        ("Obligation", any(item.obligations for item in chosen), "leave one away"),
     ):
         if ranges and there:
             what = "gives no ranges of curtailment: clearings are mixed"
-            fault = Fault(name, what, "leave one away, or give its price")
+            fault = Fault(name, what, remedy)
             faults[str(fault)] = fault
     if faults:
         raise InputError(faults.values())

@@ -22,7 +22,7 @@ from powermkt.regime import Regime
 from powermkt.remedytypes import Newcomer, Remedy, RemedySettings, Slope
 from powermkt.rules import ElectricBoilers
 from powermkt.sensitivity import COST, CURTAILED, LOOSE, MINIMISED, Sensitivity
-from powermkt.ties import TIE_STEP
+from powermkt.ties import waste_tie
 
 BATTERY = "battery"  # carrier of new storage
 _PAYS = -1e-6  # money of the horizon per MW; less is a tie
@@ -78,7 +78,11 @@ def _battery_slope(at: Sensitivity, case: Case, bus: str, settings: RemedySettin
         [-one_way * sparse.diags_array(hours), sparse.diags_array(hours) / one_way, step]
     ).tocsr()
     price = np.concatenate(
-        [value[MINIMISED] + _tie(case).to_numpy(), -value[MINIMISED], np.zeros(count)]
+        [
+            value[MINIMISED] + (waste_tie(case) * case.weights).to_numpy(),
+            -value[MINIMISED],
+            np.zeros(count),
+        ]
     )
     bounds = [(0.0, 1.0)] * (2 * count) + [(0.0, settings.battery_hours)] * count
     found = linprog(price, A_eq=rows, b_eq=np.zeros(count), bounds=bounds, method="highs")
@@ -156,7 +160,7 @@ def _boiler_at(at: Sensitivity, case: Case, bus: str, replaced: float) -> Slope:
             jointly[name] = part.loc[:, one].sum()
             if len(level) > 1:
                 hourly[name] += part.loc[:, [not item for item in one]].sum(axis=1)
-    hourly[MINIMISED] += _tie(case)
+    hourly[MINIMISED] += waste_tie(case) * case.weights  # as `declared_order` has it
     gain = hourly[MINIMISED].where(total > 0, np.inf)
     runs = gain < _PAYS * case.weights
     taken: list[str] = []
@@ -170,8 +174,3 @@ def _boiler_at(at: Sensitivity, case: Case, bus: str, replaced: float) -> Slope:
         float(hourly[name][runs].sum() + jointly[name][taken].sum()) for name in (COST, CURTAILED)
     )
     return Slope(cost, unused, bool((hourly[LOOSE][runs] != 0).any()))
-
-
-def _tie(case: Case) -> pd.Series:
-    """What holds a newcomer back from taking what would be thrown away (`declared_order`)."""
-    return TIE_STEP * (len(case.carriers.renewable) + 2) * case.weights

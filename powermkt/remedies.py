@@ -12,8 +12,9 @@ from functools import partial
 
 import pandas as pd
 
+from powermkt.branches import electric_links
 from powermkt.case import Case
-from powermkt.causes import electric_links, on_copy, put
+from powermkt.causes import on_copy, put
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.newcomers import electric_boilers, new_battery
 from powermkt.regime import Regime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from powermkt.branches import losses
 from powermkt.case import Case
 from powermkt.demand import SHIFT
 from powermkt.heat import BOILER
@@ -38,6 +39,14 @@ def tie_costs(case: Case, programme: Programme, canonical: bool) -> np.ndarray:
     return tie + generic_costs(case, len(tie)) if canonical else tie
 
 
+def waste_tie(case: Case) -> float:
+    """Return what holds energy back from being lost to no use, money/MWh.
+
+    It is above what the order gives for any output: no MWh is generated in order to be lost.
+    """
+    return TIE_STEP * (len(case.carriers.renewable) + 2)
+
+
 def generic_costs(case: Case, columns: int) -> np.ndarray:
     """Return a tiny cost of its own for each column, in money of the horizon."""
     rng = np.random.default_rng(_SEED)
@@ -50,11 +59,14 @@ def declared_order(case: Case, programme: Programme) -> Adders:
     adders: dict[str, pd.DataFrame | pd.Series | float] = {
         # Boilers take what would be thrown away only where that saves something.
         "Generator-p": case.generators["carrier"]
-        .map({**order, BOILER: -TIE_STEP * (len(order) + 2)})
+        .map({**order, BOILER: -waste_tie(case)})
         .fillna(0.0)
     }
     if "StorageUnit-p_store" in programme.variables:
-        adders["StorageUnit-p_store"] = TIE_STEP * (len(order) + 2)
+        adders["StorageUnit-p_store"] = waste_tie(case)
+    if "Link-p" in programme.variables:
+        # Energy sent round in a circle would be output that nobody uses.
+        adders["Link-p"] = waste_tie(case) * losses(case)
     if "StorageUnit-spill" in programme.variables:
         adders["StorageUnit-spill"] = TIE_STEP * (len(order) + 1)
     for name in programme.variables:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import random_case, random_network, weigh
+from toys import one_bus, random_case, random_network, weigh
 
 import powermkt as pm
 from powermkt.ledger import balances
@@ -174,3 +174,21 @@ def test_weights_scale_totals_and_leave_prices(seed: int, regime: str, weight: f
     assert scaled.summary()["wholesale_price"] == pytest.approx(
         single.summary()["wholesale_price"], rel=1e-6
     )
+
+
+@pytest.mark.parametrize("regime", ["joint_dispatch", "full_market"])
+def test_no_free_energy_is_sent_round_in_circles(regime: str) -> None:
+    """Two links of 90 %, wind 200 MW at A, loads 50 and 30 MW: 50 + 30 / 0.9 = 83.33 MWh are used.
+
+    Sent on and back again, 100 MW would take 10 MWh more, and 90 MW another 9, at no cost.
+    """
+    n = one_bus([50.0])
+    n.add("Bus", "B", carrier="AC")
+    n.add("Load", "load of B", bus="B", p_set=30.0)
+    n.generators.loc["wind", ["p_nom", "p_max_pu"]] = 200.0, 1.0
+    for name, ends in {"on": ("A", "B"), "back": ("B", "A")}.items():
+        n.add("Link", name, bus0=ends[0], bus1=ends[1], p_nom=100.0, efficiency=0.9)
+    run = pm.clear(pm.Case(n), pm.regime(regime))
+    assert run.flows["back"].item() == pytest.approx(0.0, abs=1e-6)
+    assert run.dispatch["wind"].item() == pytest.approx(50 + 30 / 0.9)
+    assert run.curtailment["curtailment_mwh"].sum() == pytest.approx(200 - 50 - 30 / 0.9)
