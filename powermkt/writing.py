@@ -109,6 +109,12 @@ def put_between_marks(text: str, file: Path, mark: str) -> None:
     file.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
+def between_marks(file: Path, mark: str) -> str:
+    """Return what stands between the marks of `put_between_marks`."""
+    begin, end = _marks(mark)
+    return file.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
+
+
 def check_marks(file: Path, mark: str) -> None:
     """Refuse a file that `put_between_marks` could not write into.
 

@@ -263,6 +263,14 @@ def test_a_readme_without_the_marks_is_refused_before_anything_is_cleared(
     assert "has no <!-- curtailment benchmark -->" in capsys.readouterr().err
 
 
+def test_rows_of_cases_that_were_not_run_stay_in_the_table(results: Results) -> None:
+    earlier = "\n| rts_april | old |\n| three_provinces | old |\n| gone | old |\n"
+    table = markdown(results, earlier)
+    assert table.count("| old |") == 1 and "| rts_april | old |" in table
+    assert table.index("| three_provinces") < table.index("| rts_april")
+    assert table.endswith("; rts_april: earlier runs")
+
+
 def test_spaces_around_names_play_no_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: Results
 ) -> None:

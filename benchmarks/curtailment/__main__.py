@@ -24,7 +24,7 @@ from benchmarks.curtailment.results import CELL, Results, growing, names_of, rea
 from benchmarks.measure import silence
 from benchmarks.study import quieten
 from powermkt.errors import ClearingError, InputError, StorageError
-from powermkt.writing import check_marks, check_target, put_between_marks
+from powermkt.writing import between_marks, check_marks, check_target, put_between_marks
 
 _README, _MARK = Path(__file__).parents[2] / "README.md", "curtailment benchmark"
 
@@ -59,7 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("results/curtailment"))
     parser.add_argument("--json", action="store_true", help="one JSON object a cell on stdout")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--readme", action="store_true", help="put the table into README.md")
+    what.add_argument(
+        "--readme", action="store_true", help="put its rows into the table of README.md"
+    )
     what.add_argument("--export", type=Path, metavar="DIR", help="write networks and rules")
     what.add_argument("--against", type=Path, metavar="CSV", help="answers of another tool")
     parser.add_argument("--results", type=Path, metavar="DIR",
@@ -87,7 +89,7 @@ def _run(options: argparse.Namespace, chosen: list[Cell]) -> None:
         for table in shown(results):
             Console(width=WIDTH).print(table)
     if options.readme:
-        put_between_marks(markdown(results), _README, _MARK)
+        put_between_marks(markdown(results, between_marks(_README, _MARK)), _README, _MARK)
     if not results.agreed:
         sys.exit("stock PyPSA does not agree")
 

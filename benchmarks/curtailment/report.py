@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.curtailment.answers import Verdict
 from benchmarks.curtailment.cases import system
+from benchmarks.curtailment.recipe import book
 from benchmarks.curtailment.results import KINDS, Results
 
 WIDTH = 112
@@ -62,18 +64,35 @@ def shown(results: Results) -> Iterator[Table]:
     yield table
 
 
-def markdown(results: Results) -> str:
-    """Return the table of the README, with the versions and the machine that made it."""
+def markdown(results: Results, earlier: str = "") -> str:
+    """Return the table of the README, with the versions and the machine that made it.
+
+    Rows of an `earlier` table stay where their case was not run.
+    """
     record = results.record()
-    rows = [_HEAD, ("---",) * len(_HEAD), *lines(results)]
-    text = ["| " + " | ".join(row) + " |" for row in rows]
+    rows = [_written(row) for row in lines(results)]
+    of_case = {case: [row for row in rows if _case_of(row) == case] for case in book().cases}
+    stayed = []
+    for case in [case for case, found in of_case.items() if not found]:
+        of_case[case] = [row for row in earlier.splitlines() if _case_of(row) == case]
+        stayed += [case] if of_case[case] else []
+    text = [_written(_HEAD), _written(("---",) * len(_HEAD)), *chain(*of_case.values())]
     versions, machine = record["versions"], record["machine"]
     assert isinstance(versions, dict) and isinstance(machine, dict)
     made = ", ".join(f"{name} {versions[name]}" for name in _PACKAGES)
     spent = results.cells[["seconds", "peer_seconds"]].sum()
     where = f"{machine['cpu']}, {machine['cores']} cores"
     took = f"{spent['seconds']:,.0f} s in powermkt, {spent['peer_seconds']:,.0f} s in PyPSA"
-    return "\n".join([*text, "", f"{made}; {where}; {took}"])
+    rest = f"; {', '.join(stayed)}: earlier runs" if stayed else ""
+    return "\n".join([*text, "", f"{made}; {where}; {took}{rest}"])
+
+
+def _written(row: tuple[str, ...]) -> str:
+    return "| " + " | ".join(row) + " |"
+
+
+def _case_of(row: str) -> str:
+    return row.removeprefix("| ").partition(" |")[0]
 
 
 def judged(verdict: Verdict) -> Iterator[Table | str]:
