@@ -46,6 +46,7 @@ from powermkt.reading import read
 from powermkt.regime import presets
 from powermkt.regime import regime as as_regime
 from powermkt.remediescommand import remedies
+from powermkt.reportcommand import write_report
 from powermkt.returnscommand import returns
 from powermkt.riskcommand import risk
 from powermkt.session import (
@@ -249,6 +250,7 @@ app.command()(remedies)
 app.command()(risk)
 app.command()(claims)
 app.command()(instruments)
+app.command("report")(write_report)
 
 
 def main() -> None:

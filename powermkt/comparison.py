@@ -19,6 +19,7 @@ from powermkt.case import Case
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
+from powermkt.overview import overview
 from powermkt.rules import Coupled, DemandRule
 from powermkt.run import Run
 from powermkt.userprices import user_prices
@@ -259,6 +260,7 @@ class Comparison:
             "contracts": self.contracts,
             "mitigated": self.mitigated,
             "market_power": self.market_power,
+            **overview(self.case, self.runs),
             "seams": None if self.case.seams is None else self.case.seams.table(),
         }
         return {name: table for name, table in found.items() if table is not None}

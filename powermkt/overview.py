@@ -1,0 +1,180 @@
+"""Tables for people who look: hours by carrier, provinces, corridors, payments between groups.
+
+They are small whatever the network's size: what is summed here is what a page can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from powermkt.case import Case
+from powermkt.run import Run
+
+_KEY = ("regime", "carbon_price")
+CHARGING = "charging"  # storage that takes in
+
+# column -> (unit, meaning)
+HOURS: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price tau"),
+    "window": ("", "label of the window"),
+    "snapshot": ("", "beginning of the hour"),
+    "hours": ("h", "hours of the horizon that the snapshot stands for"),
+    "load": ("MW", "load served"),
+    "price": ("money/MWh", "wholesale price, weighted by load"),
+    "curtailed": ("MW", "renewable output that was available and not used, without spill"),
+    "charging": ("MW", "what storage takes in"),
+    "(carrier)": ("MW", "output; of storage: what it gives back"),
+}
+PROVINCES: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price tau"),
+    "province": ("", ""),
+    "name_zh": ("", "`buses.name_zh`, or the name of the province"),
+    "x": ("degree", "mean longitude of its buses"),
+    "y": ("degree", "mean latitude of its buses"),
+    "load_mwh": ("MWh", "load served over the horizon"),
+    "price": ("money/MWh", "wholesale price, weighted by load"),
+    "generation_mwh": ("MWh", "output over the horizon"),
+    "curtailment_mwh": ("MWh", "curtailment over the horizon"),
+    "curtailment_rate": ("1", "of what was available"),
+}
+CORRIDORS: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price tau"),
+    "province0": ("", "from"),
+    "province1": ("", "to"),
+    "energy_mwh": ("MWh", "energy that leaves province0 for province1, net"),
+}
+PAYMENTS: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price tau"),
+    "payer": ("", "group of parties, of producers by carrier"),
+    "payee": ("", "group of parties, of producers by carrier"),
+    "product": ("", "what is paid for"),
+    "amount": ("money", "over the horizon"),
+}
+CARRIERS: dict[str, tuple[str, str]] = {
+    "carrier": ("", ""),
+    "color": ("", "`carriers.color` of the network, may be empty"),
+}
+
+
+def overview(case: Case, runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
+    """Return the tables by name.
+
+    Parameters
+    ----------
+    case : Case
+    runs : sequence of Run
+        On that case.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        hours, provinces, corridors, payments with the columns of `HOURS` and so on, one block a
+        run; and carriers.
+    """
+    makers = {"hours": _hours, "provinces": _provinces, "corridors": _corridors,
+              "payments": _payments}  # fmt: skip
+    found = {}
+    for name, make in makers.items():
+        parts = []
+        for run in runs:
+            table = make(run)
+            table.insert(0, "carbon_price", run.carbon_price)
+            table.insert(0, "regime", run.regime.name)
+            parts.append(table)
+        found[name] = pd.concat(parts, ignore_index=True)
+    colour = case._n.carriers["color"].rename_axis("carrier").astype(str)
+    found["carriers"] = colour.rename("color").reset_index()
+    return found
+
+
+def _hours(run: Run) -> pd.DataFrame:
+    case = run.case
+    by_carrier = run.dispatch.T.groupby(case.generators["carrier"]).sum().T
+    stored = run.storage.clip(lower=0.0).T.groupby(case.storage_units["carrier"]).sum().T
+    output = by_carrier.add(stored, fill_value=0.0)
+    served = run.outcome.served(case)
+    window = pd.Series("", case.snapshots)
+    for label, index in case.windows.items():
+        window[index] = label
+    renewable = case.generators.index[case.generators["carrier"].isin(case.carriers.renewable)]
+    available = case.dense("Generator", "p_max_pu")[renewable] * case.generators["p_nom"][renewable]
+    unused = (available - run.dispatch[renewable]).sum(axis=1).clip(lower=0.0)
+    head = pd.DataFrame(
+        {"window": window, "snapshot": case.snapshots, "hours": case.weights,
+         "load": served.sum(axis=1), "price": _weighted(run.prices, _at_buses(run, served)),
+         "curtailed": unused, CHARGING: -run.storage.clip(upper=0.0).sum(axis=1)},
+    )  # fmt: skip
+    return pd.concat([head, output], axis=1)
+
+
+def _at_buses(run: Run, load: pd.DataFrame) -> pd.DataFrame:
+    at = load.clip(lower=0.0).T.groupby(run.case.loads["bus"]).sum().T
+    return at.reindex(columns=run.prices.columns, fill_value=0.0)
+
+
+def _weighted(price: pd.DataFrame, load: pd.DataFrame) -> pd.Series:
+    """Mean over buses by hour; plain where nothing is served."""
+    total = load.sum(axis=1)
+    return ((price * load).sum(axis=1) / total).where(total > 0, price.mean(axis=1))
+
+
+def _provinces(run: Run) -> pd.DataFrame:
+    case = run.case
+    buses, province = case._n.buses, case.provinces
+    served = _at_buses(run, run.outcome.served(case)).mul(case.weights, axis="index")
+    paid = (run.prices * served).sum().groupby(province).sum()
+    load = served.sum().groupby(province).sum()
+    output = run.dispatch.mul(case.weights, axis="index").sum()
+    lost = run.curtailment.groupby("province")[["curtailment_mwh", "available_mwh"]].sum()
+    hours = case.weights.to_numpy()[:, None]
+    plain = (run.prices * hours).sum().groupby(province).mean() / float(case.weights.sum())
+    table = pd.DataFrame(
+        {"x": buses["x"].groupby(province).mean(), "y": buses["y"].groupby(province).mean()}
+    )
+    names = buses.get("name_zh", province)
+    table.insert(0, "name_zh", names.groupby(province).first())
+    table["load_mwh"] = load.reindex(table.index).fillna(0.0)
+    table["price"] = (paid / load.where(load > 0)).reindex(table.index).fillna(plain)
+    table["generation_mwh"] = output.groupby(case.generators["province"]).sum()
+    table["curtailment_mwh"] = lost["curtailment_mwh"]
+    available = lost["available_mwh"].where(lost["available_mwh"] > 0)
+    table["curtailment_rate"] = lost["curtailment_mwh"] / available
+    return table.fillna(dict.fromkeys(table.columns[5:], 0.0)).rename_axis("province").reset_index()
+
+
+def _corridors(run: Run) -> pd.DataFrame:
+    case = run.case
+    n, energy = case._n, run.flows.mul(case.weights, axis="index").sum()
+    ends = pd.concat([table[["bus0", "bus1"]] for table in (n.links, n.lines, n.transformers)])
+    ends = ends.loc[energy.index]
+    where = np.column_stack([ends[end].map(case.provinces) for end in ("bus0", "bus1")])
+    back = where[:, 0] > where[:, 1]
+    where[back] = where[back, ::-1]
+    table = pd.DataFrame(where, columns=["province0", "province1"])
+    table["energy_mwh"] = np.where(back, -energy, energy)
+    table = table[table["province0"] != table["province1"]]
+    net = table.groupby(["province0", "province1"], as_index=False)["energy_mwh"].sum()
+    turned = net["energy_mwh"] < 0
+    net.loc[turned, ["province0", "province1"]] = net.loc[
+        turned, ["province1", "province0"]
+    ].to_numpy()
+    net["energy_mwh"] = net["energy_mwh"].abs()
+    return net
+
+
+def _payments(run: Run) -> pd.DataFrame:
+    who = run.accounts["group"].where(
+        run.accounts["group"] != "producers", "producers: " + run.accounts["detail"].astype(str)
+    )
+    table = run.ledger[["payer", "payee", "product", "amount"]].copy()
+    for side in ("payer", "payee"):
+        table[side] = table[side].map(who).fillna(table[side])
+    found = table.groupby(["payer", "payee", "product"], as_index=False)["amount"].sum()
+    return found[found["amount"].abs() > 0]
