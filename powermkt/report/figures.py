@@ -96,6 +96,8 @@ def dispatch(
             x=rows["snapshot"], y=(value / divisor).round(3), name=words(name), mode="lines",
             line={"color": "#000000", "width": 1.5, "dash": dash},
         )  # fmt: skip
+    form = "%m月%d日\n%H时" if words.language == "zh" else "%H:%M\n%d %b"
+    figure.update_xaxes(tickformat=form, hoverformat="%Y-%m-%d %H:%M")
     return finished(figure, words("power"), unit)
 
 
@@ -111,7 +113,7 @@ def duration(tables: Tables, carbon_price: float, words: Words = _ENGLISH, unit:
             line={"shape": "vh", "color": PALETTE[number % len(PALETTE)]},
         )  # fmt: skip
     figure.update_xaxes(title=f"{words('share of hours')} (%)")
-    return finished(figure, words("price"), unit)
+    return finished(figure, words("price"), words.unit(unit))
 
 
 def provinces_map(
@@ -142,7 +144,7 @@ def provinces_map(
     divisor, size = scaled(most, "MWh")
     area = 10 + 30 * np.sqrt(places["curtailment_mwh"].clip(lower=0.0) / (most if most > 0 else 1))
     text = [
-        f"{words(row['province'])}<br>{words('price')} {row['price']:,.1f} {unit}<br>"
+        f"{words(row['province'])}<br>{words('price')} {row['price']:,.1f} {words.unit(unit)}<br>"
         f"{words('curtailed energy')} {row['curtailment_mwh'] / divisor:,.2f} {size} "
         f"({100 * row['curtailment_rate']:.2f} %)"
         for _, row in places.iterrows()
@@ -152,14 +154,14 @@ def provinces_map(
         showlegend=False,
         marker={"size": area, "color": places["price"], "colorscale": "Cividis",
                 "line": {"width": 1, "color": "#ffffff"},
-                "colorbar": {"title": {"text": f"{words('price')}<br>{unit}"}, "thickness": 12}},
+                "colorbar": {"title": {"text": f"{words('price')}<br>{words.unit(unit)}"}, "thickness": 12}},
     )  # fmt: skip
     few = len(places) <= 40
     if few:
         for _, row in places.iterrows():
             figure.add_annotation(
-                x=row["x"], y=row["y"], text=words(row["province"]), showarrow=False, yshift=-14,
-                font={"size": 10},
+                x=row["x"], y=row["y"], text=words(row["province"]), showarrow=False,
+                font={"size": 10}, bgcolor="rgba(255,255,255,0.6)", borderpad=0,
             )  # fmt: skip
     stretch = 1 / max(math.cos(math.radians(float(places["y"].mean()))), 0.2)
     figure.update_yaxes(scaleanchor="x", scaleratio=stretch)
@@ -197,7 +199,7 @@ def incidence(
             decreasing={"marker": {"color": PALETTE[1]}}, showlegend=False,
         )
     )  # fmt: skip
-    return finished(figure, words("welfare"), size)
+    return finished(figure, words("welfare"), words.unit(size))
 
 
 def reserve_prices(
@@ -213,7 +215,7 @@ def reserve_prices(
             marker_color=PALETTE[number % len(PALETTE)], boxpoints=False,
         )  # fmt: skip
     figure.update_layout(boxmode="group")
-    return finished(figure, words("reserve price"), unit)
+    return finished(figure, words("reserve price"), words.unit(unit))
 
 
 def payments(
@@ -236,7 +238,7 @@ def payments(
             link={"source": [payers.index(name) for name in rows["payer"]],
                   "target": [len(payers) + payees.index(name) for name in rows["payee"]],
                   "value": (rows["amount"] / divisor).round(6), "label": rows["product"]},
-            valuesuffix=f" {size}", valueformat=",.3f",
+            valuesuffix=f" {words.unit(size)}", valueformat=",.3f",
         )
     )  # fmt: skip
     figure.update_layout(template="plotly_white", height=560, margin={"l": 10, "r": 10, "t": 20})

@@ -100,8 +100,10 @@ def _headline(tables: Tables, record: Mapping[str, Any], words: Words) -> Conten
     mass, mass_unit = scaled(float(rows["emissions_t"].max()), "t")
     found = {
         words("regime"): [words(str(name)) for name in rows["regime"]],
-        f"{words('carbon price')} ({_per(record, 't')})": _said(rows["carbon_price"], "g"),
-        f"{words('cost')} ({unit})": _said(rows["cost"] / scale, ",.2f"),
+        f"{words('carbon price')} ({words.unit(_per(record, 't'))})": _said(
+            rows["carbon_price"], "g"
+        ),
+        f"{words('cost')} ({words.unit(unit)})": _said(rows["cost"] / scale, ",.2f"),
         f"{words('CO2')} ({mass_unit})": _said(rows["emissions_t"] / mass, ",.2f"),
     }
     for kind in ("wind", "solar", "hydro"):
@@ -109,8 +111,10 @@ def _headline(tables: Tables, record: Mapping[str, Any], words: Words) -> Conten
         if rate is not None and rate.notna().any():
             found[f"{words(f'{kind} cut')} (%)"] = _said(100 * rate, ".2f")
     for name, text in (("wholesale_price", "wholesale price"), ("retail_price", "retail price")):
-        found[f"{words(text)} ({_per(record, 'MWh')})"] = _said(rows[name], ",.1f")
-    found[f"{words('users pay')} ({paid_unit})"] = _said(rows["consumer_payment"] / paid_by, ",.2f")
+        found[f"{words(text)} ({words.unit(_per(record, 'MWh'))})"] = _said(rows[name], ",.1f")
+    found[f"{words('users pay')} ({words.unit(paid_unit)})"] = _said(
+        rows["consumer_payment"] / paid_by, ",.2f"
+    )
     if (rows["load_shed_mwh"] > 0).any():
         found[f"{words('load shed')} (MWh)"] = _said(rows["load_shed_mwh"], ",.1f")
     return Content(table=pd.DataFrame(found))
@@ -143,7 +147,7 @@ def _by_price(
     make: Callable[[float], Any], data: Callable[[float], pd.DataFrame],
 ) -> Content:  # fmt: skip
     prices = _few(sorted(set(tables[name]["carbon_price"])))
-    unit = _per(record, "t")
+    unit = words.unit(_per(record, "t"))
     return Content(
         [View({"carbon price": f"{price:g} {unit}"}, make(price), data(price)) for price in prices]
     )
@@ -164,7 +168,10 @@ def _by_cell(
 ) -> Content:  # fmt: skip
     found = []
     for regime, price in _shown(tables[name]):
-        choice = {"regime": words(regime), "carbon price": f"{price:g} {_per(record, 't')}"}
+        choice = {
+            "regime": words(regime),
+            "carbon price": f"{price:g} {words.unit(_per(record, 't'))}",
+        }
         figure = make(tables, regime, price, words, unit)
         rows = pick(tables[name], regime=regime, carbon_price=price)
         found.append(View(choice, figure, rows))

@@ -65,6 +65,8 @@ _CHINESE: dict[str, str] = {
     "money": "货币", "made by": "计算工具",
 }  # fmt: skip
 
+_UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨"}
+
 # What a section shows, in a sentence or two under its heading.
 LEADS: dict[str, tuple[str, str]] = {
     "headline": (
@@ -124,6 +126,13 @@ class Words:
     def __init__(self, language: str, names: Mapping[str, str] | None = None) -> None:
         self.language = language
         self._names = dict(names or {}) if language == "zh" else {}
+
+    def unit(self, text: str) -> str:
+        """Return a unit as the language writes it; SI symbols stay."""
+        if self.language == "zh":
+            for english, chinese in _UNITS.items():
+                text = text.replace(english, chinese)
+        return text
 
     def __call__(self, text: str) -> str:
         """Return a text in the language; as it is where there is no other."""
