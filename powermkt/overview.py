@@ -177,4 +177,4 @@ def _payments(run: Run) -> pd.DataFrame:
     for side in ("payer", "payee"):
         table[side] = table[side].map(who).fillna(table[side])
     found = table.groupby(["payer", "payee", "product"], as_index=False)["amount"].sum()
-    return found[found["amount"].abs() > 0]
+    return found.query("amount != 0")

@@ -143,6 +143,7 @@ def provinces_map(
     most = float(places["curtailment_mwh"].max())
     divisor, size = scaled(most, "MWh")
     area = 10 + 30 * np.sqrt(places["curtailment_mwh"].clip(lower=0.0) / (most if most > 0 else 1))
+    title = f"{words('price')}<br>{words.unit(unit)}"
     text = [
         f"{words(row['province'])}<br>{words('price')} {row['price']:,.1f} {words.unit(unit)}<br>"
         f"{words('curtailed energy')} {row['curtailment_mwh'] / divisor:,.2f} {size} "
@@ -154,7 +155,7 @@ def provinces_map(
         showlegend=False,
         marker={"size": area, "color": places["price"], "colorscale": "Cividis",
                 "line": {"width": 1, "color": "#ffffff"},
-                "colorbar": {"title": {"text": f"{words('price')}<br>{words.unit(unit)}"}, "thickness": 12}},
+                "colorbar": {"title": {"text": title}, "thickness": 12}},
     )  # fmt: skip
     few = len(places) <= 40
     if few:
@@ -247,12 +248,14 @@ def payments(
 
 def carriers_of(hours: pd.DataFrame) -> list[str]:
     """Columns of `hours` that are carriers."""
-    return hours.columns[hours.columns.get_loc(CHARGING) + 1 :].tolist()
+    return hours.columns[list(hours.columns).index(CHARGING) + 1 :].tolist()
 
 
 def colours_of(tables: Tables, carriers: Sequence[str]) -> dict[str, str]:
     """Colour of each carrier: the network's, or that of its technology."""
-    given = tables["carriers"].set_index("carrier")["color"] if "carriers" in tables else {}
+    given: dict[str, str] = {}
+    if "carriers" in tables:
+        given = tables["carriers"].set_index("carrier")["color"].to_dict()
     found = {}
     for number, carrier in enumerate(carriers):
         known = (colour for part, colour in _TECHNOLOGIES.items() if part in carrier.lower())

@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from powermkt.errors import Fault, InputError
@@ -97,11 +98,12 @@ def report_of(folder: str | Path, language: str = "en") -> Report:
         fault = Fault("lang", f"no language {language!r}", f"one of {', '.join(LANGUAGES)}")
         raise InputError([fault])
     tables, record = read_results(folder)
-    names = {}
+    names: dict[str, str] = {}
     if "provinces" in tables:
         names = dict(tables["provinces"][["province", "name_zh"]].itertuples(index=False))
     words = Words(language, names)
-    shown, missing = [], []
+    shown: list[dict[str, Any]] = []
+    missing: list[str] = []
     for section in SECTIONS:
         lacking = [name for name in section.needs if name not in tables]
         missing += [name for name in lacking if name not in missing]
@@ -145,6 +147,6 @@ def _embedded(views: list[View]) -> list[dict[str, str]]:
     ]
 
 
-def _safe(text: str) -> jinja2.utils.markupsafe.Markup:
+def _safe(text: str) -> Markup:
     """Text for the inside of a script element, which no text in it can close."""
-    return jinja2.utils.markupsafe.Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
+    return Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
