@@ -176,5 +176,5 @@ def _payments(run: Run) -> pd.DataFrame:
     table = run.ledger[["payer", "payee", "product", "amount"]].copy()
     for side in ("payer", "payee"):
         table[side] = table[side].map(who).fillna(table[side])
-    found = table.groupby(["payer", "payee", "product"], as_index=False)["amount"].sum()
-    return found.query("amount != 0")
+    total = table.groupby(["payer", "payee", "product"])["amount"].sum()
+    return pd.DataFrame(total[total != 0].reset_index())

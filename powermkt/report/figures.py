@@ -255,7 +255,8 @@ def colours_of(tables: Tables, carriers: Sequence[str]) -> dict[str, str]:
     """Colour of each carrier: the network's, or that of its technology."""
     given: dict[str, str] = {}
     if "carriers" in tables:
-        given = tables["carriers"].set_index("carrier")["color"].to_dict()
+        pairs = tables["carriers"][["carrier", "color"]].itertuples(index=False)
+        given = {str(carrier): str(colour) for carrier, colour in pairs}
     found = {}
     for number, carrier in enumerate(carriers):
         known = (colour for part, colour in _TECHNOLOGIES.items() if part in carrier.lower())

@@ -138,7 +138,7 @@ def _dispatch(tables: Tables, record: Mapping[str, Any], words: Words) -> Conten
                 choice["week"] = str(window)
             rows = pick(hours, regime=regime, carbon_price=price, window=window).head(168)
             figure = figures.dispatch(tables, str(regime), float(price), str(window), words)
-            views.append(View(choice, figure, rows.round(3)))
+            views.append(View(choice, figure, rows))
     return Content(views)
 
 
@@ -158,7 +158,7 @@ def _duration(tables: Tables, record: Mapping[str, Any], words: Words) -> Conten
     return _by_price(
         tables, record, words, "hours",
         lambda price: figures.duration(tables, price, words, _per(record, "MWh")),
-        lambda price: pick(tables["hours"], carbon_price=price)[columns].round(3),
+        lambda price: pick(tables["hours"], carbon_price=price)[columns],
     )  # fmt: skip
 
 

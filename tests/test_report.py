@@ -1,0 +1,163 @@
+"""The page of results: what it holds, what it says when something is missing, and in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from toys import one_bus
+
+import powermkt as pm
+from powermkt.overview import overview
+from powermkt.report import report_of
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def results(two_province: pm.Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    regimes = ["fixed_tariff", "full_market"]
+    folder = tmp_path_factory.mktemp("page") / "results"
+    return pm.compare(two_province, regimes, carbon_prices=[0, 60]).to_parquet(folder)
+
+
+def test_tables_for_the_page_add_up(two_province: pm.Case) -> None:
+    """Priority behind a flat tie of 100 MW: 1,200 MWh of 7,200 cut in the market with 300."""
+    run = pm.clear(two_province, pm.regime("full_market"))
+    tables = overview(two_province, [run])
+    hours, provinces = tables["hours"], tables["provinces"].set_index("province")
+    carriers = hours.columns[list(hours.columns).index("charging") + 1 :]
+    assert hours[carriers].sum(axis=1).to_numpy() == pytest.approx(hours["load"].to_numpy())
+    assert (hours["curtailed"] * hours["hours"]).sum() == pytest.approx(1200)
+    assert provinces.loc["North", "curtailment_mwh"] == pytest.approx(1200)
+    assert provinces["load_mwh"].tolist() == pytest.approx([12 * 1300, 12 * 2300])
+    # By night prices are 0 and 360, by day 300 and 520; loads 500 and 800, 900 and 1,400 MW.
+    assert provinces.loc["North", "price"] == pytest.approx(300 * 800 / 1300)
+    assert provinces.loc["South", "price"] == pytest.approx((360 * 900 + 520 * 1400) / 2300)
+    flow = tables["corridors"].iloc[0]
+    assert flow["energy_mwh"] == pytest.approx(abs(float(run.flows.sum().iloc[0])))
+    assert tables["payments"]["amount"].sum() == pytest.approx(run.ledger["amount"].sum())
+
+
+def test_a_page_stands_by_itself(results: Path) -> None:
+    page = report_of(results)
+    assert page.sections == ["headline", "dispatch", "duration", "map", "pass_through",
+                             "incidence", "payments", "record"]  # fmt: skip
+    assert page.missing == ["reserve_prices", "obligations"]
+    outside = re.sub(r"<script>.*?</script>", "", page.html, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=\"(?!#)", outside)
+    plots = re.findall(r'class="plot">(.*?)</script>', page.html, flags=re.DOTALL)
+    assert len(plots) == 2 + 2 + 4 + 1 + 2 + 4
+    for text in plots:
+        json.loads(text)
+    assert "13.86" in page.html and "12.04" in page.html  # m CNY a day, by hand elsewhere
+
+
+def test_a_page_in_chinese(results: Path) -> None:
+    page = report_of(results, "zh").html
+    assert '<html lang="zh-CN">' in page
+    for text in ("规则比较", "全面市场化", "元/吨", json.dumps("煤电")[1:-1]):
+        assert text in page
+
+
+def test_what_is_missing_has_no_section_and_is_told(results: Path, tmp_path: Path) -> None:
+    part = shutil.copytree(results, tmp_path / "part")
+    for name in ("hours", "corridors"):
+        (part / f"{name}.parquet").unlink()
+    page = report_of(part)
+    assert page.missing == ["hours", "corridors", "reserve_prices", "obligations"]
+    assert not {"dispatch", "duration", "map"} & {*page.sections}
+
+
+def test_names_cannot_leave_their_element(tmp_path: Path) -> None:
+    n = one_bus([60.0])
+    n.name = "<script>alert(1)</script>"
+    n.generators = n.generators.rename(index={"wind": "</script><b>wind"})
+    n.buses.loc["A", ["x", "y"]] = 1.0, 1.0
+    kept = pm.compare(pm.Case(n), ["full_market"], carbon_prices=[0]).to_parquet(tmp_path / "r")
+    html = report_of(kept).html
+    assert "<script>alert(1)" not in html and "</script><b>" not in html
+
+
+def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(pm.InputError, match="holds no results"):
+        report_of(tmp_path)
+    with pytest.raises(pm.InputError, match="is no folder"):
+        report_of(tmp_path / "nowhere")
+    with pytest.raises(pm.InputError, match="no language 'fr'"):
+        report_of(results, "fr")
+    old = shutil.copytree(results, tmp_path / "old")
+    record = json.loads((old / "record.json").read_text(encoding="utf-8"))
+    record["versions"]["powermkt"] = "9.0.0"
+    (old / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    (old / "prices.parquet").write_bytes(b"no parquet")
+    with pytest.raises(pm.InputError) as told:
+        report_of(old)
+    assert len(told.value.faults) == 2
+    assert "is of powermkt 9.0.0" in str(told.value) and "prices.parquet" in str(told.value)
+    (old / "record.json").write_text("{", encoding="utf-8")
+    with pytest.raises(pm.InputError, match=r"record\.json: cannot be read"):
+        report_of(old)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_in_a_browser(
+    browser: Any, results: Path, tmp_path: Path, width: int, language: str
+) -> None:
+    """Opens without errors or requests, nothing is wider than the window, switches and downloads work."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    file = report_of(results, language).write(tmp_path / "page.html")
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    for section in page.locator("section").all():
+        section.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.figure')].every(f => f.querySelector('svg'))"
+    )
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # By keyboard: the next regime, then its data.
+    radio = page.locator("#dispatch input[type=radio]").first
+    radio.focus()
+    page.keyboard.press("ArrowRight")
+    wind = "陆上风电" if language == "zh" else "onshore wind"
+    drawn = page.evaluate(
+        "name => Array.from(document.querySelector('#dispatch .figure')._fullData"
+        ".find(t => t.name === name).y).reduce((a, b) => a + b)",
+        wind,
+    )
+    assert drawn == pytest.approx(6.0, abs=1e-6)  # GWh of wind in the market: 7,200 - 1,200
+    with page.expect_download() as download:
+        page.locator("#dispatch button[data-download]").press("Enter")
+    table = pd.read_csv(download.value.path())
+    assert table["regime"].unique().tolist() == ["full_market"]
+    assert table["onshore wind"].sum() == pytest.approx(6000)
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    page.close()
