@@ -176,5 +176,5 @@ def _payments(run: Run) -> pd.DataFrame:
     table = run.ledger[["payer", "payee", "product", "amount"]].copy()
     for side in ("payer", "payee"):
         table[side] = table[side].map(who).fillna(table[side])
-    total = table.groupby(["payer", "payee", "product"])["amount"].sum()
-    return pd.DataFrame(total[total != 0].reset_index())
+    found = table.groupby(["payer", "payee", "product"], as_index=False).agg({"amount": "sum"})
+    return found[found["amount"] != 0]

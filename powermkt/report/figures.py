@@ -47,7 +47,7 @@ def pick(table: pd.DataFrame, **where: object) -> pd.DataFrame:
 
 def scaled(largest: float, unit: str) -> tuple[float, str]:
     """Return the number to divide by, and the unit in thousands, millions or more."""
-    steps = {"MWh": ("MWh", "GWh", "TWh"), "MW": ("MW", "GW"), "t": ("t", "kt", "Mt", "Gt")}
+    steps = {"MWh": ("MWh", "GWh", "TWh"), "MW": ("MW", "GW"), "t": ("t", "kt", "Mt")}
     names = steps.get(unit, (unit, f"k {unit}", f"m {unit}", f"bn {unit}"))
     if not np.isfinite(largest) or largest <= 0:
         return 1.0, names[0]
@@ -170,6 +170,44 @@ def provinces_map(
     figure = finished(figure, words("latitude"), "°")
     figure.update_layout(height=620, hovermode="closest")
     return figure
+
+
+def causes(tables: Tables, regime: str, words: Words = _ENGLISH) -> Any:
+    """Curtailment by province, stacked by cause, the most curtailed first."""
+    rows = pick(tables["causes"], regime=regime)
+    wide = rows.pivot_table(
+        index="province", columns="cause", values="mwh", aggfunc="sum", sort=False
+    )
+    wide = wide.loc[wide.sum(axis=1).sort_values(ascending=False).index].head(20)
+    largest = float(wide.abs().to_numpy().max()) if wide.size else 0.0
+    wide = wide[(wide.abs() > 1e-3 * largest).any(axis=1)]
+    divisor, unit = scaled(largest, "MWh")
+    figure = graph_objects.Figure()
+    for number, cause in enumerate(wide.columns):
+        if wide[cause].abs().max() > _FEW * largest:
+            figure.add_bar(
+                x=[words(str(name)) for name in wide.index], y=wide[cause] / divisor,
+                name=words(str(cause)), marker_color=PALETTE[number % len(PALETTE)],
+            )  # fmt: skip
+    figure.update_layout(barmode="relative")
+    return finished(figure, words("curtailed energy"), unit)
+
+
+def abatement(tables: Tables, regime: str, words: Words = _ENGLISH, unit: str = "") -> Any:
+    """Marginal abatement cost curve: what one more tonne costs, by tonnes abated."""
+    rows = pick(tables["abatement_curve"], regime=regime)
+    divisor, mass = scaled(float(rows["to_t"].max()) if len(rows) else 0.0, "t")
+    figure = graph_objects.Figure()
+    names = {"tau": "carbon price", "abatement_cost": "cost"}
+    for number, (column, name) in enumerate(names.items()):
+        figure.add_scatter(
+            x=(rows[["from_t", "to_t"]] / divisor).to_numpy().ravel(),
+            y=np.repeat(rows[column].to_numpy(), 2).round(3), name=words(name), mode="lines",
+            line={"color": PALETTE[number], "dash": "solid" if number == 0 else "dash"},
+        )  # fmt: skip
+    figure.update_xaxes(title=f"{words('abatement')} ({mass})", rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
+    return finished(figure, words("marginal cost"), words.unit(unit))
 
 
 def pass_through(tables: Tables, carbon_price: float, words: Words = _ENGLISH) -> Any:

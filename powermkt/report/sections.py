@@ -185,6 +185,26 @@ def _map(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
     return _by_cell(tables, record, words, "provinces", figures.provinces_map, unit)
 
 
+def _by_regime(
+    tables: Tables, words: Words, name: str, make: Callable[[str], Any]
+) -> Content:  # fmt: skip
+    regimes = [str(regime) for regime in dict.fromkeys(tables[name]["regime"])]
+    rows = {regime: pick(tables[name], regime=regime) for regime in regimes}
+    return Content([View({"regime": words(r)}, make(r), rows[r]) for r in regimes])
+
+
+def _causes(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
+    return _by_regime(tables, words, "causes", lambda name: figures.causes(tables, name, words))
+
+
+def _abatement(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
+    unit = _per(record, "t")
+    return _by_regime(
+        tables, words, "abatement_curve",
+        lambda name: figures.abatement(tables, name, words, unit),
+    )  # fmt: skip
+
+
 def _pass_through(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
     if not len(tables["pass_through"]):
         return Content()
@@ -246,8 +266,10 @@ SECTIONS = (
     Section("dispatch", "Dispatch", ("hours", "carriers"), _dispatch),
     Section("duration", "Prices", ("hours",), _duration),
     Section("map", "Curtailment, flows and prices", ("provinces", "corridors"), _map),
+    Section("causes", "Curtailment by cause", ("causes",), _causes),
     Section("pass_through", "Pass-through of the carbon price", ("pass_through",), _pass_through),
     Section("incidence", "Who gains and who loses by the carbon price", ("incidence",), _incidence),
+    Section("abatement", "Abatement", ("abatement_curve",), _abatement),
     Section("reserve_prices", "Reserve prices", ("reserve_prices",), _reserve_prices),
     Section("payments", "Who pays whom", ("payments",), _payments),
     Section("obligations", "Obligations", ("obligations",), _obligations),

@@ -40,6 +40,7 @@ _CHINESE: dict[str, str] = {
     "Curtailment by cause": "弃电成因",
     "Pass-through of the carbon price": "碳价传导",
     "Who gains and who loses by the carbon price": "碳价的得失归属",
+    "Abatement": "减排阶梯", "abatement": "减排量", "marginal cost": "边际成本",
     "Reserve prices": "备用价格",
     "Who pays whom": "资金流向",
     "Obligations": "约束性指标",
@@ -86,7 +87,7 @@ LEADS: dict[str, tuple[str, str]] = {
     ),
     "map": (
         "Circles: curtailed energy (area) and price (colour). Lines: net energy between provinces "
-        "over the horizon (width), towards the bus with the arrow. Tables have every number.",
+        "over the horizon (width); arrows point to who receives. The data have every number.",
         "圆面积为弃电量，颜色为电价；连线宽度为全时段省间净输送电量，箭头指向受端。",
     ),
     "causes": (
@@ -103,6 +104,11 @@ LEADS: dict[str, tuple[str, str]] = {
         "Change of welfare against the lowest carbon price; all bars add up to zero with the "
         "change of resource cost as a bar of its own.",
         "相对最低碳价的福利变化；把资源成本变化单列后，各项合计为零。",
+    ),
+    "abatement": (
+        "What one more tonne abated costs, by tonnes abated: the carbon price at which it is, and "
+        "what it costs in resources.",
+        "按减排量排列的边际减排成本：触发碳价与资源成本。",
     ),
     "reserve_prices": ("Prices of reserves, all hours.", "各小时备用价格的分布。"),
     "payments": (
