@@ -160,7 +160,7 @@ def _corridors(run: Run) -> pd.DataFrame:
     table = pd.DataFrame(where, columns=["province0", "province1"])
     table["energy_mwh"] = np.where(back, -energy, energy)
     table = table[table["province0"] != table["province1"]]
-    net = table.groupby(["province0", "province1"], as_index=False)["energy_mwh"].sum()
+    net = table.groupby(["province0", "province1"], as_index=False).agg({"energy_mwh": "sum"})
     turned = net["energy_mwh"] < 0
     net.loc[turned, ["province0", "province1"]] = net.loc[
         turned, ["province1", "province0"]
