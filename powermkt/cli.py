@@ -59,6 +59,7 @@ from powermkt.session import (
     uncalibrated,
 )
 from powermkt.terminal import obligation_table, report, study_report
+from powermkt.tracecommand import trace
 from powermkt.writing import check_target
 
 app = typer.Typer(
@@ -249,6 +250,7 @@ app.command()(remedies)
 app.command()(risk)
 app.command()(claims)
 app.command()(instruments)
+app.command()(trace)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
     "prices", "demand", "ledger", "mitigated", "market_power", "reserves", "reserve_prices",
-    "deep_peak", "mileage", "mileage_prices", "pass_through_hourly",
+    "deep_peak", "mileage", "mileage_prices", "pass_through_hourly", "carbon_hourly",
 )  # fmt: skip
 
 
