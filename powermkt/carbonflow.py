@@ -6,8 +6,8 @@ flows as they are sent::
 
     (take_j + sum_k f_jk) x_j = s_j + sum_i f_ij x_i
 
-where `take` is load, charging and excess. This is ``(diag(P) - A) x = s`` of Kang, Zhou, Chen et al.
-2012 (doi:10.1109/TSG.2012.2184811) and the upstream tracing of Bialek 1996
+where `take` is load, charging and excess. This is ``(diag(P) - A) x = s`` of Kang et al.
+2012 (doi:10.1038/srep00479) and the upstream tracing of Bialek 1996
 (doi:10.1049/ip-gtd:19960461). A flow delivers all the content it was sent with, so that whoever
 takes what is left of it bears its losses. Columns of the matrix sum to what is taken at a node:
 what is generated is taken somewhere, to the last digit, whatever the loops.
@@ -282,7 +282,7 @@ def _beginnings(system: _System) -> list[np.ndarray]:
             end[:, len(free) :] += constant
         starts.append(here)
         begin = end
-    level = np.zeros((len(free), system.contents))
+    level: np.ndarray = np.zeros((len(free), system.contents))
     if len(free):
         last = begin[free]
         level = np.linalg.solve(np.eye(len(free)) - last[:, : len(free)], last[:, len(free) :])

@@ -99,7 +99,7 @@ def carried_by(case: Case, outcome: Outcome) -> Carriage:
     )
 
     def at_bus(frame: pd.DataFrame, bus: pd.Series | pd.Index) -> np.ndarray:
-        return _summed(frame.to_numpy(), buses.get_indexer(bus), size)
+        return _summed(frame.to_numpy(), buses.get_indexer(pd.Index(bus)), size)
 
     generators = case.generators["bus"]
     given = outcome.dispatch.clip(lower=0.0)
@@ -113,8 +113,8 @@ def carried_by(case: Case, outcome: Outcome) -> Carriage:
     start, end, sent = [], [], []
     for table, here, there, power in _moves(case, outcome):
         moving = power.any(axis=0)
-        start.append(buses.get_indexer(table[here])[moving])
-        end.append(buses.get_indexer(table[there])[moving])
+        start.append(buses.get_indexer(pd.Index(table[here]))[moving])
+        end.append(buses.get_indexer(pd.Index(table[there]))[moving])
         sent.append(power[:, moving])
     used = used + _swallowed(case, outcome, buses)
     own = len(provinces) + position[storage["carrier"]].to_numpy(int)
@@ -146,8 +146,8 @@ def _summed(values: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
 def _rechargeable(case: Case, outcome: Outcome) -> pd.DataFrame:
     """Bus, carrier and component of storage that was charged; the rest is plant."""
     n = case._n
-    tables = [table[["bus", "carrier"]].assign(component=name)
-              for name, table in (("StorageUnit", n.storage_units), ("Store", n.stores))]  # fmt: skip
+    kinds = {"StorageUnit": n.storage_units, "Store": n.stores}
+    tables = [of[["bus", "carrier"]].assign(component=name) for name, of in kinds.items()]
     table = pd.concat(tables)
     charged = (outcome.storage[table.index] < -NOISE_MW).any().to_numpy()
     # A store has no inflow: what it gives was put in, or was there.
@@ -225,7 +225,7 @@ def _stores(
 ) -> Stores:  # fmt: skip
     """Storage that carries contents, and how its windows hang together."""
     n, names = case._n, storage.index
-    units, kept = (names[storage["component"] == name] for name in ("StorageUnit", "Store"))
+    units = names[storage["component"] == "StorageUnit"]
     index, hours = case.snapshots, n.snapshot_weightings["stores"].to_numpy(dtype=float)
 
     def of_units(attribute: str, else_: float) -> np.ndarray:
@@ -257,8 +257,9 @@ def _stores(
     standing = pd.concat([n.storage_units["standing_loss"], n.stores["standing_loss"]])
     loose = standing[names].to_numpy() == 0 if len(names) else cyclic
     cyclic = cyclic & ~(loose & (apart > far))
+    node = buses.get_indexer(pd.Index(storage["bus"]))
     return Stores(
-        buses.get_indexer(storage["bus"]), charge.to_numpy(), share, inflow * gives, own, hours,
+        node, charge.to_numpy(), share, inflow * gives, own, hours,
         windows, before * gives[starts], handed, cyclic,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -67,7 +68,7 @@ class TieredCharge(Strict):
     @pydantic.model_validator(mode="after")
     def _rising(self) -> TieredCharge:
         bounds = [tier.above for tier in self.tiers]
-        if any(b <= a for a, b in zip(bounds, bounds[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(bounds)):
             raise ValueError("tiers: bounds `above` must rise")
         return self
 

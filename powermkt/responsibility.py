@@ -123,7 +123,7 @@ class Responsibility:
 def responsibility(run: Run) -> Responsibility:
     """Trace the emissions of a run from plant to users.
 
-    Kang et al. 2012 (doi:10.1109/TSG.2012.2184811), Tranberg et al. 2019
+    Kang et al. 2012 (doi:10.1038/srep00479), Tranberg et al. 2019
     (doi:10.1016/j.esr.2019.100367).
 
     Parameters
@@ -154,7 +154,8 @@ def responsibility(run: Run) -> Responsibility:
         excess[here] = left.sum(axis=2)
         kept = at.stores.charge[here, :, None] * emitted[:, at.stores.node]
         kept = kept - part.discharged[..., :count]
-        np.add.at(stored[here], (slice(None), at.stores.node), kept.sum(axis=2))
+        for column, node in enumerate(at.stores.node):
+            stored[here, node] += kept[:, column].sum(axis=1)
         lost += np.einsum("t,tno->o", w, left) + np.einsum("t,tso->o", w, kept)
     passing = at.grid.reached() & (at.grid.out() > NOISE_MW)
 

@@ -99,16 +99,24 @@ def _report(study: TraceStudy) -> Iterator[Table | str]:
     currency = study.comparison.case.market.currency
     whole = study.responsibility["production_t"].max()
     unit, scale = _unit(whole)
-    for (name, price), part in study.responsibility.groupby(["regime", "carbon_price"], sort=False):
-        yield _provinces(f"{name} at {price:g} {currency}/t", part, unit, scale)
+    for name, part in _of_runs(study.responsibility):
+        yield _provinces(f"{name} {currency}/t", part, unit, scale)
     yield _flows(study.transfers, unit, scale)
     if study.principles["producer"].abs().max() > 0:
-        for (name, price), part in study.principles.groupby(["regime", "carbon_price"], sort=False):
-            yield _payers(f"{name} at {price:g}", part, currency)
+        for name, part in _of_runs(study.principles):
+            yield _payers(name, part, currency)
     if study.consumption_charge is not None:
-        revenue = study.consumption_charge.groupby(["regime", "carbon_price"], sort=False)
-        for (name, price), amount in revenue["amount"].sum().items():
-            yield f"charge on consumption, {name} at {price:g}: {amount:,.0f} {currency}"
+        for name, part in _of_runs(study.consumption_charge):
+            yield f"charge on consumption, {name}: {part['amount'].sum():,.0f} {currency}"
+
+
+def _of_runs(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for (name, price), part in table.groupby(["regime", "carbon_price"], sort=False):
+        yield f"{name} at {price:g}", part
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0.0:,.2f}"
 
 
 def _unit(tonnes: float) -> tuple[str, float]:
@@ -131,7 +139,7 @@ def _provinces(title: str, part: pd.DataFrame, unit: str, scale: float) -> Table
     for _, row in _chosen(part, part["net_import_t"]).iterrows():
         shown.add_row(
             row["province"], f"{row['used_mwh'] / 1e3:,.1f}",
-            *(f"{row[name] / scale + 0.0:,.2f}"
+            *(_number(row[name] / scale)
               for name in ("production_t", "consumption_t", "net_import_t")),
             *(rounded(row[f"{name}_factor"] * 1e3, 0)
               for name in ("production", "consumption", "marginal")),
@@ -148,17 +156,18 @@ def _flows(table: pd.DataFrame, unit: str, scale: float) -> Table:
     )  # fmt: skip
     order = (wide.max(axis=1) - wide.min(axis=1)) if wide.shape[1] > 1 else wide.iloc[:, 0]
     wide = wide.loc[order.sort_values(ascending=False, kind="stable").index[:_FLOWS]]
-    several = wide.columns.get_level_values(1).nunique() > 1
-    shown = table_of(
-        f"CO2 in one province for what another uses, {unit}",
-        ["from", "to", *(
-            name.replace("_", "\n") + (f"\n{price:g}" if several else "")
-            for name, price in wide.columns
-        )],
-    )  # fmt: skip
+    several = len(set(wide.columns.get_level_values(1))) > 1
+    labels = wide.columns.to_frame()
+    heads = labels["regime"].astype(str).str.replace("_", "\n")
+    if several:
+        heads = heads + "\n" + labels["carbon_price"].map("{:g}".format)
+    shown = table_of(f"CO2 in one province for what another uses, {unit}", ["from", "to", *heads])
     shown.columns[1].justify = "left"
-    for (origin, consumer), row in wide.iterrows():
-        shown.add_row(origin, consumer, *(f"{value / scale:,.2f}" for value in row))
+    ends = wide.index.to_frame()
+    for origin, consumer, row in zip(
+        ends["origin"], ends["consumer"], wide.to_numpy(), strict=True
+    ):
+        shown.add_row(origin, consumer, *(_number(value / scale) for value in row))
     return shown
 
 
@@ -176,7 +185,7 @@ def _payers(title: str, part: pd.DataFrame, currency: str) -> Table:
     for _, row in _chosen(part, part["consumer"] - part["producer"]).iterrows():
         shown.add_row(
             row["province"],
-            *(f"{row[name] / scale + 0.0:,.2f}" for name in PRINCIPLES),
+            *(_number(row[name] / scale) for name in PRINCIPLES),
             *(rounded(row[f"{name}_per_mwh"], 1) for name in PRINCIPLES),
             *((rounded(row[f"{name}_per_head"], 0) for name in PRINCIPLES) if heads else ()),
         )  # fmt: skip

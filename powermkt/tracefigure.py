@@ -26,39 +26,42 @@ def figure_of(transfers: Mapping[str, pd.DataFrame]) -> Any:
 
     between = {}
     for name, table in transfers.items():
-        names = {"index": "origin", "columns": "consumer"}
-        long = table.rename_axis(**names).stack().rename("t").reset_index()
-        long = long[(long["origin"] != long["consumer"]) & (long["t"] > 0)]
-        between[name] = long.sort_values("t", ascending=False)
-    largest = max((part["t"].sum() for part in between.values()), default=0.0)
+        long = rows_of(table)
+        long = long[(long["origin"] != long["consumer"]) & (long["emissions_t"] > 0)]
+        between[name] = long.sort_values("emissions_t", ascending=False)
+    largest = max((part["emissions_t"].sum() for part in between.values()), default=0.0)
     unit, scale = ("Mt", 1e6) if largest >= 1e6 else ("kt", 1e3) if largest >= 1e3 else ("t", 1.0)
     provinces = list(dict.fromkeys(p for table in transfers.values() for p in table.index))
     colour = {p: _COLOURS[i % len(_COLOURS)] for i, p in enumerate(provinces)}
     count = max(len(between), 1)
     height = 1.0 / count
+    tallest = max((part.head(_MOST)["emissions_t"].sum() for part in between.values()), default=0.0)
     figure = graph_objects.Figure()
     for row, (name, part) in enumerate(between.items()):
         shown = part.head(_MOST)
         top = 1.0 - row * height
+        total, seen = part["emissions_t"].sum(), shown["emissions_t"].sum()
+        # Panels are as high as what they show, so that flows of two regimes compare.
+        size = height * 0.78 * max(seen / tallest, 0.05) if tallest > 0 else height * 0.78
         left, right = (list(dict.fromkeys(shown[end])) for end in ("origin", "consumer"))
         label = [*left, *right]
         figure.add_trace(
             graph_objects.Sankey(
-                domain={"x": [0.0, 1.0], "y": [top - height * 0.88, top - height * 0.08]},
+                domain={"x": [0.0, 1.0], "y": [top - height * 0.14 - size, top - height * 0.14]},
                 valueformat=",.2f", valuesuffix=f" {unit}",
                 node={"label": label, "color": [colour[p] for p in label], "pad": 8},
                 link={
                     "source": [left.index(p) for p in shown["origin"]],
                     "target": [len(left) + right.index(p) for p in shown["consumer"]],
-                    "value": list(shown["t"] / scale),
+                    "value": list(shown["emissions_t"] / scale),
                     "color": [_faint(colour[p]) for p in shown["origin"]],
                 },
             )
         )  # fmt: skip
-        total, seen = part["t"].sum() / scale, shown["t"].sum() / scale
-        cut = f", the {_MOST} largest flows: {seen:,.1f} {unit}" if len(part) > _MOST else ""
+        cut = f", the {_MOST} largest flows: {seen / scale:,.1f} {unit}"
+        cut = cut if len(part) > _MOST else ""
         figure.add_annotation(
-            text=f"{name}: {total:,.1f} {unit} between provinces{cut}", x=0.0, y=top,
+            text=f"{name}: {total / scale:,.1f} {unit} between provinces{cut}", x=0.0, y=top,
             xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False,
         )  # fmt: skip
     most = max((min(len(part), _MOST) for part in between.values()), default=1)
@@ -67,6 +70,12 @@ def figure_of(transfers: Mapping[str, pd.DataFrame]) -> Any:
         title="Embodied emissions: from where they arise (left) to who uses them (right)",
     )  # fmt: skip
     return figure
+
+
+def rows_of(transfers: pd.DataFrame) -> pd.DataFrame:
+    """Return transfers [province x province] as rows: origin, consumer, emissions_t."""
+    table = transfers.rename_axis(index="origin", columns="consumer").reset_index()
+    return table.melt("origin", value_name="emissions_t")
 
 
 def _faint(colour: str) -> str:

@@ -28,11 +28,10 @@ from powermkt.principles import (
 )
 from powermkt.regime import regime
 from powermkt.responsibility import Responsibility, responsibility
-from powermkt.tracefigure import figure_of
+from powermkt.tracefigure import figure_of, rows_of
 from powermkt.writing import write_results
 
 CARBON_PRICES = (60.0,)
-_KEYS = ("regime", "carbon_price")
 
 
 def read_charge(path: str | Path) -> TieredCharge:
@@ -82,15 +81,9 @@ class TraceStudy:
         Columns regime, carbon_price, origin, consumer, emissions_t, change_t (against the first
         regime at the same carbon price; NaN where it has none).
         """
-        names = {"origin": [], "consumer": []}
-
-        def rows(item: Responsibility) -> pd.DataFrame:
-            table = item.transfers.rename_axis(index="origin", columns="consumer")
-            return table.stack().rename("emissions_t").reset_index()
-
-        table = self._stacked(rows)
+        table = self._stacked(lambda item: rows_of(item.transfers))
         first = table[table["regime"] == self.found[0].run.regime.name]
-        keys = ["carbon_price", *names]
+        keys = ["carbon_price", "origin", "consumer"]
         before = first.set_index(keys)["emissions_t"]
         at = pd.MultiIndex.from_frame(table[keys])
         table["change_t"] = table["emissions_t"] - before.reindex(at).to_numpy()
@@ -122,9 +115,9 @@ class TraceStudy:
         parts = []
         for item in self.found:
             table = rows(item)
-            said = (item.run.regime.name, item.run.carbon_price)
-            for place, (key, value) in enumerate(zip(_KEYS, said, strict=True)):
-                table.insert(place, key, value)
+            table = table.copy()
+            table.insert(0, "carbon_price", item.run.carbon_price)
+            table.insert(0, "regime", item.run.regime.name)
             parts.append(table)
         return pd.concat(parts, ignore_index=True)
 

@@ -82,7 +82,7 @@ def trace(
 ) -> Trace:
     """Trace emissions from generation to consumption by proportional sharing.
 
-    Bialek 1996 (doi:10.1049/ip-gtd:19960461), Kang et al. 2012 (doi:10.1109/TSG.2012.2184811),
+    Bialek 1996 (doi:10.1049/ip-gtd:19960461), Kang et al. 2012 (doi:10.1038/srep00479),
     Tranberg et al. 2019 (doi:10.1016/j.esr.2019.100367); see `carbonflow`.
 
     Parameters
@@ -130,7 +130,8 @@ class _Given:
             self.index = frame.index
             by_carrier = columns.nlevels == 2
             self.nodes = list(dict.fromkeys(columns.get_level_values(0)))
-            self.nodes += [n for n in _names(load) if n not in self.nodes] if by_carrier else []
+            named = load.columns if isinstance(load, pd.DataFrame) else getattr(load, "index", [])
+            self.nodes += [n for n in named if by_carrier and n not in self.nodes]
             self.carriers = list(dict.fromkeys(columns.get_level_values(1))) if by_carrier else []
         else:
             frame = np.atleast_2d(np.asarray(frame, dtype=float))
@@ -174,10 +175,10 @@ class _Given:
         self.faults.append(Fault(where, what, remedy))
 
     def _take_generation(self, frame: Any, rate: Table) -> None:
+        """Keep generation [hour, node, carrier] and what it emits [hour, node]."""
         if not self.carriers:
             self.generation = self._numbers("generation", frame)[..., None]
-            rates = self._numbers("emission_rate", rate)
-            self.emitted = self.generation[..., 0] * rates
+            self.emitted = self.generation[..., 0] * self._numbers("emission_rate", rate)
             return
         values = frame.to_numpy(dtype=float)
         if not (np.isfinite(values) & (values >= 0)).all():
@@ -230,7 +231,7 @@ class _Given:
         """Return flows as [hour, node, node]."""
         size = self.shape[1]
         wanted = (self.shape[0], size, size)
-        if isinstance(value, pd.DataFrame) and value.columns.nlevels == 2:
+        if isinstance(value, pd.DataFrame) and isinstance(value.columns, pd.MultiIndex):
             cube = np.zeros(wanted)
             at = {node: i for i, node in enumerate(self.nodes)}
             unknown = {n for pair in value.columns for n in pair if n not in at}
@@ -277,7 +278,8 @@ class _Given:
 
     def _at_nodes(self, table: np.ndarray) -> np.ndarray:
         found = np.zeros(self.shape)
-        np.add.at(found, (slice(None), self.place), table)
+        for column, place in enumerate(self.place):
+            found[:, place] += table[:, column]
         return found
 
     def _check_balance(self) -> None:
