@@ -209,7 +209,8 @@ class _Given:
         sent = self._cube("flow", flow)
         came = sent if received is None else self._cube("received", received)
         size = self.shape[1]
-        for what, cube in (("flow", sent), ("received", came)):
+        cubes = {"flow": sent} if received is None else {"flow": sent, "received": came}
+        for what, cube in cubes.items():
             for t, i, j in np.argwhere(~(np.isfinite(cube) & (cube >= 0)))[:20]:
                 value, (a, b) = cube[t, i, j], (self.nodes[i], self.nodes[j])
                 told = f"{value:g} is below 0" if np.isfinite(value) else "is missing"
