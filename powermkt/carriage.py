@@ -60,9 +60,10 @@ class Carriage:
         return found
 
     def generated(self) -> np.ndarray:
-        """Return generation at each bus, [hour, bus] in MW."""
+        """Return generation at each bus, inflow of storage included, [hour, bus] in MW."""
         at = self.output.columns.get_level_values(0).to_numpy(int)
-        return _summed(self.output.to_numpy(), at, len(self.buses))
+        stores, size = self.stores, len(self.buses)
+        return _summed(self.output.to_numpy(), at, size) + _summed(stores.inflow, stores.node, size)
 
     def by_province(self, values: np.ndarray) -> np.ndarray:
         """Sum [hour, bus, ...] to [hour, province, ...]."""

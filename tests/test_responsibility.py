@@ -11,7 +11,7 @@ import pandas as pd
 import pypsa
 import pytest
 from shell import inside
-from toys import add_rows, random_case
+from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
 from powermkt.comparison import Comparison
@@ -161,12 +161,47 @@ def test_what_is_unusual_is_accounted_for() -> None:
     assert whole["consumer"] == pytest.approx(whole["producer"], rel=1e-9)
 
 
+@pytest.mark.slow
+def test_levels_handed_on_through_a_year_of_weeks() -> None:
+    """Two weeks, one storage on the plan of the year, one that closes each week.
+
+    As what two weeks come to that are repeated forty times, traced by themselves.
+    """
+    rng = np.random.default_rng(0)
+    n = one_bus(list(rng.uniform(40, 180, 28)))
+    n.set_snapshots(pd.date_range("2022-01-03", periods=28, freq="12h"))
+    n.snapshot_weightings.loc[:, :] = 12.0
+    n.loads_t["p_set"]["load"] = rng.uniform(40, 180, 28)
+    n.generators.loc["wind", "p_nom"] = 200.0
+    n.generators_t.p_max_pu["wind"] = rng.uniform(0, 1, 28)
+    n.add("Carrier", ["PHS", "battery"])
+    n.add(
+        "StorageUnit", ["long", "short"], bus="A", carrier=["PHS", "battery"], p_nom=[30.0, 20],
+        max_hours=[100.0, 4], efficiency_store=0.9, efficiency_dispatch=0.9,
+        cyclic_state_of_charge=True,
+    )  # fmt: skip
+    found = pm.responsibility(pm.clear(pm.Case(n), "full_market", year=True, workers=1))
+    run = found.run
+    assert len(run.case.windows) == 2 and list(run.case.seams.start.columns) == ["long"]
+    balanced(found)
+    net = run.storage.to_numpy()
+    used = found.used.to_numpy() + (-net).clip(min=0).sum(axis=1, keepdims=True)
+    made = used - net.clip(min=0).sum(axis=1, keepdims=True)
+    rate = found.production.to_numpy() / made
+    level = run.outcome.state_of_charge.clip(lower=0) / 12  # 12 h are one of `trace`
+    flows = [(-net).clip(min=0), net.clip(min=0), level]
+    storage = pm.StorageFlows([0, 0], *(np.tile(t, (40, 1)) for t in flows), 0.9, cyclic=False)
+    many = pm.trace(*(np.tile(t, (40, 1)) for t in (made, rate)), [[0.0]], np.tile(
+        found.used.to_numpy(), (40, 1)), storage=storage)  # fmt: skip
+    assert many.intensity[-28:] == pytest.approx(found.intensity.to_numpy(), rel=1e-6)
+
+
 def test_study(market: Responsibility, tmp_path: Path) -> None:
-    """Differences are against the first regime: a tie that carries half sends half of the carbon."""
+    """Differences are against the first regime: here one with half of what North sends."""
     half = replace(market, run=replace(market.run, regime=replace(market.run.regime, name="half")))
-    half = replace(half, transfers=market.transfers * [[1, 0.5], [1, 1]])
+    half = replace(half, transfers=market.transfers * np.array([[1, 0.5], [1, 1]]))
     study = TraceStudy(Comparison(market.run.case, [market.run, half.run]), [market, half])
-    moved = study.transfers.set_index(["regime", "origin", "consumer"])
+    moved = study.transfers.set_index(["regime", "origin", "consumer"]).sort_index()
     sent = market.transfers.loc["North", "South"]
     assert moved.loc[("half", "North", "South"), "change_t"] == pytest.approx(-sent / 2)
     assert (moved.loc["full_market", "change_t"] == 0).all()
