@@ -11,6 +11,8 @@ import pandas as pd
 from powermkt.carbonflow import Grid, Stores
 from powermkt.case import Case
 from powermkt.cutting import carried
+from powermkt.errors import Fault
+from powermkt.intake import column
 from powermkt.outcome import Outcome
 from powermkt.rules.locational import ports
 from powermkt.values import NOISE_MW
@@ -71,6 +73,24 @@ class Carriage:
         for bus, province in enumerate(self.province):
             found[:, province] += values[:, bus]
         return found
+
+
+def rate_faults(case: Case) -> list[Fault]:
+    """Return carriers that burn coal or the like and whose emissions nobody states.
+
+    Generators have no `emission_rate`, and `co2_emissions` of their carrier is 0 as by default: for
+    carriers that get quotas or run for heat (`Carriers`) that is no statement.
+    """
+    n, table = case._n, case.generators
+    given = column(n.generators, "emission_rate", np.nan).notna()
+    fuel = [*(case.carriers.quota or []), *(case.carriers.heat or [])]
+    open_ = ~given & (table["emission_rate"] == 0) & table["carrier"].isin(fuel)
+    gives = (case.availability > 0).any()
+    remedy = "give generators.emission_rate, or carriers.co2_emissions"
+    return [
+        Fault(f"{case.name}: emission rate of carrier {name!r}", "is missing", remedy)
+        for name in dict.fromkeys(table.loc[open_ & gives, "carrier"])
+    ]
 
 
 def carried_by(case: Case, outcome: Outcome) -> Carriage:
@@ -139,8 +159,8 @@ def carried_by(case: Case, outcome: Outcome) -> Carriage:
 def _summed(values: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
     """Sum columns by where they are, [hour, place]."""
     found = np.zeros((len(values), size))
-    for column, place in enumerate(at):
-        found[:, place] += values[:, column]
+    for number, place in enumerate(at):
+        found[:, place] += values[:, number]
     return found
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from powermkt.carbonflow import follow
-from powermkt.carriage import carried_by
+from powermkt.carriage import carried_by, rate_faults
+from powermkt.errors import InputError
 from powermkt.run import Run
 from powermkt.values import NOISE_MW
 from powermkt.weighting import load_weighted
@@ -133,7 +134,14 @@ def responsibility(run: Run) -> Responsibility:
     Returns
     -------
     Responsibility
+
+    Raises
+    ------
+    InputError
+        Naming every carrier whose emissions nobody states.
     """
+    if faults := rate_faults(run.case):
+        raise InputError(faults)
     case, at = run.case, carried_by(run.case, run.outcome)
     provinces, weights = at.provinces, case.weights.to_numpy(dtype=float)
     hours, count, kinds = len(weights), len(provinces), len(at.carriers)

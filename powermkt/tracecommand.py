@@ -39,6 +39,7 @@ from powermkt.tracestudy import CARBON_PRICES, TraceStudy, read_charge, trace_re
 
 _PROVINCES = 8  # shown
 _FLOWS = 6
+_HEADS = ("prod.", "cons.", "shared")  # of `PRINCIPLES`
 
 
 def trace(
@@ -179,8 +180,8 @@ def _payers(title: str, part: pd.DataFrame, currency: str) -> Table:
     shown = table_of(
         f"{title}: who pays, {money} {currency}, {currency}/MWh used"
         + (f", {currency} a head" if heads else ""),
-        ["province", *PRINCIPLES, *(f"{name}\n/MWh" for name in PRINCIPLES),
-         *([f"{name}\n/head" for name in PRINCIPLES] if heads else [])],
+        ["province", *_HEADS, *(f"{name}\n/MWh" for name in _HEADS),
+         *([f"{name}\n/head" for name in _HEADS] if heads else [])],
     )  # fmt: skip
     for _, row in _chosen(part, part["consumer"] - part["producer"]).iterrows():
         shown.add_row(

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pydantic
 
+from powermkt.carriage import rate_faults
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.compare import DEFAULT_REGIMES, compare
@@ -207,7 +208,7 @@ def trace_regimes(
         As `compare`.
     """
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    faults: list[Fault] = []
+    faults = rate_faults(case)
     for item in regimes:
         try:
             regime(item)

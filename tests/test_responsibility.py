@@ -137,7 +137,7 @@ def odd() -> pm.Case:
     add_rows(n, "Generator", {"coal": coal, "gas": gas, "boiler": boiler})
     load = {"bus": "B", "p_set": np.array([50.0, 150, 220, 340])}
     add_rows(n, "Load", {"B load": load, "A2 load": {"bus": "A2", "p_set": np.full(4, -5.0)}})
-    n.add("Line", ["A-A2", "A2-B", "A-B"], bus0=["A", "A2", "A"], bus1=["A2", "B", "B"], x=0.1,
+    n.add("Line", ["A-A2", "A2-B", "A-B"], bus0=["A", "B", "A"], bus1=["A2", "A2", "B"], x=0.1,
           s_nom=500.0)  # fmt: skip
     ends = {"charger": {"bus0": "B", "bus1": "S"}, "discharger": {"bus0": "S", "bus1": "B"}}
     add_rows(n, "Link", {k: {**v, "p_nom": 25.0, "efficiency": 0.8} for k, v in ends.items()})
@@ -232,6 +232,15 @@ def test_command(tmp_path: Path) -> None:
     page = (tmp_path / "found" / "trace.html").read_text(encoding="utf-8")
     assert "sankey" in page and "kt between provinces" in page
     assert json.loads((tmp_path / "found" / "record.json").read_text())["consumers_share"] == 0.5
+
+
+def test_carriers_without_emission_rates(two_province: pm.Case) -> None:
+    n = two_province.network()
+    n.generators.loc[["N1", "wind"], "emission_rate"] = np.nan
+    with pytest.raises(pm.InputError) as told:
+        pm.trace_regimes(pm.Case(n, two_province.market), share=2.0)
+    where = [fault.where.rpartition(" ")[2] for fault in told.value.faults]
+    assert where == ["'coal'", "share"]
 
 
 def test_faults_at_once(two_province: pm.Case, tmp_path: Path) -> None:
