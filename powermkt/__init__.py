@@ -30,15 +30,19 @@ from powermkt.metrics import COLUMNS
 from powermkt.onemore import return_on_one_more
 from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
+from powermkt.principles import TieredCharge, charge_consumers, pay_by_principle
 from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
 from powermkt.remedytypes import Remedy, RemedySettings
 from powermkt.remedyvalues import RemedyValues, value_remedies
+from powermkt.responsibility import Responsibility, responsibility
 from powermkt.returns import returns, returns_split, returns_summary
 from powermkt.returnsstudy import ReturnsStudy, returns_study
 from powermkt.riskstudy import WeatherRisk, weather_risk
 from powermkt.run import Run
 from powermkt.switching import SwitchingPoints, switching_points
+from powermkt.tracestudy import TraceStudy, trace_regimes
+from powermkt.tracing import StorageFlows, Trace, trace
 from powermkt.weather import read_weather_years
 
 __version__ = "0.1.0"
@@ -67,12 +71,18 @@ __all__ = [
     "Remedy",
     "RemedySettings",
     "RemedyValues",
+    "Responsibility",
     "ReturnsStudy",
     "Run",
     "StorageError",
+    "StorageFlows",
     "StorageKind",
     "SwitchingPoints",
+    "TieredCharge",
+    "Trace",
+    "TraceStudy",
     "WeatherRisk",
+    "charge_consumers",
     "claims",
     "clear",
     "compare",
@@ -83,12 +93,14 @@ __all__ = [
     "market_power",
     "pass_through",
     "pass_through_study",
+    "pay_by_principle",
     "plan_schedule",
     "presets",
     "read",
     "read_weather_years",
     "regime",
     "residual_supply",
+    "responsibility",
     "return_on_one_more",
     "returns",
     "returns_split",
@@ -96,6 +108,8 @@ __all__ = [
     "returns_summary",
     "rules",
     "switching_points",
+    "trace",
+    "trace_regimes",
     "value_flexibility",
     "value_remedies",
     "weather_risk",

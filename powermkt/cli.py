@@ -60,6 +60,7 @@ from powermkt.session import (
     uncalibrated,
 )
 from powermkt.terminal import obligation_table, report, study_report
+from powermkt.tracecommand import trace
 from powermkt.writing import check_target
 
 app = typer.Typer(
@@ -251,6 +252,7 @@ app.command()(risk)
 app.command()(claims)
 app.command()(instruments)
 app.command("report")(write_report)
+app.command()(trace)
 
 
 def main() -> None:

@@ -202,6 +202,9 @@ class Market(Strict):
     finance: dict[str, Finance] = pydantic.Field(
         default_factory=dict, description="by carrier; `default` for what a carrier does not state"
     )
+    population: dict[str, Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]] = (
+        pydantic.Field(default_factory=dict, description="persons by province")
+    )
     calibration: Calibration | None = None
     conversions: tuple[Factor, ...] = pydantic.Field(
         default=(), description="between units, in the place of those that come with powermkt"

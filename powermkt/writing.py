@@ -17,7 +17,7 @@ _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
     "prices", "demand", "ledger", "mitigated", "market_power", "reserves", "reserve_prices",
-    "hours", "deep_peak", "mileage", "mileage_prices", "pass_through_hourly",
+    "hours", "deep_peak", "mileage", "mileage_prices", "pass_through_hourly", "carbon_hourly",
 )  # fmt: skip
 
 
