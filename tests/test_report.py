@@ -124,7 +124,7 @@ def browser() -> Iterator[Any]:
 def test_in_a_browser(
     browser: Any, results: Path, tmp_path: Path, width: int, language: str
 ) -> None:
-    """Opens without errors or requests, nothing is wider than the window, switches and downloads work."""
+    """No errors, no requests, nothing wider than the window; switches and downloads work."""
     from axe_playwright_python.sync_playwright import Axe
 
     file = report_of(results, language).write(tmp_path / "page.html")
