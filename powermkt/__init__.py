@@ -28,6 +28,8 @@ from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
 from powermkt.onemore import return_on_one_more
+from powermkt.overlap import OverlapStudy, overlap
+from powermkt.overlapplan import OverlapPlan
 from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read
@@ -61,6 +63,8 @@ __all__ = [
     "FlexibilityStudy",
     "InputError",
     "Market",
+    "OverlapPlan",
+    "OverlapStudy",
     "PassThroughStudy",
     "PowermktError",
     "Regime",
@@ -81,6 +85,7 @@ __all__ = [
     "explain_curtailment",
     "instruments_of",
     "market_power",
+    "overlap",
     "pass_through",
     "pass_through_study",
     "plan_schedule",

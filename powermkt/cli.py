@@ -39,6 +39,7 @@ from powermkt.options import (
     WorkersOption,
     YearOption,
 )
+from powermkt.overlapcommand import overlap
 from powermkt.passthrough import LOAD_QUANTILES
 from powermkt.passthroughstudy import pass_through_study
 from powermkt.plan import plan_schedule
@@ -249,6 +250,7 @@ app.command()(remedies)
 app.command()(risk)
 app.command()(claims)
 app.command()(instruments)
+app.command()(overlap)
 
 
 def main() -> None:

@@ -385,7 +385,10 @@ def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
     else:
         limit = market.value_of_lost_load or UNSERVED_COST
     alike = sum(other.kind == rule.kind for other in rules)
-    return _BELOW * limit / alike / rule.largest_rate(case)
+    most = _BELOW * limit / alike / rule.largest_rate(case)
+    if (credit := rule.largest_credit(case)) > 0:
+        most = min(most, _BELOW * (market.price_of_excess or EXCESS_COST) / alike / credit)
+    return most
 
 
 def _negligible(target: pd.Series) -> pd.Series:

@@ -34,6 +34,7 @@ def _named(value: Any) -> Any:
 
 
 _Names = Annotated[list[str], pydantic.BeforeValidator(_named)]
+_Rate = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
 
 class Obligation(Rule):
@@ -61,7 +62,8 @@ class Obligation(Rule):
     kind : {"at_most", "at_least"}
     counts : {"emissions", "output"} or dict of str to float
         What a MWh of plant adds: its emission rate [t/MWh], 1 [MWh/MWh], or a rate of its own
-        by plant, ``carrier@province`` or carrier [unit/MWh].
+        by plant, ``carrier@province`` or carrier [unit/MWh]. Under `at_most` one below 0 is a
+        credit: public funds pay the plant for it.
     carriers : list of str, optional
         Whose plant counts; "renewable": the renewable carriers. Storage counts by what its own
         inflow gives, pumped water is no output. Default: all generators.
@@ -85,7 +87,7 @@ class Obligation(Rule):
     role: ClassVar[Role] = "obligation"
     name: str = pydantic.Field(default="obligation", min_length=1)
     kind: Literal["at_most", "at_least"] = "at_most"
-    counts: Literal["emissions", "output"] | dict[str, NonNegative] = "emissions"
+    counts: Literal["emissions", "output"] | dict[str, _Rate] = "emissions"
     carriers: _Names | None = None
     provinces: _Names | None = None
     target: NonNegative | dict[str, NonNegative] | None = None
@@ -110,6 +112,12 @@ class Obligation(Rule):
             raise ValueError("target or share: names no province")
         if self.share is not None and self.counts == "emissions":
             raise ValueError("a share is one of load: counts is output, or rates per MWh")
+        if (
+            isinstance(self.counts, dict)
+            and self.kind == "at_least"
+            and min(self.counts.values(), default=0.0) < 0
+        ):
+            raise ValueError("counts: a rate below 0 is a credit, which takes kind at_most")
         if not self.tradable and not isinstance(self.target or self.share, dict):
             raise ValueError("what is not tradable has a target or share for each province")
         return self
@@ -224,6 +232,11 @@ class Obligation(Rule):
     def largest_rate(self, case: Case) -> float:
         """Most that one MWh adds to the sum [unit/MWh]."""
         return max(float(rate.max()) for rate in self._rates(case).values() if len(rate))
+
+    def largest_credit(self, case: Case) -> float:
+        """Most that one MWh takes off the sum [unit/MWh]."""
+        rate = self._rates(case)["Generator-p"]
+        return max(0.0, -float(rate.min())) if len(rate) else 0.0
 
     def _lines_of(self, case: Case, plant: pd.Index) -> pd.Series:
         """Line that plant counts in; its own where nothing is tradable."""

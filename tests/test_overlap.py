@@ -1,0 +1,209 @@
+"""Instruments alone, separate and merged: cost, prices, burden and double counting by hand.
+
+Without instruments coal gives 1,000 MWh: 300,000, 900 t, 360 tce. A tonne costs 150 / 0.9 = 166.67 by
+wind, 200 / 0.5 = 400 by gas, 100 / 2 = 50 by motors (20 tce, 40 t) and 500 / 2 = 250 by kilns; a tce
+150 / 0.36 = 416.67 by wind, 100 by motors and 500 by kilns.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from overlaptoy import STUDY, dear_wind
+from toys import random_case
+from typer.testing import CliRunner
+
+import powermkt as pm
+from powermkt.cli import app
+from powermkt.overlapcases import MERGED, ONCE, SEPARATE, Accounting
+from powermkt.overlapplan import overlap_plan
+
+NETWORKS = Path(__file__).parents[1] / "networks"
+
+
+@pytest.fixture(scope="module")
+def study() -> pm.OverlapStudy:
+    return pm.overlap(pm.Case(dear_wind()), STUDY)
+
+
+def prices(study: pm.OverlapStudy, case: str) -> dict[str, float]:
+    lines = study.lines[study.lines["case"] == case].set_index("line")["price"]
+    return {str(name): pytest.approx(value) for name, value in lines.items()}
+
+
+def test_costs_and_prices_of_every_case(study: pm.OverlapStudy) -> None:
+    assert prices(study, "carbon") == {"carbon": 150 / 0.9}
+    assert prices(study, "energy_use") == {"energy_use": 150 / 0.36}
+    assert prices(study, "white") == {"white": 500.0}
+    assert prices(study, "green") == {"green": 150.0}
+    # 30 tce save 60 t, wind the other 120 t of 180: 133.33 MWh. Kilns are paid for 2 t and a tce.
+    wind = 120 / 0.9
+    assert prices(study, SEPARATE) == {
+        "carbon": 150 / 0.9, "energy_use": 0.0, "white": 500 - 2 * 150 / 0.9, "green": 0.0,
+    }  # fmt: skip
+    # Fuel and savings together: 360 - 282 = 78 tce, of which motors 20 and wind 58.
+    assert prices(study, "energy-use rights with white certificates") == {
+        "energy_use+white": 150 / 0.36, "carbon": 0.0, "green": 0.0,
+    }  # fmt: skip
+    # A MWh of wind is credited the 0.9 t that coal emits, beside the 0.9 t it displaces.
+    credited = prices(study, "certificates credited in carbon")
+    assert credited["carbon+green"] == 150 / 1.8
+    table = study.cases.set_index("case")
+    costs = {
+        "none": (300e3, 0.0),
+        "carbon": (300e3 + 150 * 140 / 0.9, 2000.0),
+        SEPARATE: (300e3 + 150 * wind, 7000.0),
+        ONCE: (300e3 + 150 * 200, 7000.0),  # savings count in white certificates alone
+        "certificates with carbon": (300e3 + 150 * wind, 7000.0),
+        "certificates credited in carbon": (300e3 + 150 * wind, 7000.0),
+        "energy-use rights with white certificates": (300e3 + 150 * 58 / 0.36, 2000.0),
+        "unified": (300e3 + 150 * 140 / 0.9, 2000.0),
+    }
+    for name, (system, savings) in costs.items():
+        assert table.loc[name, "system_cost"] == pytest.approx(system), name
+        assert table.loc[name, "savings_cost"] == pytest.approx(savings, abs=1e-3), name
+    assert table.loc["unified", "emissions_t"] == pytest.approx(760.0)
+    assert table.loc["unified", "saved_t"] == pytest.approx(40.0)
+    assert table.loc[SEPARATE, "renewable_share"] == pytest.approx(wind / 1000)
+    assert table.loc[SEPARATE, "cost_per_t"] == pytest.approx((150 * wind + 7000) / 180)
+
+
+def test_slack_instruments_are_named(study: pm.OverlapStudy) -> None:
+    table = study.cases.set_index("case")["slack"]
+    assert table[SEPARATE] == "energy_use, green"
+    assert table["energy-use rights with white certificates"] == "carbon, green"
+    assert table["carbon"] == ""
+
+
+def test_double_counting_by_hand(study: pm.OverlapStudy) -> None:
+    """Plant emits 120 t less and 133.33 MWh are credited 0.9 t each; measures save 60 t."""
+    table = study.double_counted.set_index(["first", "second"])
+    double = {key: pytest.approx(value) for key, value in table["double_t"].items()}
+    assert double == {
+        ("white", "green"): 0.0, ("white", "carbon"): 60.0, ("white", "energy_use"): 60.0,
+        ("green", "carbon"): 120.0, ("green", "energy_use"): 120.0,
+        ("carbon", "energy_use"): 180.0, ("all", "all"): 360.0,
+    }  # fmt: skip
+    assert (table["with_ledger_t"] == 0).all()
+    assert study.proof()["holds"].all()
+    assert study.claimed["once_t"].sum() == pytest.approx(180.0)
+
+
+@pytest.mark.slow
+def test_who_pays(study: pm.OverlapStudy) -> None:
+    table = study.parties
+    for (_, _), part in table.groupby(["case", "line"]):
+        assert part["net"].sum() == pytest.approx(0.0, abs=1e-6)
+    whole = table[table["line"] == "all"]
+    added = study.cases.set_index("case")["total_cost"] - 300e3
+    lost = whole.groupby("case")["loss"].sum()  # what all lose is what instruments cost
+    pd.testing.assert_series_equal(lost, added[lost.index], check_names=False, rtol=1e-6)
+    here = whole[whole["case"] == "certificates credited in carbon"]
+    credited = here[here["party"] == "plant operators"].iloc[0]
+    assert credited["paid"] == pytest.approx(780 * 150 / 1.8)
+    assert credited["received"] == pytest.approx(120 / 0.9 * 0.9 * 150 / 1.8)
+    assert credited["burden_own"] == pytest.approx((65000 - 10000) / 120)
+    assert credited["burden_system"] == pytest.approx((65000 - 10000) / 180)
+
+
+def test_published_figures_beside_ours(study: pm.OverlapStudy) -> None:
+    table = study.published.set_index(["quantity", "reading"])["ours"]
+    unified, separate = 300e3 + 150 * 140 / 0.9 + 2000, 307e3 + 150 * 120 / 0.9
+    what = "cost for the same CO2, unified against separate instruments"
+    assert table[what, "of total cost"] == pytest.approx(100 * (unified / separate - 1))
+    added = 100 * (unified - separate) / (separate - 300e3)
+    assert table[what, "of the cost of instruments"] == pytest.approx(added)
+    share = "renewable share, certificates with carbon against carbon"
+    assert table[share, "relative"] == pytest.approx(100 * (120 / 140 - 1))
+    assert table[share, "percentage points"] == pytest.approx(100 * (120 - 140) / 900)
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 1000), cap=st.floats(0.8, 0.98), white=st.floats(0.0, 1.0))
+def test_merged_costs_no_more_than_separate(seed: int, cap: float, white: float) -> None:
+    case = random_case(seed, hours=3, provinces=2)
+    fuel = {"coal": "raw coal", "gas": "natural gas"}
+    measures = [{"name": "a", "potential": 50.0, "cost": 150.0, "province": "P0"},
+                {"name": "b", "potential": 100.0, "cost": 900.0, "counts": ["white"]}]  # fmt: skip
+    content: dict[str, Any] = {
+        "carbon": {"share": cap, "shortfall_price": 800.0}, "fuel": fuel, "measures": measures,
+        "energy_use": {"share": 0.95, "shortfall_price": 1500.0}, "white": {"target": 150 * white},
+        "green": {"share": {"P0": 0.5, "P1": 0.9}},
+    }  # fmt: skip
+    result = pm.overlap(case, content)
+    table = result.cases.set_index("case")
+    most = table.loc[SEPARATE, "minimised"]
+    merged = table.loc[[name for name in MERGED if name in table.index], "minimised"]
+    gap = table["gap"].max() * abs(most)
+    assert len(merged) == 4
+    assert (merged <= most + gap + 1e-6 * abs(most)).all()
+    assert result.proof()["holds"].all()
+
+
+def test_a_year_has_the_instruments_that_existed() -> None:
+    case = pm.Case(dear_wind())
+    found = {
+        year: Accounting(case, overlap_plan({**STUDY, "year": year}))
+        for year in (2013, 2016, 2017)
+    }  # fmt: skip
+    assert found[2013].active == ["carbon", "white"]
+    assert found[2016].active == ["carbon", "energy_use", "white"]
+    assert found[2017].active == ["carbon", "energy_use", "white", "green"]
+    assert found[2016].left_out == ["green_certificates began in 2017: left out in 2016"]
+    assert found[2013].merged("unified", 0.0) is not None
+    assert found[2016].merged("certificates with carbon", 0.0) is None
+    with pytest.raises(pm.InputError, match="none of green exists in 2016 -> state 2017 or later"):
+        pm.overlap(case, {"green": {"share": 1.0}, "year": 2016})
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    wrong = {
+        "carbon": {"share": {"B": 0.9}}, "green": {"target": 5.0, "carriers": ["wind"]},
+        "white": {"target": {"A": 1.0}, "tradable": False}, "fuel": {"coal": "raw cole"},
+        "measures": [{"name": "m", "potential": 1, "cost": 1, "counts": ["energy_use", "white"]}],
+    }  # fmt: skip
+    with pytest.raises(pm.InputError) as error:
+        pm.overlap(pm.Case(dear_wind()), wrong, "ful_market")
+    said = str(error.value)
+    for what in (
+        "carbon: unknown province 'B'", "unknown carrier 'wind'", "unknown basis 'raw cole'",
+        "the fuel of gas is not stated", "counts in 'energy_use', which the study does not state",
+        "counts in white by province and is in none", "ful_market",
+    ):  # fmt: skip
+        assert what in said
+    with pytest.raises(pm.InputError) as error:
+        pm.overlap(pm.Case(dear_wind()), {"carbon": {}, "white": {"share": -1}, "gren": {}})
+    said = str(error.value)
+    assert "did you mean 'green'" in said
+    assert "state one of target and share" in said
+    assert "greater than or equal to 0" in said
+    with pytest.raises(pm.InputError, match="states no instrument"):
+        pm.overlap(pm.Case(dear_wind()), {})
+    own = pm.Regime("own", (*pm.regime("full_market").rules, pm.rules.Obligation(target=1.0)))
+    with pytest.raises(pm.InputError, match="has Obligation of its own"):
+        pm.overlap(pm.Case(dear_wind()), STUDY, own)
+
+
+def test_a_credit_needs_a_sum_that_is_at_most() -> None:
+    with pytest.raises(ValueError, match="takes kind at_most"):
+        pm.rules.Obligation(kind="at_least", counts={"coal": -0.9}, target=1.0)
+
+
+@pytest.mark.slow
+def test_the_command_prints_and_writes(tmp_path: Path) -> None:
+    folder = NETWORKS / "two_province"
+    told = CliRunner().invoke(
+        app,
+        ["overlap", str(folder), "--study", str(folder / "overlap.yaml"), "--year", "2016",
+         "--out", str(tmp_path / "out")],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    assert "unified" in told.output
+    assert "green_certificates began in 2017" in told.output
+    names = {"cases", "lines", "parties", "claimed", "double_counted", "proof", "published"}
+    assert names <= {path.stem for path in (tmp_path / "out").glob("*.parquet")}
