@@ -62,6 +62,7 @@ LINES: dict[str, tuple[str, str]] = {
     "price_per_t": ("money/tCO2", "the same for a tonne, at the factor of the unit"),
     "slack": ("", "whether it does not bind"),
 }  # fmt: skip
+_ENOUGH = 1e-4  # of a gap: a larger one is said
 _NOTHING = 1e-6  # of money a unit: a price below is none
 
 
@@ -356,6 +357,7 @@ def overlap(
     notes += [
         f"{name}: {note}" for name, item in work.done.items() if item.run.obliged is not None
         for note in item.run.obliged.notes
+        if "are short of" in note or item.run.obliged.gap > _ENOUGH
     ]  # fmt: skip
     return OverlapStudy(part, plan, base, work.done, credit, notes)
 

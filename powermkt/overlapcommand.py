@@ -26,12 +26,11 @@ from powermkt.options import (
 )
 from powermkt.overlap import OverlapStudy
 from powermkt.overlap import overlap as overlap_of
-from powermkt.overlapparties import ALL, OPERATORS
+from powermkt.overlapcases import SEPARATE, UNIFIED
+from powermkt.overlapparties import ALL
 from powermkt.overlapplan import overlap_plan
 from powermkt.session import collect, err, gather, progress_bar, show
 from powermkt.terminal import rounded, table_of
-
-_PROVINCES = 4  # of each case and party that are shown
 
 
 def overlap(
@@ -97,7 +96,7 @@ def _report(study: OverlapStudy) -> Iterator[Table | str]:
     currency = study.case.market.currency
     yield _case_table(study, currency)
     yield _line_table(study.lines, currency)
-    yield _party_table(study.parties, currency)
+    yield from _party_table(study, currency)
     if len(study.double_counted):
         yield _claim_table(study)
     if len(study.published):
@@ -139,26 +138,29 @@ def _line_table(table: pd.DataFrame, currency: str) -> Table:
     return shown
 
 
-def _party_table(table: pd.DataFrame, currency: str) -> Table:
-    top = table[table["line"] == ALL]
-    scale, money = (1e9, "bn") if top["paid"].abs().max() >= 1e9 else (1e6, "m")
-    shown = table_of(
-        f"who pays, {money} {currency}; net and loss over all tonnes avoided; "
-        f"the dearest {_PROVINCES} provinces of each",
-        ["case", "party", "province", "paid", "received", "loss", "net\nper t",
-         "own\nper t", "loss\nper t"],
-    )  # fmt: skip
-    shown.columns[1].justify = shown.columns[2].justify = "left"
-    for (case, party), part in top.groupby(["case", "party"], sort=False):
-        order = part["loss"].abs().sort_values(ascending=False, kind="stable").index
-        for row in part.loc[order[:_PROVINCES]].to_dict("records"):
-            own = row["burden_own"] if party == OPERATORS else float("nan")
+def _party_table(study: OverlapStudy, currency: str) -> Iterator[Table]:
+    """Who pays in the separate and the unified case, or in the last one; provinces together."""
+    table = study.parties[study.parties["line"] == ALL]
+    wanted = [name for name in (SEPARATE, UNIFIED) if name in study.cleared]
+    scale, money = (1e9, "bn") if table["paid"].abs().max() >= 1e9 else (1e6, "m")
+    for case in wanted or [list(study.cleared)[-1]]:
+        shown = table_of(
+            f"{case}: who pays, {money} {currency}, and a tonne that all avoid, or itself",
+            ["party", "paid", "received", "loss", "own CO2\nless, t", "paid net\nper t all",
+             "paid net\nper t own", "loss\nper t all"],
+        )  # fmt: skip
+        part = table[table["case"] == case]
+        sums = part.groupby("party", sort=False)[
+            ["paid", "received", "net", "loss", "avoided_t", "burden_system", "loss_system"]
+        ].sum()
+        for party, row in sums.iterrows():
+            own = row["net"] / row["avoided_t"] if row["avoided_t"] > 1 else float("nan")
             shown.add_row(
-                str(case), str(party), row["province"],
-                *(rounded(row[key] / scale, 3) for key in ("paid", "received", "loss")),
-                rounded(row["burden_system"], 1), rounded(own, 1), rounded(row["loss_system"], 1),
+                str(party), *(rounded(row[key] / scale, 3) for key in ("paid", "received", "loss")),
+                rounded(row["avoided_t"], 0), rounded(row["burden_system"], 1), rounded(own, 1),
+                rounded(row["loss_system"], 1),
             )  # fmt: skip
-    return shown
+        yield shown
 
 
 def _claim_table(study: OverlapStudy) -> Table:

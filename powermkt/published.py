@@ -17,8 +17,9 @@ PUBLISHED: dict[str, tuple[str, str]] = {
 _COST = "cost for the same CO2, {} against separate instruments"
 _SHARE = "renewable share, {} against {}"
 _DIFFERS = {
-    "cost": "published: cost of the path to the carbon peak, with plant to build, from a model "
-    "that is not documented; ours: dispatch of one horizon with plant that stands, savings included",
+    "cost": "published: cost of the path to the carbon peak, with plant to build, "
+    "from a model that is not documented; ours: dispatch of one horizon with plant that stands, "
+    "and savings",
     "policy": "as above, of what the instruments add to the cost of no instruments alone",
     "share": "published: plant is built for it, and relative or percentage points is not said; "
     "ours: dispatch alone, so no more than what is curtailed can be gained",
@@ -46,10 +47,11 @@ def published(cases: pd.DataFrame) -> pd.DataFrame:
             continue
         cost, free = table["total_cost"], table["total_cost"][NONE]
         change = cost[name] - cost[SEPARATE]
-        for reading, base in (("of total cost", cost[SEPARATE]),
-                              ("of the cost of instruments", cost[SEPARATE] - free)):  # fmt: skip
+        for reading, base, differs in (
+            ("of total cost", cost[SEPARATE], _DIFFERS["cost"]),
+            ("of the cost of instruments", cost[SEPARATE] - free, _DIFFERS["policy"]),
+        ):
             ours = 100 * change / base if base > 1e-9 * abs(cost[SEPARATE]) else float("nan")
-            differs = _DIFFERS["cost" if base == cost[SEPARATE] else "policy"]
             rows.append((_COST.format(name), reading, -2.9, -1.7, ours, differs))
     share = table["renewable_share"]
     for name, base_name in ((SEPARATE, "carbon"), (CERTIFICATES_CARBON, "carbon"),

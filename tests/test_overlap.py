@@ -1,8 +1,8 @@
 """Instruments alone, separate and merged: cost, prices, burden and double counting by hand.
 
-Without instruments coal gives 1,000 MWh: 300,000, 900 t, 360 tce. A tonne costs 150 / 0.9 = 166.67 by
-wind, 200 / 0.5 = 400 by gas, 100 / 2 = 50 by motors (20 tce, 40 t) and 500 / 2 = 250 by kilns; a tce
-150 / 0.36 = 416.67 by wind, 100 by motors and 500 by kilns.
+Without instruments coal gives 1,000 MWh: 300,000, 900 t, 360 tce. A tonne costs 150 / 0.9 = 166.67
+by wind, 200 / 0.5 = 400 by gas, 100 / 2 = 50 by motors (20 tce, 40 t) and 500 / 2 = 250 by kilns; a
+tce 150 / 0.36 = 416.67 by wind, 100 by motors and 500 by kilns.
 """
 
 from __future__ import annotations
