@@ -31,6 +31,10 @@ CREDITED = "certificates credited in carbon"
 RIGHTS_WHITE = "energy-use rights with white certificates"
 UNIFIED = "unified"
 MERGED = (CERTIFICATES_CARBON, CREDITED, RIGHTS_WHITE, UNIFIED)
+_MERGES: dict[str, tuple[str, ...]] = {  # what one line stands for; the unified one for all
+    CERTIFICATES_CARBON: ("carbon", "green"), CREDITED: ("carbon", "green"),
+    RIGHTS_WHITE: ("energy_use", "white"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class Accounting:
         emitting = table[table["emission_rate"] > 0]
         factor = {carrier: self.carbon_of(fuel) for carrier, fuel in self.plan.fuel.items()}
         rate = emitting["emission_rate"] / emitting["carrier"].map(factor)
-        return dict(rate.items())
+        return {str(name): float(value) for name, value in rate.items()}
 
     @property
     def measures_fuel(self) -> bool:
@@ -201,21 +205,18 @@ class Accounting:
             What a certificate is credited in carbon [tCO2/MWh].
         """
         active = self.active
-        tonnes = {"kind": "at_most", "unit": "tCO2", "counts": "emissions"}
-        if name in (CERTIFICATES_CARBON, CREDITED):
-            gone = ("carbon", "green")
-            measures = self.line("carbon").measures
-            if name == CREDITED:
-                tonnes["counts"] = self.credited_rate(credit)
-        elif name == RIGHTS_WHITE:
-            gone = ("energy_use", "white")
-            tonnes = {"kind": "at_most", "unit": "tce", "counts": self.fuel_rate}
-            measures = dict.fromkeys(self.factors.index, 1.0)
-        else:
-            gone, measures = tuple(active), dict(self.factors.items())
+        gone = _MERGES.get(name, tuple(active))
         if len(gone) < 2 or not set(gone) <= set(active):
             return None
-        one = Line("+".join(gone), gone, tonnes, measures)
+        counts: Mapping[str, Any] = self.line("carbon").counts
+        measures: Mapping[str, float] = {str(key): rate for key, rate in self.factors.items()}
+        if name == RIGHTS_WHITE:
+            counts, measures = self.line("energy_use").counts, dict.fromkeys(measures, 1.0)
+        elif name in (CERTIFICATES_CARBON, CREDITED):
+            measures = self.line("carbon").measures
+            if name == CREDITED:
+                counts = {**counts, "counts": self.credited_rate(credit)}
+        one = Line("+".join(gone), gone, counts, measures)
         return [one, *(self.line(key) for key in active if key not in gone)]
 
     def credited_rate(self, credit: float) -> dict[str, float]:
@@ -223,7 +224,8 @@ class Accounting:
         green = self.line("green").obligation(target=0.0).counted(self.case)
         rate = self.case.generators["emission_rate"]
         rate = rate[rate != 0]
-        return dict(rate.sub(pd.Series(credit, green), fill_value=0.0).items())
+        net = rate.sub(pd.Series(credit, green), fill_value=0.0)
+        return {str(name): float(value) for name, value in net.items()}
 
     # ---- what cannot be ----------------------------------------------------------------------
 

@@ -83,7 +83,9 @@ def claimed(
 def _by_plant(free: Run, run: Run, credit: float, accounting: Accounting) -> dict[str, float]:
     """What instruments claim of what plant emits less [tCO2]."""
     less = max(free.emissions - run.emissions, 0.0)
-    claims = {key: less for key in ("carbon", "energy_use") if key in accounting.active}
+    claims: dict[str, float] = {
+        key: less for key in ("carbon", "energy_use") if key in accounting.active
+    }
     if "green" in accounting.active:
         line: Line = accounting.line("green")
         more = line.by_plant(run).sum() - line.by_plant(free).sum()
