@@ -202,14 +202,14 @@ class OverlapStudy:
     @cached_property
     def parties(self) -> pd.DataFrame:
         """What instruments cost whom; columns of `overlapparties.PARTIES`."""
-        free = self.cleared[NONE].run
-        parts = [
-            burdens(item.run, free, item.lines, self._by_province(item))
-            .assign(case=item.name)
-            for item in self.cleared.values() if item.name != NONE
-        ]  # fmt: skip
+        parts = [self.burdens(name).assign(case=name) for name in self.cleared if name != NONE]
         table = pd.concat(parts, ignore_index=True)
         return table[["case", *table.columns.drop("case")]]
+
+    def burdens(self, name: str) -> pd.DataFrame:
+        """What the instruments of one case cost whom; as `overlapparties.burdens`."""
+        item, free = self.cleared[name], self.cleared[NONE].run
+        return burdens(item.run, free, item.lines, self._by_province(item))
 
     def _by_province(self, item: Cleared) -> pd.Series:
         """Tonnes that measures save, [province]; "" where a measure is in none."""

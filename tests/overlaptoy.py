@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pypsa
 from toys import add_rows, copied, weigh
@@ -26,6 +27,29 @@ def dear_wind() -> pypsa.Network:
         n, "Generator", {name: {"bus": "A", "carrier": name, **row} for name, row in rows.items()}
     )
     n.add("Load", "load", bus="A", p_set=[100.0])
+    return n
+
+
+@copied
+def random_plant(seed: int) -> pypsa.Network:
+    """Two buses with coal, gas and wind of random costs and emission rates, and a tie."""
+    rng = np.random.default_rng(seed)
+    n = pypsa.Network(name="random plant")
+    n.set_snapshots(pd.date_range("2022-01-03", periods=3, freq="h"))
+    n.add("Carrier", ["coal", "gas", "onshore wind", "AC"])
+    rows: dict[str, dict[str, object]] = {}
+    for bus in ("A", "B"):
+        n.add("Bus", bus, carrier="AC")
+        n.add("Load", f"{bus} load", bus=bus, p_set=rng.uniform(50, 100, 3))
+        for carrier, low, high, rate in (("coal", 200, 400, 0.9), ("gas", 300, 700, 0.4),
+                                         ("onshore wind", 0, 700, 0.0)):  # fmt: skip
+            rows[f"{bus} {carrier}"] = {
+                "bus": bus, "carrier": carrier, "p_nom": 120.0 if rate else 40.0,
+                "marginal_cost": rng.uniform(low, high),
+                "emission_rate": rate * rng.uniform(0.8, 1.2),
+            }  # fmt: skip
+    add_rows(n, "Generator", rows)
+    n.add("Link", "tie", bus0="A", bus1="B", carrier="AC", p_nom=20.0, p_min_pu=-1.0)
     return n
 
 

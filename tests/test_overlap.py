@@ -10,12 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from overlaptoy import STUDY, dear_wind
-from toys import random_case
+from overlaptoy import STUDY, dear_wind, random_plant
 from typer.testing import CliRunner
 
 import powermkt as pm
@@ -94,17 +92,15 @@ def test_double_counting_by_hand(study: pm.OverlapStudy) -> None:
     assert study.claimed["once_t"].sum() == pytest.approx(180.0)
 
 
-@pytest.mark.slow
 def test_who_pays(study: pm.OverlapStudy) -> None:
-    table = study.parties
-    for (_, _), part in table.groupby(["case", "line"]):
+    name = "certificates credited in carbon"
+    table = study.burdens(name)
+    for _, part in table.groupby("line"):
         assert part["net"].sum() == pytest.approx(0.0, abs=1e-6)
-    whole = table[table["line"] == "all"]
-    added = study.cases.set_index("case")["total_cost"] - 300e3
-    lost = whole.groupby("case")["loss"].sum()  # what all lose is what instruments cost
-    pd.testing.assert_series_equal(lost, added[lost.index], check_names=False, rtol=1e-6)
-    here = whole[whole["case"] == "certificates credited in carbon"]
-    credited = here[here["party"] == "plant operators"].iloc[0]
+    whole = table[table["line"] == "all"].set_index("party")
+    added = study.cases.set_index("case").loc[name, "total_cost"] - 300e3
+    assert whole["loss"].sum() == pytest.approx(added)  # what all lose is what instruments cost
+    credited = whole.loc["plant operators"]
     assert credited["paid"] == pytest.approx(780 * 150 / 1.8)
     assert credited["received"] == pytest.approx(120 / 0.9 * 0.9 * 150 / 1.8)
     assert credited["burden_own"] == pytest.approx((65000 - 10000) / 120)
@@ -118,7 +114,7 @@ def test_published_figures_beside_ours(study: pm.OverlapStudy) -> None:
     assert table[what, "of total cost"] == pytest.approx(100 * (unified / separate - 1))
     added = 100 * (unified - separate) / (separate - 300e3)
     assert table[what, "of the cost of instruments"] == pytest.approx(added)
-    share = "renewable share, certificates with carbon against carbon"
+    share = "renewable share, certificates with carbon against carbon alone"
     assert table[share, "relative"] == pytest.approx(100 * (120 / 140 - 1))
     assert table[share, "percentage points"] == pytest.approx(100 * (120 - 140) / 900)
 
@@ -126,21 +122,20 @@ def test_published_figures_beside_ours(study: pm.OverlapStudy) -> None:
 @pytest.mark.slow
 @given(seed=st.integers(0, 1000), cap=st.floats(0.8, 0.98), white=st.floats(0.0, 1.0))
 def test_merged_costs_no_more_than_separate(seed: int, cap: float, white: float) -> None:
-    case = random_case(seed, hours=3, provinces=2)
     fuel = {"coal": "raw coal", "gas": "natural gas"}
-    measures = [{"name": "a", "potential": 50.0, "cost": 150.0, "province": "P0"},
-                {"name": "b", "potential": 100.0, "cost": 900.0, "counts": ["white"]}]  # fmt: skip
+    measures = [{"name": "a", "potential": 3.0, "cost": 150.0, "province": "A"},
+                {"name": "b", "potential": 8.0, "cost": 900.0, "counts": ["white"]}]  # fmt: skip
     content: dict[str, Any] = {
         "carbon": {"share": cap, "shortfall_price": 800.0}, "fuel": fuel, "measures": measures,
-        "energy_use": {"share": 0.95, "shortfall_price": 1500.0}, "white": {"target": 150 * white},
-        "green": {"share": {"P0": 0.5, "P1": 0.9}},
+        "energy_use": {"share": 0.95, "shortfall_price": 1500.0}, "white": {"target": 11 * white},
+        "green": {"share": {"A": 0.5, "B": 0.9}},
     }  # fmt: skip
-    result = pm.overlap(case, content)
+    result = pm.overlap(pm.Case(random_plant(seed)), content)
     table = result.cases.set_index("case")
     most = table.loc[SEPARATE, "minimised"]
     merged = table.loc[[name for name in MERGED if name in table.index], "minimised"]
     gap = table["gap"].max() * abs(most)
-    assert len(merged) == 4
+    assert len(merged) >= 3  # what is credited may be above emissions
     assert (merged <= most + gap + 1e-6 * abs(most)).all()
     assert result.proof()["holds"].all()
 
@@ -199,11 +194,11 @@ def test_the_command_prints_and_writes(tmp_path: Path) -> None:
     folder = NETWORKS / "two_province"
     told = CliRunner().invoke(
         app,
-        ["overlap", str(folder), "--study", str(folder / "overlap.yaml"), "--year", "2016",
+        ["overlap", str(folder), "--study", str(folder / "overlap.yaml"), "--year", "2013",
          "--out", str(tmp_path / "out")],
     )  # fmt: skip
     assert told.exit_code == 0, told.output
     assert "unified" in told.output
-    assert "green_certificates began in 2017" in told.output
+    assert "energy_use_rights began in 2016: left out in 2013" in told.output
     names = {"cases", "lines", "parties", "claimed", "double_counted", "proof", "published"}
     assert names <= {path.stem for path in (tmp_path / "out").glob("*.parquet")}
