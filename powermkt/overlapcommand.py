@@ -145,7 +145,7 @@ def _party_table(study: OverlapStudy, currency: str) -> Iterator[Table]:
     scale, money = (1e9, "bn") if table["paid"].abs().max() >= 1e9 else (1e6, "m")
     for case in wanted or [list(study.cleared)[-1]]:
         shown = table_of(
-            f"{case}: who pays, {money} {currency}, and a tonne that all avoid, or itself",
+            f"{case}: who pays, {money} {currency}; {currency} a tonne that all, or itself, avoid",
             ["party", "paid", "received", "loss", "own CO2\nless, t", "paid net\nper t all",
              "paid net\nper t own", "loss\nper t all"],
         )  # fmt: skip

@@ -20,7 +20,8 @@ _DIFFERS = {
     "cost": "published: cost of the path to the carbon peak, with plant to build, "
     "from a model that is not documented; ours: dispatch of one horizon with plant that stands, "
     "and savings",
-    "policy": "as above, of what the instruments add to the cost of no instruments alone",
+    "policy": "published: of which cost is not said; ours: of what instruments add to the cost of "
+    "dispatch without them",
     "share": "published: plant is built for it, and relative or percentage points is not said; "
     "ours: dispatch alone, so no more than what is curtailed can be gained",
 }  # fmt: skip
