@@ -59,7 +59,7 @@ from powermkt.session import (
     show,
     uncalibrated,
 )
-from powermkt.terminal import obligation_table, report, study_report
+from powermkt.terminal import obligation_tables, report, study_report
 from powermkt.writing import check_target
 
 app = typer.Typer(
@@ -204,10 +204,7 @@ def clear(
     table.add_column(f"at {row['carbon_price']:g} {case.market.currency}/t", justify="right")
     for name, value in row.drop(["regime", "carbon_price"]).items():
         table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
-    tables = [table]
-    if result.obligations is not None:
-        tables.append(obligation_table(result.obligations))
-    show(result.table.tail(1), tables, as_json)
+    show(result.table.tail(1), [table, *obligation_tables(result)], as_json)
 
 
 @app.command()

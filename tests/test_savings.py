@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_obligations import obliged, one_window
-from toys import one_bus
 
 import powermkt as pm
 from powermkt.ledger import balances
@@ -57,9 +54,9 @@ def test_white_certificates_cost_what_the_supply_curve_says() -> None:
 def test_a_measure_is_paid_in_every_obligation_in_which_it_counts() -> None:
     """Coal gives 100 MWh and 90 t; 5 t less are 10 MWh of gas at 200 more a MWh: 400 a t.
 
-    A tce counts 1 in `white` and 2.5 t in `co2`, at 400 a t it is worth 1,000: all 25 tce are saved,
-    62.5 t. 20 t are allowed, so that 90 - 62.5 - 20 = 7.5 t are left to gas, which sets the price.
-    The white target is overfulfilled and costs nothing.
+    A tce counts 1 in `white` and 2.5 t in `co2`, at 400 a t it is worth 1,000: all 25 tce are
+    saved, 62.5 t. 20 t are allowed, so that 90 - 62.5 - 20 = 7.5 t are left to gas, which sets the
+    price. The white target is overfulfilled and costs nothing.
     """
     rules = obliged({"name": "co2", "target": 20.0}, white(target=8.0))
     run = pm.clear(one_window(), saving(rules, *curve(white=1.0, co2=2.5)))
