@@ -28,8 +28,9 @@ from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
 from powermkt.onemore import return_on_one_more
-from powermkt.overlap import OverlapStudy, overlap
+from powermkt.overlap import overlap
 from powermkt.overlapplan import OverlapPlan
+from powermkt.overlapstudy import OverlapStudy
 from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.reading import read

@@ -24,11 +24,11 @@ from powermkt.options import (
     WeeksOption,
     WorkersOption,
 )
-from powermkt.overlap import OverlapStudy
 from powermkt.overlap import overlap as overlap_of
 from powermkt.overlapcases import SEPARATE, UNIFIED
 from powermkt.overlapparties import ALL
 from powermkt.overlapplan import overlap_plan
+from powermkt.overlapstudy import OverlapStudy
 from powermkt.session import collect, err, gather, progress_bar, show
 from powermkt.terminal import rounded, table_of
 

@@ -15,7 +15,7 @@ from powermkt.rules.retail import FUNDS
 from powermkt.run import Run
 
 PARTIES: dict[str, tuple[str, str]] = {
-    "case": ("", "as in `overlap.CASES`"),
+    "case": ("", "as in `overlapstudy.CASES`"),
     "party": ("", "plant operators, grid companies, electricity users, energy users who save, "
               "public funds"),
     "province": ("", 'where they are; "" where in none'),

@@ -33,7 +33,7 @@ def published(cases: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     cases : DataFrame
-        Columns of `overlap.CASES`.
+        Columns of `overlapstudy.CASES`.
 
     Returns
     -------
