@@ -154,11 +154,6 @@ class Accounting:
         rate = emitting["emission_rate"] / emitting["carrier"].map(factor)
         return {str(name): float(value) for name, value in rate.items()}
 
-    @property
-    def measures_fuel(self) -> bool:
-        """Whether fuel of plant is known."""
-        return bool(self.plan.fuel)
-
     # ---- lines -------------------------------------------------------------------------------
 
     def line(self, key: str, once: bool = False) -> Line:
