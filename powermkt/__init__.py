@@ -28,6 +28,9 @@ from powermkt.market import Market
 from powermkt.marketpower import market_power, residual_supply
 from powermkt.metrics import COLUMNS
 from powermkt.onemore import return_on_one_more
+from powermkt.overlap import overlap
+from powermkt.overlapplan import OverlapPlan
+from powermkt.overlapstudy import OverlapStudy
 from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
 from powermkt.plan import plan_schedule
 from powermkt.principles import TieredCharge, charge_consumers, pay_by_principle
@@ -65,6 +68,8 @@ __all__ = [
     "FlexibilityStudy",
     "InputError",
     "Market",
+    "OverlapPlan",
+    "OverlapStudy",
     "PassThroughStudy",
     "PowermktError",
     "Regime",
@@ -91,6 +96,7 @@ __all__ = [
     "explain_curtailment",
     "instruments_of",
     "market_power",
+    "overlap",
     "pass_through",
     "pass_through_study",
     "pay_by_principle",

@@ -166,9 +166,8 @@ def clear_all(
     for item, wanted in zip(chosen, limited, strict=True):
         if item.obligations:
             outcome, obliged = clear_obliged(case, item, workers, margins)
-            runs.append(
-                Run(case, item.priced(obliged.prices), item.carbon_price, outcome, obliged=obliged)
-            )
+            priced = item.priced(obliged.prices, obliged.saved)
+            runs.append(Run(case, priced, item.carbon_price, outcome, obliged=obliged))
             continue
         if not wanted:
             runs.append(Run(case, item, item.carbon_price, joined[item.clearing_key]))

@@ -241,7 +241,7 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     outcome.cost = float((programme.cost + added) @ point.columns)
     outcome.minimised = float((ranked + added) @ point.columns)
     outcome.search = search
-    outcome.offered_cost = _offered_cost(case, programme, point, offered)
+    outcome.offered_cost = offered_cost_of(case, programme, point, offered)
     outcome.marginal_mix = mix_of(case, programme, point)
     if numbers.ranges:
         outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
@@ -315,7 +315,7 @@ def commit(
     return lower, upper, search
 
 
-def _offered_cost(
+def offered_cost_of(
     case: Case, programme: Programme, point: Point, offered: np.ndarray
 ) -> pd.DataFrame:
     """What units offered to do what they did, [snapshot x unit] in money of the horizon."""

@@ -39,6 +39,7 @@ from powermkt.options import (
     WorkersOption,
     YearOption,
 )
+from powermkt.overlapcommand import overlap
 from powermkt.passthrough import LOAD_QUANTILES
 from powermkt.passthroughstudy import pass_through_study
 from powermkt.plan import plan_schedule
@@ -59,7 +60,7 @@ from powermkt.session import (
     show,
     uncalibrated,
 )
-from powermkt.terminal import obligation_table, report, study_report
+from powermkt.terminal import obligation_tables, report, study_report
 from powermkt.tracecommand import trace
 from powermkt.writing import check_target
 
@@ -205,10 +206,7 @@ def clear(
     table.add_column(f"at {row['carbon_price']:g} {case.market.currency}/t", justify="right")
     for name, value in row.drop(["regime", "carbon_price"]).items():
         table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
-    tables = [table]
-    if result.obligations is not None:
-        tables.append(obligation_table(result.obligations))
-    show(result.table.tail(1), tables, as_json)
+    show(result.table.tail(1), [table, *obligation_tables(result)], as_json)
 
 
 @app.command()
@@ -253,6 +251,7 @@ app.command()(claims)
 app.command()(instruments)
 app.command("report")(write_report)
 app.command()(trace)
+app.command()(overlap)
 
 
 def main() -> None:

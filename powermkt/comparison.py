@@ -188,6 +188,15 @@ class Comparison:
         return pd.concat(parts, ignore_index=True) if parts else None
 
     @cached_property
+    def savings(self) -> pd.DataFrame | None:
+        """What measures save for obligations, and earn; columns as in `obliged.SAVINGS`."""
+        parts = [
+            _labelled(run, run.obliged.savings) for run in self.runs if run.obliged is not None
+        ]
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        return table if len(table) else None
+
+    @cached_property
     def calibration(self) -> pd.DataFrame | None:
         """Model beside observation, where the network declares observed figures."""
         settings = self.case.market.calibration
@@ -255,6 +264,7 @@ class Comparison:
             "prices": self.prices,
             "caps": self.caps,
             "obligations": self.obligations,
+            "savings": self.savings,
             "calibration": self.calibration,
             "utilisation": self.utilisation,
             "contracts": self.contracts,

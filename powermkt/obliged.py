@@ -1,44 +1,31 @@
 """Find the prices of obligations that couple all windows, by column generation.
 
-With C_k the offered cost of window k and a_jk what its plant adds to sum j, the cheapest dispatch
-whose sums meet their targets is that of the master programme
-
-    min  sum_kc lambda_kc C_kc + sum_j p_j s_j
-    s.t. sum_kc lambda_kc a_jkc - s_j <= target_j   (at most; + s_j >= target_j: at least)
-         sum_c lambda_kc = 1 for every window k,  lambda, s >= 0
-
-over all dispatches c of each window (Dantzig and Wolfe 1960, doi:10.1287/opre.8.1.101). It is
-solved over those that are known; its duals are prices of the obligations, at which each window is
-cleared again and gives a new dispatch, and a lower bound: what the windows cost at those prices
-less what the targets are worth. Prices are taken between those of the best bound and the master's,
-which keeps them from swinging (Wentges 1997, doi:10.1016/S0969-6016(97)00001-4). It ends where cost
-and bound are as near as is asked for. In a linear programme the mixture is its optimum and the
-duals are the prices of certificates, permits, quotas.
+The cheapest dispatch whose sums meet their targets is that of a master programme (`master`) over
+dispatches of the windows. At its prices each window is cleared again and gives a new dispatch, and
+a lower bound: what the windows cost at those prices less what the targets are worth. It ends where
+cost and bound are as near as is asked for. In a linear programme the mixture of dispatches is its
+optimum and the duals are the prices of certificates, permits, quotas.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linprog
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, clear
 from powermkt.engine import default_workers
 from powermkt.errors import ClearingError, Fault
-from powermkt.outcome import Outcome, join, mixed
-from powermkt.packing import pack, unpack
-from powermkt.programme import Programme
+from powermkt.master import Master, Mixture
+from powermkt.mixing import Answer, Window
+from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime
 from powermkt.rules import Obligation
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
-from powermkt.window import numbers_of, rows_of
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "regime": ("", "name of the regime"),
@@ -47,18 +34,40 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "kind": ("", "at_most or at_least"),
     "unit": ("", "label of the unit"),
     "target": ("unit", "what is to be met over the horizon"),
-    "reached": ("unit", "what plant adds up to"),
+    "reached": ("unit", "what plant adds up to, with what measures save"),
+    "saved": ("unit", "what measures add, or take off"),
     "shortfall": ("unit", "what is lacking, or above what is allowed; paid at the shortfall price"),
     "price": ("money/unit", "price at which it is met; 0 where it does not bind"),
+    "bound_price": (
+        "money/unit",
+        "price of the best lower bound; how far it is from `price` says how well that is known",
+    ),
     "free": ("unit", "what plant adds up to without any obligation"),
 }
 
-_TOLERANCE = 1e-6  # of cost, between the mixture and its lower bound
+SAVINGS: dict[str, tuple[str, str]] = {
+    "regime": ("", "name of the regime"),
+    "carbon_price": ("money/t", "carbon price beside the obligations"),
+    "measure": ("", "name of the measure"),
+    "province": ("", "where it is, if that is stated"),
+    "potential": ("tce", "most that it can save over the horizon"),
+    "saved": ("tce", "what it saves"),
+    "unit_cost": ("money/tce", "its resource cost"),
+    "unit_worth": ("money/tce", "prices of obligations times what a tce counts in them"),
+    "cost": ("money", "resource cost of what it saves, beside that of the power system"),
+    "worth": ("money", "what it is paid"),
+    "rent": ("money", "what it is paid beyond its cost"),
+}
+
+# Gap between the mixture and its lower bound, of cost: what is aimed at, and what does after that
+# many rounds.
+_AIM, _ENOUGH, _PATIENCE = 1e-6, 1e-4, 40
 _MOST_ROUNDS = 400
-_SMOOTHING = 0.6
-_BELOW = (
-    0.45  # of the price of excess generation, or of unserved load: no obligation makes them pay
-)
+_STEP = 0.1  # of the mean cost of a MWh: how far the first prices may be from none
+# Of the price of excess generation, or of unserved load: no obligation makes them pay.
+_BELOW = 0.45
+_DEAREST = 10.0  # times the dearest measure: where no plant counts, price of what is not met
+_LEAST = 1e-6  # of the penalty: prices go that far at first at least
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Obliged:
     ----------
     table : DataFrame
         One row a line, columns of `COLUMNS` but regime and carbon_price.
+    savings : DataFrame
+        One row a measure, columns of `SAVINGS` but regime and carbon_price.
     gap : float
         Offered cost less its lower bound, relative to it [1].
     rounds : int
@@ -77,6 +88,7 @@ class Obliged:
     """
 
     table: pd.DataFrame
+    savings: pd.DataFrame
     gap: float
     rounds: int
     seconds: float
@@ -87,12 +99,25 @@ class Obliged:
         return dict(zip(self.table["line"], self.table["price"], strict=True))
 
     @property
+    def saved(self) -> dict[str, float]:
+        """Savings by measure [tce]."""
+        return dict(zip(self.savings["measure"], self.savings["saved"], strict=True))
+
+    @property
+    def _price_error(self) -> float:
+        """Largest distance of prices from those of the best bound, of the largest price [1]."""
+        most = self.table["price"].max()
+        apart = (self.table["price"] - self.table["bound_price"]).abs().max()
+        return float(apart / most) if most > 0 else 0.0
+
+    @property
     def notes(self) -> list[str]:
         """What a run says of it."""
         lines = self.table.set_index("line")
         said = [
             f"obligations: cost within {self.gap:.1e} of its lower bound after {self.rounds} rounds"
-            + (", more than is asked for" if self.gap > _TOLERANCE else "")
+            + (", more than is asked for" if self.gap > _ENOUGH else "")
+            + f"; prices there within {self._price_error:.1e} of the largest"
         ]
         slack = lines.index[lines["price"] == 0]
         if len(slack):
@@ -104,23 +129,6 @@ class Obliged:
             for name, row in short.iterrows()
         ]
         return said
-
-
-@dataclass
-class _Column:
-    """One dispatch of a window: offered cost without prices, what lines add up to, and itself."""
-
-    cost: float
-    sums: np.ndarray
-    prices: np.ndarray  # at which it was found
-    packed: bytes
-
-
-@dataclass
-class _Window:
-    case: Case
-    programme: Programme
-    columns: list[_Column] = field(default_factory=list)
 
 
 def clear_obliged(
@@ -150,12 +158,24 @@ def clear_obliged(
     ClearingError
         If a target without a shortfall price cannot be met: how much there is.
     """
-    with warnings.catch_warnings():
+    began = time.perf_counter()
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers or default_workers(case)) as pool:
         warnings.simplefilter("ignore", FutureWarning)  # PyPSA announces its next string type
-        parts = [case.window(label) for label in case.windows]
-        windows = [_Window(part, Builder(part).programme(rows_of(regime))) for part in parts]
-        with ThreadPoolExecutor(workers or default_workers(case)) as pool:
-            return _Master(case, regime, windows, pool).solve(margins)
+        windows = [Window(case.window(label), regime) for label in case.windows]
+        search = _Search(case, regime, windows, pool)
+        master, found, rounds = search.run()
+        item = regime.priced(*search.named(found))
+        shares = found.shares
+        parts = pool.map(lambda w, share: w.outcome(item, share, margins), windows, shares)
+        outcome = join(list(parts))
+    obliged = search.obliged(master, found, rounds, time.perf_counter() - began)
+    # What is minimised holds measures and what is paid for what is short, no prices of obligations.
+    return replace(
+        outcome,
+        minimised=found.value,
+        notes=[*outcome.notes, *obliged.notes],
+        solver_seconds=sum(window.seconds for window in windows),
+    ), obliged
 
 
 def obliged_faults(case: Case, regime: Regime) -> list[Fault]:
@@ -192,200 +212,149 @@ def obliged_faults(case: Case, regime: Regime) -> list[Fault]:
     return found
 
 
-class _Master:
-    """The master programme over the dispatches that are known."""
+class _Search:
+    """The rounds: prices from the master programme, dispatches and a bound from the windows."""
 
     def __init__(
-        self, case: Case, regime: Regime, windows: list[_Window], pool: ThreadPoolExecutor
+        self, case: Case, regime: Regime, windows: list[Window], pool: ThreadPoolExecutor
     ) -> None:
         self._case, self._regime, self._windows, self._pool = case, regime, windows, pool
         rules, targets = regime.obligations, [rule.targets(case) for rule in regime.obligations]
+        load = case.dense("Load", "p_set").clip(lower=0.0).mul(case.weights, axis="index")
         self._lines = pd.concat(
             [
                 pd.DataFrame(
                     {"line": target.index, "kind": rule.kind, "unit": rule.unit,
                      "target": target.to_numpy(), "sign": rule.sign,
-                     "penalty": rule.shortfall_price},
+                     "penalty": rule.shortfall_price, "ceiling": _ceiling(case, rules, rule),
+                     "rate": rule.largest_rate(case)},
                 )
                 for rule, target in zip(rules, targets, strict=True)
             ],
             ignore_index=True,
         )  # fmt: skip
-        self._sign = self._lines["sign"].to_numpy(float)
-        self._target = self._lines["target"].to_numpy(float)
-        self._ceiling = np.repeat(
-            [_ceiling(case, rules, rule) for rule in rules], [len(target) for target in targets]
-        )
-        penalty = self._lines["penalty"].astype(float).to_numpy()
-        self._penalty = np.where(np.isnan(penalty), self._ceiling, penalty)
-        self._bound, self._best = -np.inf, np.zeros(len(self._sign))
-        self._seconds = 0.0
+        stated = [] if regime.savings is None else regime.savings.measures
+        self._measures = pd.DataFrame(
+            [(m.name, m.province, m.potential, m.cost) for m in stated],
+            columns=["measure", "province", "potential", "unit_cost"],
+        ).astype({"potential": float, "unit_cost": float})
+        units = pd.DataFrame(0.0, self._lines["line"], self._measures["measure"])
+        for rule in rules:
+            for line, measure, rate in rule.measures:
+                units.loc[line, measure.name] = rate
+        self._units = units.to_numpy(float)
+        self._energy = float(load.to_numpy().sum())
 
-    def solve(self, margins: bool) -> tuple[Outcome, Obliged]:
-        """Add dispatches until cost and bound meet."""
-        began, zero = time.perf_counter(), np.zeros(len(self._sign))
-        self._try(zero)
-        free = self._weighted([np.array([1.0]) for _ in self._windows])
-        smoothing, rounds = _SMOOTHING, 1
+    def run(self) -> tuple[Master, Mixture, int]:
+        """Add dispatches until cost and bound meet; the master, its optimum, and rounds."""
+        zero = np.zeros(len(self._lines))
+        first = list(self._pool.map(lambda window: window.ask(zero), self._windows))
+        master = self._master(sum(least for least, *_ in first))
+        self._add(master, zero, first)
+        rounds, tried = 1, zero
         while True:
-            value, prices, shares, short = self._mixture()
-            if self._gap(value) <= _TOLERANCE or rounds >= _MOST_ROUNDS:
+            found = master.solve()
+            gap = master.gap(found.value)
+            if gap <= (_AIM if rounds <= _PATIENCE else _ENOUGH) or rounds >= _MOST_ROUNDS:
                 break
-            tried = smoothing * self._best + (1 - smoothing) * prices
-            new = self._try(tried)
+            before, tried = tried, master.next_prices()
+            signed = tried * master.sign
+            answers = list(self._pool.map(lambda window: window.ask(signed), self._windows))  # noqa: B023
             rounds += 1
-            # Nothing new between the prices: look at the master's own next.
-            smoothing = _SMOOTHING if new else 0.0
-            if not new and np.array_equal(tried, prices):
+            if not self._add(master, tried, answers) and np.array_equal(tried, before):
                 break
-        self._refuse_missing(short, shares)
-        table = self._lines[["line", "kind", "unit", "target"]].assign(
-            reached=self._weighted(shares), shortfall=short, price=prices, free=free
-        )
-        # The last round may have moved the bound though it brought no new dispatch.
-        found = Obliged(table, self._gap(value), rounds, time.perf_counter() - began)
-        outcome = self._outcome(shares, prices, margins)
-        notes, seconds = [*outcome.notes, *found.notes], self._seconds + outcome.solver_seconds
-        # What is minimised holds payments for what is short, and no prices of obligations.
-        return replace(outcome, minimised=value, notes=notes, solver_seconds=seconds), found
+        self._refuse_missing(master, found)
+        return master, found, rounds
 
-    def _gap(self, value: float) -> float:
-        """Cost above the best bound, relative to the cost [1]."""
-        return max(0.0, value - self._bound) / max(abs(value), 1.0)
+    def _master(self, cost: float) -> Master:
+        """The master programme without dispatches; `cost` is what they cost without obligations."""
+        lines, measures = self._lines, self._measures
+        worth = measures["unit_cost"].to_numpy() / np.where(self._units > 0, self._units, np.inf)
+        dearest = np.maximum(worth.max(axis=1, initial=0.0), 1.0)
+        ceiling = lines["ceiling"].where(lines["rate"] > 0, _DEAREST * dearest)
+        penalty = lines["penalty"].astype(float).fillna(ceiling).to_numpy()
+        rate = lines["rate"].where(lines["rate"] > 0).to_numpy()
+        step = _STEP * abs(cost) / max(self._energy, 1.0) / rate
+        step = np.where(np.isnan(rate), penalty, step)  # the master knows all of these
+        return Master(
+            sign=lines["sign"].to_numpy(float), target=lines["target"].to_numpy(float),
+            penalty=penalty, step=np.clip(step, _LEAST * penalty, penalty),
+            potential=measures["potential"].to_numpy(float),
+            cost=measures["unit_cost"].to_numpy(float), units=self._units,
+            parts=len(self._windows),
+        )  # fmt: skip
 
-    def _try(self, prices: np.ndarray) -> bool:
-        """Clear every window at prices; whether any dispatch is new."""
-        item = self._regime.priced(self._named(prices))
-
-        def cleared(window: _Window) -> Outcome:
-            return clear(window.case, window.programme, numbers_of(window.case, item))
-
-        bound, new = -float(self._sign @ (prices * self._target)), False
-        for window, outcome in zip(
-            self._windows, self._pool.map(cleared, self._windows), strict=True
-        ):
-            sums = np.concatenate(
-                [rule.sums(window.case, outcome).to_numpy() for rule in item.obligations]
-            )
-            cost = outcome.minimised - float(self._sign @ (prices * sums))
-            bound += outcome.minimised
-            self._seconds += outcome.solver_seconds
-            known = any(np.allclose(sums, c.sums, rtol=1e-9, atol=1e-6) for c in window.columns)
-            if not known:
-                window.columns.append(_Column(cost, sums, prices, pack(outcome)))
+    def _add(
+        self, master: Master, prices: np.ndarray, answers: list[tuple[float, np.ndarray, Answer]]
+    ) -> bool:
+        """Tell the master what windows answered; whether anything is new."""
+        new = False
+        for k, (window, (_, sums, answer)) in enumerate(zip(self._windows, answers, strict=True)):
+            if master.add(k, answer.cost, sums):
+                window.answers.append(answer)
                 new = True
-        if bound > self._bound:
-            self._bound, self._best = bound, prices
+        master.answered(prices, sum(least for least, *_ in answers))
         return new
 
-    def _mixture(self) -> tuple[float, np.ndarray, list[np.ndarray], np.ndarray]:
-        """Cost, prices [line], shares of the dispatches by window, and shortfall [line]."""
-        counts = [len(window.columns) for window in self._windows]
-        columns = [column for window in self._windows for column in window.columns]
-        # One scale of money and of units: what obligations weigh is far from what power costs. What
-        # is short is in targets too: HiGHS takes entries as small as 1e-9 for none.
-        unit = np.maximum(np.abs(self._target), 1.0)
-        cost = np.concatenate([[column.cost for column in columns], self._penalty * unit])
-        money = max(1.0, float(np.abs(cost[: len(columns)]).max()))
-        added = np.stack([column.sums for column in columns], axis=1)
-        rows = np.hstack([(self._sign / unit)[:, None] * added, -np.eye(len(unit))])
-        whole = np.zeros((len(counts), len(cost)))
-        for k, (count, end) in enumerate(zip(counts, np.cumsum(counts), strict=True)):
-            whole[k, end - count : end] = 1.0
-        solved = linprog(
-            cost / money,
-            A_ub=rows, b_ub=self._sign * self._target / unit,
-            A_eq=whole, b_eq=np.ones(len(counts)), method="highs-ds",
+    def named(self, found: Mixture) -> tuple[dict[str, float], dict[str, float]]:
+        """Prices by line, and savings by measure."""
+        return (
+            dict(zip(self._lines["line"], found.prices.tolist(), strict=True)),
+            dict(zip(self._measures["measure"], found.saved.tolist(), strict=True)),
+        )
+
+    def obliged(self, master: Master, found: Mixture, rounds: int, seconds: float) -> Obliged:
+        """Tables of what was found."""
+        less, lines, sign = self._units @ found.saved, self._lines, master.sign
+        free = master.sums([np.eye(1, len(share))[0] for share in found.shares])
+        table = lines[["line", "kind", "unit", "target"]].assign(
+            reached=master.sums(found.shares) - sign * less, saved=less, shortfall=found.missed,
+            price=found.prices, bound_price=master.best, free=free,
         )  # fmt: skip
-        if not solved.success:
-            raise ClearingError(f"{self._case.name}: obligations: {solved.message}")
-        prices = np.maximum(-solved.ineqlin.marginals * money / unit, 0.0)
-        shares = np.split(solved.x[: len(columns)], np.cumsum(counts)[:-1])
-        return float(solved.fun * money), prices, shares, solved.x[len(columns) :] * unit
+        worth = found.prices @ self._units
+        savings = self._measures.assign(saved=found.saved, unit_worth=worth)
+        savings["cost"] = savings["saved"] * savings["unit_cost"]
+        savings["worth"] = savings["saved"] * worth
+        savings["rent"] = savings["worth"] - savings["cost"]
+        columns = [name for name in SAVINGS if name in savings]
+        return Obliged(table, savings[columns], master.gap(found.value), rounds, seconds)
 
-    def _weighted(self, shares: list[np.ndarray]) -> np.ndarray:
-        """What each line adds up to in a mixture [line]."""
-        total = np.zeros(len(self._sign))
-        for window, part in zip(self._windows, shares, strict=True):
-            for share, column in zip(part, window.columns, strict=False):
-                total += share * column.sums
-        return total
-
-    def _refuse_missing(self, short: np.ndarray, shares: list[np.ndarray]) -> None:
+    def _refuse_missing(self, master: Master, found: Mixture) -> None:
         """Raise where a target is missed that nobody may pay for."""
         free = self._lines["penalty"].isna().to_numpy()
-        missed = free & (short > _negligible(self._lines["target"]).to_numpy())
+        missed = free & (found.missed > _negligible(self._lines["target"]).to_numpy())
         if missed.any():
-            reached = self._weighted(shares)
-            lines = self._lines.assign(reached=reached, ceiling=self._ceiling)[missed].to_dict(
-                "records"
-            )
+            reached = master.sums(found.shares) - master.sign * (self._units @ found.saved)
+            lines = self._lines.assign(reached=reached, most=master.penalty)[missed]
             what = "; ".join(
                 f"{row['line']}: {row['reached']:,.6g} {row['unit']} is what can be reached, "
                 f"{str(row['kind']).replace('_', ' ')} {row['target']:,.6g} is asked for (prices "
-                f"up to {row['ceiling']:,.4g})"
-                for row in lines
+                f"up to {row['most']:,.4g})"
+                for row in lines.to_dict("records")
             )
             raise ClearingError(
                 f"{self._case.name}, regime {self._regime.name!r}: obligations cannot be met: "
                 f"{what}; change the target, or state a `shortfall_price`"
             )
 
-    def _named(self, prices: np.ndarray) -> Mapping[str, float]:
-        return dict(zip(self._lines["line"], prices.tolist(), strict=True))
-
-    def _outcome(self, shares: list[np.ndarray], prices: np.ndarray, margins: bool) -> Outcome:
-        """The mixture, with the prices of energy at the prices of obligations."""
-        item = self._regime.priced(self._named(prices))
-
-        def of(window: _Window, part: np.ndarray) -> Outcome:
-            numbers = numbers_of(window.case, item, margins=margins)
-            last = clear(window.case, window.programme, numbers)
-            held = [(s, c) for s, c in zip(part, window.columns, strict=True) if s > 1e-12]
-            found, total = self._at(window.case, held[0][1], prices), held[0][0]
-            for share, column in held[1:]:
-                total += share
-                found = mixed(self._at(window.case, column, prices), found, share / total)
-            return replace(
-                found,
-                offer_price=last.offer_price,
-                cost_price=last.cost_price,
-                reserve_price=last.reserve_price,
-                import_price=last.import_price,
-                marginal_emission=last.marginal_emission,
-                marginal_exposure=last.marginal_exposure,
-                marginal_priced=last.marginal_priced,
-                marginal_mix=last.marginal_mix,
-                price_unique=last.price_unique,
-                notes=last.notes,
-                solver_seconds=last.solver_seconds,
-            )
-
-        return join(list(self._pool.map(of, self._windows, shares)))
-
-    def _at(self, case: Case, column: _Column, prices: np.ndarray) -> Outcome:
-        """A dispatch with what it was offered for at other prices than it was found at."""
-        found, weights = unpack(column.packed), case.weights
-        units = found.offered_cost.columns
-        rise = pd.Series(0.0, units)
-        for item, sign in ((prices, 1.0), (column.prices, -1.0)):
-            for rule in self._regime.priced(self._named(item)).obligations if len(units) else ():
-                adder = rule.offer(case).get("Generator-p")
-                if isinstance(adder, pd.Series):
-                    rise += sign * adder.reindex(units, fill_value=0.0)
-        more = (found.dispatch[units] * rise).mul(weights, axis="index")
-        return replace(found, offered_cost=found.offered_cost + more)
-
 
 def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
-    """Price up to which no plant pays for having load shed, or generation dumped [money/unit]."""
-    market = case.market
+    """Price up to which no plant pays for having load shed, or generation dumped [money/unit].
+
+    Infinite where no plant counts.
+    """
+    market, rate = case.market, rule.largest_rate(case)
+    if rate == 0:
+        return np.inf
     if rule.kind == "at_least":
         limit = market.price_of_excess or EXCESS_COST
     else:
         limit = market.value_of_lost_load or UNSERVED_COST
-    alike = sum(other.kind == rule.kind for other in rules)
-    return _BELOW * limit / alike / rule.largest_rate(case)
+    alike = sum(other.kind == rule.kind and other.largest_rate(case) > 0 for other in rules)
+    most = _BELOW * limit / alike / rate
+    if (credit := rule.largest_credit(case)) > 0:
+        most = min(most, _BELOW * (market.price_of_excess or EXCESS_COST) / alike / credit)
+    return most
 
 
 def _negligible(target: pd.Series) -> pd.Series:

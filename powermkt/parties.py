@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from powermkt.case import Case
 from powermkt.costs import resource_costs
 from powermkt.ledger import balances
 from powermkt.outcome import Outcome
-from powermkt.rules.base import EXCESS, GROUPS, TRANSMISSION, grid_company
+from powermkt.rules.base import EXCESS, GROUPS, SAVERS, TRANSMISSION, grid_company
 
 CONSUMERS, PRODUCERS, STORAGE, GRID_COMPANIES, NETWORKS = GROUPS
 
@@ -44,6 +44,7 @@ def parties(case: Case, others: Iterable[str] = ()) -> pd.DataFrame:
         rent = pd.Series("congestion rent", table.index)
         parts.append(_group(rent, NETWORKS, ends[0].where(ends[0] == ends[1], "")))
     named = {grid_company(p): (GRID_COMPANIES, "", p) for p in case.provinces.unique()}
+    named |= {f"{SAVERS} {p}": (SAVERS, "", p) for p in case.provinces.unique()}
     named[TRANSMISSION] = (NETWORKS, "wheeling", "")
     found = pd.concat([part for part in parts if len(part)])
     accounts = pd.Index(list(others)).difference(found.index, sort=False)
@@ -51,7 +52,9 @@ def parties(case: Case, others: Iterable[str] = ()) -> pd.DataFrame:
     return pd.concat([found, pd.DataFrame(rows, accounts, found.columns)]).rename_axis("party")
 
 
-def accounts(case: Case, outcome: Outcome, entries: pd.DataFrame) -> pd.DataFrame:
+def accounts(
+    case: Case, outcome: Outcome, entries: pd.DataFrame, beside: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """What every party receives and what it bears of the resource cost.
 
     Plant bears its fuel, operation and starts, links their own cost, users what is unserved of
@@ -64,20 +67,23 @@ def accounts(case: Case, outcome: Outcome, entries: pd.DataFrame) -> pd.DataFram
     outcome : Outcome
     entries : DataFrame
         The ledger of a run.
+    beside : mapping of str to float, optional
+        By party, resource cost outside the power system: what users save of their own fuel.
 
     Returns
     -------
     DataFrame [party]
         Columns group, detail, province (as `parties`), receipts (net), resource_cost, welfare (the
         difference), all [money of the horizon]. Receipts sum to zero, resource cost to
-        that of the outcome.
+        that of the outcome and what is beside it.
     """
     caused = resource_costs(case, outcome)
     bearer = caused["name"].where(caused["kind"] != costs.EXCESS, EXCESS)
     bearer = bearer.where(caused["kind"] != costs.SHORT, costs.SHORT)
     borne = caused["cost"].groupby(bearer).sum()
     receipts = balances(entries)
-    table = parties(case, dict.fromkeys([*receipts.index, *borne.index]))
+    beside = {} if beside is None else beside
+    table = parties(case, dict.fromkeys([*receipts.index, *borne.index, *beside]))
     if costs.SHORT in table.index:
         table.loc[costs.SHORT, ["group", "detail"]] = [CONSUMERS, costs.SHORT]
     table["receipts"] = receipts.reindex(table.index).fillna(0.0)
@@ -89,6 +95,7 @@ def accounts(case: Case, outcome: Outcome, entries: pd.DataFrame) -> pd.DataFram
     share = table["resource_cost"].abs().where(plant, 0.0)
     share = share if share.sum() > 0 else plant.astype(float)
     table["resource_cost"] += left * share / share.sum()
+    table["resource_cost"] += pd.Series(beside, dtype=float).reindex(table.index).fillna(0.0)
     table["welfare"] = table["receipts"] - table["resource_cost"]
     return table
 

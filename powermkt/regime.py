@@ -29,6 +29,7 @@ from powermkt.rules import (
     PricingRule,
     RetailTariff,
     Rule,
+    Savings,
     TwoSettlement,
 )
 from powermkt.rules.ancillary import Procurement
@@ -119,17 +120,21 @@ class Regime:
         """Obligations over the horizon, whose prices the engine finds."""
         return [rule for rule in self.rules if isinstance(rule, Obligation)]
 
-    def priced(self, prices: Mapping[str, float]) -> Regime:
-        """Return the regime with prices of obligations, by line."""
-        return replace(
-            self,
-            rules=tuple(
-                rule.model_copy(update={"prices": dict(prices)})
-                if isinstance(rule, Obligation)
-                else rule
-                for rule in self.rules
-            ),
-        )
+    @property
+    def savings(self) -> Savings | None:
+        """The measures of saving that count towards obligations, if there are any."""
+        return next((rule for rule in self.rules if isinstance(rule, Savings)), None)
+
+    def priced(self, prices: Mapping[str, float], saved: Mapping[str, float]) -> Regime:
+        """Return the regime with prices of obligations, by line, and what measures save."""
+        rules: list[Rule] = []
+        for rule in self.rules:
+            if isinstance(rule, Obligation):
+                rule = rule.model_copy(update={"prices": dict(prices)})
+            elif isinstance(rule, Savings):
+                rule = rule.model_copy(update={"saved": dict(saved)})
+            rules.append(rule)
+        return replace(self, rules=tuple(rules))
 
     @property
     def two_settlement(self) -> TwoSettlement | None:

@@ -284,7 +284,9 @@ class Run:
     @cached_property
     def accounts(self) -> pd.DataFrame:
         """Net receipts, resource cost and welfare of every party, as `parties.accounts`."""
-        return accounts(self.case, self.outcome, self.ledger)
+        saving = self.regime.savings
+        beside = None if saving is None else saving.borne()
+        return accounts(self.case, self.outcome, self.ledger, beside)
 
     @cached_property
     def plant(self) -> pd.DataFrame:

@@ -44,8 +44,7 @@ def report(result: Comparison) -> Iterator[Table | str]:
         amount = float(result.table[column].max())
         if amount > 1:
             yield f"{what}: up to {amount:,.0f} MWh in a run"
-    if result.obligations is not None:
-        yield obligation_table(result.obligations)
+    yield from obligation_tables(result)
     if result.services:
         yield from _service_tables(result)
     if len(result.pass_through):
@@ -74,6 +73,31 @@ def _contract_table(table: pd.DataFrame, currency: str) -> Table:
             rounded(strike, 1), rounded(reference, 1), f"{part['amount'].sum() / 1e6:,.1f}",
         )  # fmt: skip
     return shown
+
+
+def obligation_tables(result: Comparison) -> Iterator[Table]:
+    """Obligations, and what is saved for them, where there are any."""
+    if result.obligations is not None:
+        yield obligation_table(result.obligations)
+    if result.savings is not None:
+        yield _savings_table(result.savings, result.case.market.currency)
+
+
+def _savings_table(savings: pd.DataFrame, currency: str) -> Table:
+    """What measures save, cost and are worth."""
+    found = table_of(
+        f"savings, cost and worth in {currency}/tce, money in {currency}",
+        ["regime", "tau", "measure", "tce", "of", "cost", "worth", "cost in all", "rent"],
+    )
+    found.columns[2].justify = "left"
+    for _, row in savings.iterrows():
+        where = f" ({row['province']})" if row["province"] else ""
+        found.add_row(
+            row["regime"], f"{row['carbon_price']:g}", f"{row['measure']}{where}",
+            *(f"{row[name]:,.1f}" for name in ("saved", "potential", "unit_cost", "unit_worth")),
+            *(f"{row[name]:,.0f}" for name in ("cost", "rent")),
+        )  # fmt: skip
+    return found
 
 
 def obligation_table(obligations: pd.DataFrame) -> Table:

@@ -28,6 +28,7 @@ from powermkt.rules.obligation import Obligation
 from powermkt.rules.participation import Participation
 from powermkt.rules.pricing import BenchmarkTariff, GuaranteedPurchase
 from powermkt.rules.retail import RetailTariff
+from powermkt.rules.savings import Savings
 from powermkt.rules.stages import TwoSettlement
 from powermkt.rules.trade import Coupled, FlatBlocks, ProvinceFirst, Scheduled
 
@@ -68,6 +69,7 @@ RULES: dict[str, type[Rule]] = {
         Participation,
         DualTrackAccount,
         Obligation,
+        Savings,
     )
 }
 
@@ -116,6 +118,7 @@ __all__ = [
     "RetailTariff",
     "Role",
     "Rule",
+    "Savings",
     "Scheduled",
     "Sequential",
     "ShiftableDemand",

@@ -27,6 +27,7 @@ Role = Literal[
 MARKET = "market operator"
 TRANSMISSION = "transmission owner"
 EXCESS = "excess generation"
+SAVERS = "energy users"  # who burn fuel themselves, and may save some of it
 # Groups of those who are one.
 GROUPS = ("consumers", "producers", "storage", "grid companies", "transmission")
 

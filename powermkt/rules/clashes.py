@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from powermkt.errors import Fault
+from powermkt.errors import Fault, nearest
 from powermkt.rules.base import Rule
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.deeppeak import DeepPeakMarket, DeepPeakOffers, ObligatoryMinimum
 from powermkt.rules.imports import ImportAdjustment
+from powermkt.rules.obligation import Obligation
+from powermkt.rules.savings import Savings
 
 
 def clashes(name: str, rules: Sequence[Rule]) -> list[Fault]:
@@ -38,4 +40,27 @@ def clashes(name: str, rules: Sequence[Rule]) -> list[Fault]:
         ):
             said = f"DeepPeakOffers with {other.__name__}: {what}"
             found.append(Fault(where, said, "state one of them"))
-    return found
+    return found + _of_savings(name, rules)
+
+
+def _of_savings(name: str, rules: Sequence[Rule]) -> list[Fault]:
+    """Return measures that stand twice, and that count in obligations which are not there."""
+    stated = [rule for rule in rules if isinstance(rule, Savings)]
+    measures = [item for rule in stated for item in rule.measures]
+    known = [rule.name for rule in rules if isinstance(rule, Obligation)]
+    where = f"regime {name!r}: Savings"
+    if measures and not known:
+        return [Fault(where, "there is no obligation", "add a rule `Obligation`, or leave it out")]
+    names = [item.name for item in measures]
+    found = [Fault(where, "stands twice", "put all measures in one")] if stated[1:] else []
+    found += [
+        Fault(where, f"measure {twice!r} stands twice", "give each measure its own name")
+        for twice in sorted({item for item in names if names.count(item) > 1})
+    ]
+    return found + [
+        Fault(f"{where}: measure {item.name!r}", f"unknown obligation {other!r}",
+              nearest(other, known))
+        for item in measures
+        for other in item.counts
+        if other not in known
+    ]  # fmt: skip

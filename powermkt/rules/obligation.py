@@ -20,6 +20,7 @@ from powermkt.rules.contract import ContractRule
 from powermkt.rules.participation import Participation
 from powermkt.rules.plant import plant_of
 from powermkt.rules.retail import FUNDS, passed_on
+from powermkt.rules.savings import Measure, Savings
 from powermkt.values import NonNegative
 
 RENEWABLE = "renewable"  # carriers of `carriers.renewable`
@@ -34,6 +35,7 @@ def _named(value: Any) -> Any:
 
 
 _Names = Annotated[list[str], pydantic.BeforeValidator(_named)]
+_Rate = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
 
 class Obligation(Rule):
@@ -48,6 +50,10 @@ class Obligation(Rule):
     say: `unit` is a label), output of renewables at least a share of consumption a renewable
     portfolio standard with tradable certificates, output of hydro at most so much a water budget.
 
+    Measures of `Savings` that name the obligation count as well: they add to a sum that is at least
+    a target, and take off one that is at most. Where no plant counts (``counts: {}``) they alone
+    meet it, as white certificates: the price is the marginal cost of their supply curve.
+
     Settlement: under `at_most` plant buys what it takes from public funds, at y. Under `at_least`
     plant sells a certificate for each unit; grid companies buy what each is obliged to, and pay
     the shortfall price to public funds for what is lacking, shared pro rata. They pass that on to
@@ -61,7 +67,8 @@ class Obligation(Rule):
     kind : {"at_most", "at_least"}
     counts : {"emissions", "output"} or dict of str to float
         What a MWh of plant adds: its emission rate [t/MWh], 1 [MWh/MWh], or a rate of its own
-        by plant, ``carrier@province`` or carrier [unit/MWh].
+        by plant, ``carrier@province`` or carrier [unit/MWh]. Under `at_most` one below 0 is a
+        credit: public funds pay the plant for it.
     carriers : list of str, optional
         Whose plant counts; "renewable": the renewable carriers. Storage counts by what its own
         inflow gives, pumped water is no output. Default: all generators.
@@ -85,7 +92,7 @@ class Obligation(Rule):
     role: ClassVar[Role] = "obligation"
     name: str = pydantic.Field(default="obligation", min_length=1)
     kind: Literal["at_most", "at_least"] = "at_most"
-    counts: Literal["emissions", "output"] | dict[str, NonNegative] = "emissions"
+    counts: Literal["emissions", "output"] | dict[str, _Rate] = "emissions"
     carriers: _Names | None = None
     provinces: _Names | None = None
     target: NonNegative | dict[str, NonNegative] | None = None
@@ -95,11 +102,13 @@ class Obligation(Rule):
     unit: str = "t"
     prices: dict[str, float] = pydantic.Field(default_factory=dict)
     _beside: tuple[Rule, ...] = pydantic.PrivateAttr(default=())
+    _savings: Savings | None = pydantic.PrivateAttr(default=None)
 
     def among(self, rules: Sequence[Rule]) -> Obligation:
-        """Return the rule that knows who else pays for certificates."""
+        """Return the rule that knows who else pays for certificates, and what else counts."""
         told = self.model_copy()
         told._beside = tuple(r for r in rules if isinstance(r, Participation | ContractRule))
+        told._savings = next((rule for rule in rules if isinstance(rule, Savings)), None)
         return told
 
     @pydantic.model_validator(mode="after")
@@ -110,6 +119,12 @@ class Obligation(Rule):
             raise ValueError("target or share: names no province")
         if self.share is not None and self.counts == "emissions":
             raise ValueError("a share is one of load: counts is output, or rates per MWh")
+        if (
+            isinstance(self.counts, dict)
+            and self.kind == "at_least"
+            and min(self.counts.values(), default=0.0) < 0
+        ):
+            raise ValueError("counts: a rate below 0 is a credit, which takes kind at_most")
         if not self.tradable and not isinstance(self.target or self.share, dict):
             raise ValueError("what is not tradable has a target or share for each province")
         return self
@@ -138,8 +153,17 @@ class Obligation(Rule):
             for name in names
             if name not in known
         ]
-        if not found and not any(rate.to_numpy().any() for rate in self._rates(case).values()):
-            found.append(Fault(where, "no plant counts", "name carriers that the case has"))
+        if not found and not self.measures and not self.largest_rate(case):
+            remedy = "name carriers that the case has, or measures of `Savings`"
+            found.append(Fault(where, "no plant counts", remedy))
+        if not found and not self.tradable:
+            lines = self.targets(case).index
+            found += [
+                Fault(f"Savings: measure {item.name!r}", f"counts in {line!r}, which has no target",
+                      f"place it in one of {name_list(self.obliged(case).index)}")
+                for line, item, _ in self.measures
+                if line not in lines
+            ]  # fmt: skip
         return found or list(self._sold_twice(case))
 
     def _sold_twice(self, case: Case) -> Iterator[Fault]:
@@ -222,8 +246,35 @@ class Obligation(Rule):
         return rate.index[rate > 0]
 
     def largest_rate(self, case: Case) -> float:
-        """Most that one MWh adds to the sum [unit/MWh]."""
-        return max(float(rate.max()) for rate in self._rates(case).values() if len(rate))
+        """Most that one MWh adds to the sum [unit/MWh]; 0 where no plant counts."""
+        rates = self._rates(case).values()
+        return max((float(rate.max()) for rate in rates if len(rate)), default=0.0)
+
+    @property
+    def measures(self) -> list[tuple[str, Measure, float]]:
+        """Measures that count: the line, the measure, units of the obligation in a tce."""
+        stated = [] if self._savings is None else self._savings.measures
+        return [
+            (self.name if self.tradable else f"{self.name}@{item.province}", item, rate)
+            for item in stated
+            if (rate := item.counts.get(self.name, 0.0)) > 0
+        ]
+
+    def saved(self, case: Case) -> pd.Series:
+        """What measures save of each line [unit of the horizon]."""
+        total = 0.0 * self.targets(case)
+        for line, item, rate in self.measures:
+            total[line] += rate * self._amount(item)
+        return total
+
+    def _amount(self, item: Measure) -> float:
+        """What a measure saves [tce of the horizon]."""
+        return 0.0 if self._savings is None else self._savings.saved.get(item.name, 0.0)
+
+    def largest_credit(self, case: Case) -> float:
+        """Most that one MWh takes off the sum [unit/MWh]."""
+        rate = self._rates(case)["Generator-p"]
+        return max(0.0, -float(rate.min())) if len(rate) else 0.0
 
     def _lines_of(self, case: Case, plant: pd.Index) -> pd.Series:
         """Line that plant counts in; its own where nothing is tradable."""
@@ -235,6 +286,10 @@ class Obligation(Rule):
         """Price of a unit of each plant [money/unit]."""
         lines = self._lines_of(case, plant)
         return pd.Series([self.prices.get(line, 0.0) for line in lines], plant, dtype=float)
+
+    def at_one(self, line: str) -> Obligation:
+        """Return the rule with a price of 1 for one line, and none for the others."""
+        return self.model_copy(update={"prices": {line: 1.0}})
 
     def offer(self, case: Case) -> Adders:
         """Add the price of what a MWh adds to the sum."""
@@ -275,11 +330,14 @@ class Obligation(Rule):
         names = pd.Series(activity.columns, activity.columns)
         if self.kind == "at_most":
             what = CARBON if self.counts == "emissions" else ""
-            ledger.pay(f"{what}{PERMITS}{self.name}", names, FUNDS, activity, price)
+            permits = f"{what}{PERMITS}{self.name}"
+            ledger.pay(permits, names, FUNDS, activity, price)
+            self._pay_savers(ledger, cleared, permits, FUNDS)
             return
         market = f"{CERTIFICATES}{self.name}"
         ledger.pay(market, market, names, activity, price)
-        part = 1.0 / case.weights / len(case.weights)  # a rate that adds up to one
+        self._pay_savers(ledger, cleared, market, market)
+        part = _rate_of_one(case)
         for account, due in self._dues(cleared):
             payers = pd.Series([grid_company(str(p)) for p in due.index], due.index)
             units = pd.DataFrame({p: part * amount for p, amount in due["units"].items()})
@@ -290,6 +348,13 @@ class Obligation(Rule):
             users = pd.Series(case.loads.index, case.loads.index)
             to = case.loads["province"].map(grid_company)
             ledger.pay(f"charge {market}", users, to, cleared.outcome.served(case), charge)
+
+    def _pay_savers(self, ledger: Ledger, cleared: Cleared, product: str, payer: str) -> None:
+        """Pay those who save for what counts."""
+        part = _rate_of_one(cleared.case)
+        for line, item, rate in self.measures:
+            quantity = pd.DataFrame({item.owner: part * rate * self._amount(item)})
+            ledger.pay(product, payer, item.owner, quantity, self.prices.get(line, 0.0))
 
     def user_charge(self, cleared: Cleared) -> pd.DataFrame | float:
         """Return what certificates cost the users of each province, in one figure a province."""
@@ -307,7 +372,7 @@ class Obligation(Rule):
         if list(obliged.index) == [""]:  # of all: everybody in proportion to load
             energy = _energy(case)
             obliged = obliged.iloc[0] * energy / energy.sum()
-        reached = self.sums(case, cleared.outcome)
+        reached = self.sums(case, cleared.outcome) + self.saved(case)
         met = (reached / targets.where(targets > 0)).fillna(1.0)
         line = pd.Series(obliged.index, obliged.index).map(
             lambda province: self.name if self.tradable else f"{self.name}@{province}"
@@ -321,6 +386,11 @@ class Obligation(Rule):
             "short",
             pd.DataFrame({"units": obliged * (1 - share).clip(lower=0.0), "price": lacking}),
         )
+
+
+def _rate_of_one(case: Case) -> pd.Series:
+    """A rate that adds up to one over the horizon, [snapshot] in 1/h."""
+    return 1.0 / case.weights / len(case.weights)
 
 
 def _energy(case: Case) -> pd.Series:
