@@ -137,7 +137,7 @@ class EntryPlan(Strict):
         the peak load [1].
     accuracy : float, default 0.001
         Excess return that counts as nothing, as a share of the yearly cost [1].
-    iterations : int, default 40
+    iterations : int, default 120
         Most clearings of a fixed point.
     """
 
@@ -145,18 +145,25 @@ class EntryPlan(Strict):
     method: Literal["auto", "fixed_point"] = "auto"
     tolerance: float = pydantic.Field(default=2e-3, gt=0, lt=0.5)
     accuracy: float = pydantic.Field(default=1e-3, gt=0, lt=1)
-    iterations: int = pydantic.Field(default=40, ge=1)
+    iterations: int = pydantic.Field(default=120, ge=1)
+
+
+# What a study file says beside a plan: the command line reads it (`options.Study`).
+_VARIED = (
+    "regimes", "carbon_prices", "weeks", "year", "start", "days", "look_ahead", "forecast_errors",
+)  # fmt: skip
 
 
 def read_entry_plan(path: str | Path) -> EntryPlan:
-    """Read a plan from a YAML file.
+    """Read a plan from a YAML file; what it says of regimes, prices and horizon is left alone.
 
     Raises
     ------
     InputError
         Naming every unknown key and every value that cannot be.
     """
-    return entry_plan(load_yaml(Path(path)), str(path))
+    content = load_yaml(Path(path))
+    return entry_plan({key: content[key] for key in content if key not in _VARIED}, str(path))
 
 
 def entry_plan(content: object, where: str = "plan") -> EntryPlan:

@@ -48,7 +48,8 @@ def candidate_faults(case: Case, candidates: Mapping[str, Candidate]) -> list[Fa
         if item.availability is None:
             there = n.generators["carrier"].unique()
             what = f"no {item.carrier} in {item.province} to take a profile from"
-            remedy = f"name a generator under `like`, or state availability ({nearest(item.carrier, there)})"  # noqa: E501
+            remedy = "name a generator under `like`, or state availability and costs; carriers: "
+            remedy += nearest(item.carrier, there)
             faults.append(Fault(where, what, remedy))
         faults += [
             Fault(
@@ -142,8 +143,8 @@ def _add_generator(
     ahead = None
     if len(members):
         mean = mean_costs(n)[members.index] @ share
-        data = {key: float(members[key] @ share) for key in _LIKE[1:]}
-        data["marginal_cost"] = mean if mean.nunique() > 1 else float(mean.iloc[0])
+        data = {key: members[key] @ share for key in _LIKE[1:]}
+        data["marginal_cost"] = mean if np.ptp(mean) > 0 else float(mean.to_numpy()[0])
         same = members["benchmark_class"].unique()
         if len(same) == 1 and same[0]:
             data["benchmark_class"] = same[0]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from powermkt.candidates import EntryPlan, entry_plan, read_entry_plan
 from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.clearall import clear_all, opened
-from powermkt.compare import DEFAULT_REGIMES
 from powermkt.comparison import Comparison
 from powermkt.engine import Progress
 from powermkt.entrants import candidate_faults, hand_rows_on, shared_alike, with_entrants
@@ -40,15 +39,15 @@ ENTRY: dict[str, tuple[str, str]] = {
     "carrier": ("", "its carrier"),
     "where": ("", "its province, or the two that it links"),
     "entry_mw": ("MW", "what enters"),
-    "potential_mw": ("MW", "the most that could"),
+    "potential_mw": ("MW", "the most that could; empty: no limit"),
     "state": ("", "none, interior, potential"),
     "revenue": ("money/(MW a)", "net receipts by the ledger, carbon costs taken off"),
     "variable_cost": ("money/(MW a)", "resource cost of running"),
     "yearly_cost": ("money/(MW a)", "annuity at the hurdle rate and fixed operation"),
     "excess": ("money/(MW a)", "revenue less both; of what did not enter, of one more MW"),
-    "excess_below": ("money/(MW a)", "the same where the search last saw it positive"),
-    "excess_above": ("money/(MW a)", "and where it last saw it negative"),
-    "width_mw": ("MW", "within which capacity is located; 0: excess is none, or at a limit"),
+    "excess_high": ("money/(MW a)", "where revenue jumps: the largest excess that is mixed"),
+    "excess_low": ("money/(MW a)", "and the smallest"),
+    "width_mw": ("MW", "how far apart what is mixed lies; 0: nothing is"),
     "irr": ("1/a", "internal rate of return of one MW"),
     "hurdle_rate": ("1/a", "return asked for"),
     "excess_return": ("1/a", "IRR less hurdle rate"),
@@ -72,10 +71,10 @@ CONVERGENCE: dict[str, tuple[str, str]] = {
     "method": ("", "joint: one programme of capacities and dispatch; fixed point"),
     "why": ("", "why the fixed point"),
     "clearings": ("", "how many it took"),
-    "converged": ("", "whether all candidates rest or are located"),
+    "converged": ("", "whether the conditions of an equilibrium are met"),
     "largest_excess": ("1", "largest excess over yearly cost, either way, that should be none"),
     "largest_excess_return": ("1/a", "the same as a return"),
-    "largest_width_mw": ("MW", "within which the widest jump is located"),
+    "largest_width_mw": ("MW", "the largest width_mw"),
 }
 
 
@@ -129,8 +128,8 @@ class EntryStudy:
 
 def entry(
     case: Case,
-    regimes: Sequence[str | Path | Regime] = DEFAULT_REGIMES,
-    plan: EntryPlan | Mapping[str, Any] | str | Path = EntryPlan.model_construct(candidates={}),
+    regimes: Sequence[str | Path | Regime],
+    plan: EntryPlan | Mapping[str, Any] | str | Path,
     carbon_prices: Sequence[float] = (0.0,),
     *,
     weeks: int | None = None,
@@ -176,32 +175,29 @@ def entry(
     horizon = Horizon(weeks, year, look_ahead, start, days)
     part, chosen, plan = _given(case, regimes, plan, carbon_prices, horizon)
     case = with_seams(part) if year else part
-    runs, entered, converged = [], [], []
     cells = [(item, float(price)) for item in chosen for price in dict.fromkeys(carbon_prices)]
+    runs: list[Run] = []
+    entered: list[pd.DataFrame] = []
+    lines: list[dict[str, object]] = []
     with opened(store) as kept:
+        clear = _Clearer(case, plan, workers, cluster, kept)
         for done, (item, price) in enumerate(cells):
-
-            def clear_at(
-                size: pd.Series, item: Regime = item, price: float = price, done: int = done
-            ) -> Run:
-                if progress is not None:
-                    progress(done, len(cells), f"{item.name} at {price:g}")
-                return clear(size, item, price)
-
-            clear = _Clearer(case, plan, workers, cluster, kept)
-            before = entered[-1].set_index("candidate")["entry_mw"] if price != cells[0][1] else None
-            run, table, line = _one(case, item.at(price), plan, clear_at, before)
+            if progress is not None:
+                progress(done, len(cells), f"{item.name} at {price:g}")
+            before = None
+            if runs and cells[done - 1][0] is item:
+                before = entered[-1].set_index("candidate")["entry_mw"]
+            run, table, line = _one(case, item.at(price), plan, clear, before)
             runs.append(run)
             entered.append(table)
-            converged.append(line)
+            lines.append(line)
         if progress is not None:
             progress(len(cells), len(cells), "done")
-    table, lines = pd.concat(entered, ignore_index=True), pd.DataFrame(converged)
-    study = EntryStudy(
-        case, plan, runs, table[list(ENTRY)], lines[list(CONVERGENCE)],
-        [*_notes(case, table, lines), *clear.notes],
+    whole, convergence = pd.concat(entered, ignore_index=True), pd.DataFrame(lines)
+    return EntryStudy(
+        case, plan, runs, whole[list(ENTRY)], convergence[list(CONVERGENCE)],
+        [*_notes(case, whole, convergence), *clear.notes],
     )  # fmt: skip
-    return study
 
 
 class _Clearer:
@@ -215,42 +211,41 @@ class _Clearer:
         self._how = workers, cluster, store
         self.notes: list[str] = []
 
-    def __call__(self, size: pd.Series, item: Regime, price: float) -> Run:
-        more = with_entrants(self._case, self._plan.candidates, size)
+    def __call__(self, size: pd.Series, item: Regime) -> Run:
+        more = with_entrants(
+            self._case, self._plan.candidates, dict(zip(self._plan.candidates, size, strict=True))
+        )
         if self._last is not self._case:
             hand_rows_on(self._last, more, self._plan.candidates)
         self._last = more
         planned = with_same_energy(item, self._case, more)
         workers, cluster, store = self._how
-        found, said = clear_all(more, [(planned, price)], workers, cluster=cluster, store=store)
+        found, said = clear_all(more, [(planned, None)], workers, cluster=cluster, store=store)
         self.notes += [note for note in said if note not in self.notes]
         return shared_alike(found[0])
 
 
 def _one(
-    case: Case, item: Regime, plan: EntryPlan, clear: Callable[[pd.Series], Run],
-    start: pd.Series | None,
+    case: Case, item: Regime, plan: EntryPlan, clear: _Clearer, start: pd.Series | None
 ) -> tuple[Run, pd.DataFrame, dict[str, object]]:  # fmt: skip
     """Entry under one regime at its carbon price: the clearing, the table, how it was found."""
     candidates = plan.candidates
     reason = "it was asked for" if plan.method == "fixed_point" else why_not(case, item)
     if reason:
-        found = find_entry(case, plan, clear, start)
+        found = find_entry(case, plan, partial(clear, item=item), start)
     else:
         optimum = expand(case, item, candidates)
-        run = clear(optimum.capacity)
+        run = clear(optimum.capacity, item)
         run = replace(run, outcome=replace(run.outcome, offer_price=optimum.price))
         accounts = entrant_accounts(run, candidates, optimum.capacity)
         accounts["excess"] = accounts["excess"].fillna(optimum.excess)
-        none = pd.Series(np.nan, optimum.capacity.index)
         found = Equilibrium(
-            optimum.capacity, run, accounts, none, none, none.fillna(0.0), 1, True
+            optimum.capacity, run, accounts, accounts["excess"], accounts["excess"],
+            0.0 * optimum.capacity, 1, True,
         )  # fmt: skip
     table = _table(found, plan).assign(regime=item.name, carbon_price=item.carbon_price)
-    held = (table["state"] == "interior") & (table["width_mw"] == 0)
-    held |= table["state"] == "interior" if not found.converged else False
-    wrong = table["excess"].abs().where(held, 0.0)
-    wrong = wrong.where(table["state"] != "none", table["excess"].clip(lower=0.0).fillna(0.0))
+    wrong = table["excess"].abs()  # by how much the conditions of an equilibrium are missed
+    wrong = wrong.where(table["state"] != "none", table["excess"].clip(lower=0.0))
     wrong = wrong.where(table["state"] != "potential", (-table["excess"]).clip(lower=0.0))
     worst = int((wrong / table["yearly_cost"]).to_numpy().argmax())
     return found.run, table, {
@@ -258,7 +253,7 @@ def _one(
         "carbon_price": item.carbon_price,
         "method": "fixed point" if reason else "joint",
         "why": reason,
-        "clearings": found.iterations,
+        "clearings": found.clearings,
         "converged": found.converged,
         "largest_excess": float((wrong / table["yearly_cost"]).iloc[worst]),
         "largest_excess_return": float(abs(table["excess_return"].iloc[worst]))
@@ -270,9 +265,9 @@ def _one(
 
 def _table(found: Equilibrium, plan: EntryPlan) -> pd.DataFrame:
     """Rows of `ENTRY` without regime and carbon price."""
-    rows = []
+    rows, sizes = [], dict(zip(plan.candidates, found.capacity.to_numpy(float), strict=True))
     for name, item in plan.candidates.items():
-        size, money = float(found.capacity[name]), found.accounts.loc[name]
+        size, money = sizes[name], found.accounts.loc[name]
         least = 1e-6 * min(item.most, 1e6)
         at_most = size >= item.most - least
         cash = money["excess"] + item.yearly_cost - item.fixed_om
@@ -282,10 +277,10 @@ def _table(found: Equilibrium, plan: EntryPlan) -> pd.DataFrame:
         rows.append({
             "candidate": name, "kind": item.kind, "carrier": item.carrier, "where": item.where,
             "entry_mw": size if size > least else 0.0,
-            "potential_mw": item.most,
+            "potential_mw": np.nan if item.potential is None else item.potential,
             "state": "potential" if at_most else "interior" if size > least else "none",
             **money.to_dict(),
-            "excess_below": found.below[name], "excess_above": found.above[name],
+            "excess_high": found.high[name], "excess_low": found.low[name],
             "width_mw": found.width[name], "irr": rate, "hurdle_rate": item.hurdle_rate,
             "excess_return": rate - item.hurdle_rate,
         })  # fmt: skip
@@ -299,7 +294,7 @@ def _system(run: Run, table: pd.DataFrame) -> dict[str, object]:
     output = run.generation.groupby("carrier")["generation_mwh"].sum()
     total = output[output.index.isin(case.generators["carrier"])].sum()
     share = {
-        kind: float(output.reindex(getattr(case.carriers, kind) or []).sum() / total)
+        kind: output.reindex(getattr(case.carriers, kind) or []).sum() / total
         for kind in ("wind", "solar")
     }
     unused = run.curtailment[["available_mwh", "curtailment_mwh"]].sum()
@@ -345,7 +340,9 @@ def _given(
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
     faults += [
-        Fault(f"regime {item.name!r}", "a limit on emissions makes its carbon price", "leave it away")
+        Fault(
+            f"regime {item.name!r}", "a limit on emissions makes its carbon price", "leave it away"
+        )
         for item in chosen
         if item.cap is not None
     ]
@@ -354,10 +351,10 @@ def _given(
     if not len(carbon_prices):
         faults.append(Fault("carbon_prices", "none given", "give at least one number >= 0"))
     try:
-        if isinstance(plan, str | Path):
-            found = read_entry_plan(plan)
+        if isinstance(plan, EntryPlan):
+            found = plan
         else:
-            found = entry_plan(plan.model_dump() if isinstance(plan, EntryPlan) else dict(plan))
+            found = entry_plan(dict(plan)) if isinstance(plan, Mapping) else read_entry_plan(plan)
         faults += candidate_faults(part, found.candidates)
     except InputError as error:
         faults += error.faults
@@ -373,8 +370,8 @@ def _notes(case: Case, table: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
         found.append(f"{hours:,.0f} h stand for a year of 8,760")
     if case.market.value_of_lost_load is None:
         found.append(
-            "no value of lost load is declared: load is always served, and a joint optimum may hold "
-            "scarcity prices that only what is built last sets"
+            "no value of lost load is declared: load is always served, and where that takes what "
+            "is built last, its cost alone sets the scarcity price"
         )
     for _, row in lines[~lines["converged"]].iterrows():
         found.append(
@@ -386,7 +383,6 @@ def _notes(case: Case, table: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
         if len(full):
             found.append(f"{name} at {price:g}: all that is possible of {', '.join(full)}")
         rent = part["kind"].eq("corridor") & part["revenue"].fillna(0.0).abs().lt(1e-9)
-        rent &= lines.set_index(["regime", "carbon_price"]).loc[(name, price), "method"] != "joint"
-        if rent.any():
+        if rent.any() and (lines.loc[lines["regime"] == name, "method"] != "joint").all():
             found.append(f"{name} at {price:g}: pays corridors no congestion rent")
     return found

@@ -1,31 +1,36 @@
 """Entry until the return meets the hurdle rate, as a fixed point between entry and revenues.
 
-At capacities x the market is cleared, and each candidate's excess is what one MW of it received,
-less what it cost to run, less its yearly cost. Capacity moves with the sign of the excess; a step
-grows while the sign stays, and where it turns it falls back towards where the line between the two
-points crosses 0, to 0.1 .. 0.7 of what it was (as Riedmiller and Braun 1993, RPROP, with a secant).
-Where all rest, entry is an equilibrium: nobody who entered earns less than the hurdle rate, nobody
-who might enter would earn more. Revenue may jump at a capacity, where the price steps from one
-plant's cost to the next: then it earns too much below and too little above, and the capacity is
-located within a tolerance; both sides are reported.
+At capacities x the market is cleared, and each candidate's excess g is what one MW of it received,
+less what it cost to run, less its yearly cost, as a share of that. Entry is an equilibrium where
+nobody who entered earns less than the hurdle rate and nobody who might enter would earn more:
+
+    g = 0 between the limits,    g <= 0 at x = 0,    g >= 0 at the potential.
+
+Revenue jumps where a price steps from one plant's cost to the next, and there any price between
+the steps supports the market. So what must meet these conditions is a mix of the excesses of points
+within a radius of x, and the smallest such mix h, in the metric of what candidates cost, is the way
+to go (gradient sampling: Burke, Lewis and Overton 2005, doi:10.1137/030601296). Where it still pays
+there, x moves; where not, that point joins the mix. Once a mix meets the conditions, x moves to the
+mean of its points, which is a secant step where excess is smooth, and the radius is halved, until
+x itself meets them or the radius is within the tolerance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 
 from powermkt.candidates import Candidate, EntryPlan
 from powermkt.case import Case
 from powermkt.run import Run
 from powermkt.values import HOURS_A_YEAR
 
-# First step as a share of what is possible; growth before and after a first turn; by what a step
-# falls back at least and at most; clearings within which a turn counts as one of now.
-_FIRST, _GROWTH, _AGAIN, _LEAST, _MOST, _RECENT = 0.25, 1.6, 1.2, 0.1, 0.7, 2
+_FIRST, _AGAIN, _GROWTH, _WIDEST = 0.25, 0.05, 1.5, 0.5  # radius, as a share of what is possible
+_WHOLE = 1e3  # weight of the row by which shares add up to 1
 
 Clear = Callable[[pd.Series], Run]
 
@@ -40,28 +45,27 @@ class Equilibrium:
     run : Run
         The clearing at it.
     accounts : DataFrame [candidate]
-        As `entrant_accounts`; of what did not enter those of a small trial plant.
-    below, above : Series [candidate], money/(MW a)
-        Excess on the last side at which it was positive (negative); NaN: there was none.
+        As `entrant_accounts`, mixed where revenue jumps; of what did not enter those of a small
+        trial plant.
+    high, low : Series [candidate], money/(MW a)
+        Largest and smallest excess in the mix.
     width : Series [candidate], MW
-        The last step.
-    iterations : int
+        How far apart the mixed points are.
+    clearings : int
     converged : bool
     """
 
     capacity: pd.Series
     run: Run
     accounts: pd.DataFrame
-    below: pd.Series
-    above: pd.Series
+    high: pd.Series
+    low: pd.Series
     width: pd.Series
-    iterations: int
+    clearings: int
     converged: bool
 
 
-def entrant_accounts(
-    run: Run, candidates: Mapping[str, Candidate], mw: pd.Series
-) -> pd.DataFrame:
+def entrant_accounts(run: Run, candidates: Mapping[str, Candidate], mw: pd.Series) -> pd.DataFrame:
     """What each candidate that was built receives and costs.
 
     Parameters
@@ -79,27 +83,10 @@ def entrant_accounts(
     a_year = HOURS_A_YEAR / float(run.case.weights.sum())
     size = mw.where(mw > 0)
     part = a_year * run.accounts.reindex(mw.index)[["receipts", "resource_cost"]].fillna(0.0)
-    part = part.div(size, axis="index")
-    table = part.set_axis(["revenue", "variable_cost"], axis="columns")
+    table = part.div(size, axis="index").set_axis(["revenue", "variable_cost"], axis="columns")
     table["yearly_cost"] = [candidates[name].yearly_cost for name in mw.index]
     table["excess"] = table["revenue"] - table["variable_cost"] - table["yearly_cost"]
     return table
-
-
-@dataclass
-class _Search:
-    """Capacities on their way."""
-
-    size: pd.Series
-    step: pd.Series
-    sign: pd.Series
-    since: pd.Series  # clearings since the excess turned; infinite: it never did
-    excess: pd.Series
-    below: pd.Series = field(init=False)
-    above: pd.Series = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.below = self.above = self.size * np.nan
 
 
 def find_entry(
@@ -121,41 +108,85 @@ def find_entry(
     -------
     Equilibrium
     """
-    candidates = plan.candidates
-    names = pd.Index(candidates)
-    most = pd.Series({name: item.most for name, item in candidates.items()})
+    names = pd.Index(plan.candidates)
+    most = np.array([item.most for item in plan.candidates.values()])
+    yearly = np.array([item.yearly_cost for item in plan.candidates.values()])
     peak = float(case.dense("Load", "p_set").sum(axis=1).max())
-    scale = most.where(np.isfinite(most), peak)
-    least = plan.tolerance * scale  # what stands for one more MW of what has not entered
-    zero = pd.Series(0.0, names)
-    begun = zero if start is None else start.clip(lower=0.0)
-    first = _FIRST if start is None else _FIRST / 4
-    at = _Search(begun, first * scale, zero.copy(), zero + np.inf, zero * np.nan)
-    for iteration in range(1, plan.iterations + 1):
-        tried = at.size.clip(lower=least)
+    scale = np.where(np.isfinite(most), most, peak)
+    metric = np.maximum(yearly * scale / (yearly * scale).max(), 1e-4)
+    top, least = most / scale, plan.tolerance
+    places: list[np.ndarray] = []
+    excess: list[np.ndarray] = []
+    tables: list[pd.DataFrame] = []
+
+    def look(place: np.ndarray) -> Run:
+        tried = pd.Series(np.maximum(place, least) * scale, names)
         run = clear(tried)
-        table = entrant_accounts(run, candidates, tried)
-        now = table["excess"]
-        small = now.abs() <= plan.accuracy * table["yearly_cost"]
-        sign = np.sign(now).where(~small, 0.0)
-        resting = small | ((at.size <= 0) & (sign < 0)) | ((at.size >= most) & (sign > 0))
-        at.below = now.where(now >= 0, at.below)
-        at.above = now.where(now < 0, at.above)
-        turned = (sign * at.sign < 0) & ~resting
-        line = now.abs() / (now.abs() + at.excess.abs())
-        factor = line.clip(_LEAST, _MOST).where(turned, 1.0)
-        onward = (sign * at.sign > 0) & ~resting
-        factor = factor.where(~onward, np.where(np.isfinite(at.since), _AGAIN, _GROWTH))
-        at.since = (at.since + 1).where(~turned, 0.0)
-        located = (at.since <= _RECENT) & (at.step <= least)
-        done = bool((resting | located).all())
-        if done or iteration == plan.iterations:
+        tables.append(entrant_accounts(run, plan.candidates, tried))
+        places.append(place)
+        excess.append(tables[-1]["excess"].to_numpy() / yearly)
+        return run
+
+    here = np.zeros(len(names)) if start is None else start.to_numpy() / scale
+    radius, at, idle = _FIRST if start is None else _AGAIN, 0, 0
+    run = look(here)
+    while True:
+        near = [k for k, p in enumerate(places) if np.abs(p - here).max() <= radius + 1e-12]
+        share, way = _mix(np.array([excess[k] for k in near]), metric, here <= 0, here >= top)
+        met = bool((np.abs(way) <= plan.accuracy).all())
+        itself = share[near.index(at)] > 1 - 1e-6
+        if (met and (radius <= least or itself)) or len(places) >= plan.iterations:
             break
-        at.step = (at.step * factor.fillna(0.5)).clip(lower=least / 2)
-        move = (sign * at.step).where(~resting, 0.0)
-        at.size = (at.size + move).clip(lower=0.0, upper=most)
-        at.sign, at.excess = sign.where(~resting, 0.0), now
-    width = at.step.where(~resting, 0.0)
-    if (at.size < least).any():
-        run = clear(at.size)
-    return Equilibrium(at.size, run, table, at.below, at.above, width, iteration, done)
+        if met or idle > 2 * len(names):
+            if radius <= least:
+                break  # no mix within the tolerance meets the conditions
+            target = np.clip(share @ np.array([places[k] for k in near]), 0.0, top)
+            radius, idle = max(radius / 2, least), 0
+            if met and np.abs(target - here).max() > 1e-9:
+                here, at = target, len(places)
+                run = look(here)
+            continue
+        trial = np.clip(here + radius * way / np.abs(way).max(), 0.0, top)
+        there = look(trial)
+        if (metric * way) @ excess[-1] > 0:
+            here, at, run, idle = trial, len(places) - 1, there, 0
+            radius = min(_GROWTH * radius, _WIDEST)
+        else:
+            idle += 1
+    if (here < least).any():
+        run = clear(pd.Series(here * scale, names))
+    used = [k for k, part in zip(near, share, strict=True) if part > 1e-6]
+    weights = [part for part in share if part > 1e-6]
+    mixed = sum(part * tables[k] for k, part in zip(used, weights, strict=True)) / sum(weights)
+    spread = np.array([places[k] for k in used])
+    sides = pd.concat([tables[k]["excess"] for k in used], axis=1)
+    return Equilibrium(
+        pd.Series(here * scale, names), run, mixed, sides.max(axis=1), sides.min(axis=1),
+        pd.Series((spread.max(axis=0) - spread.min(axis=0)) * scale, names), len(places), met,
+    )  # fmt: skip
+
+
+def _mix(
+    excess: np.ndarray, metric: np.ndarray, at_none: np.ndarray, at_most: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of points [point] whose mixed excess breaks the conditions least, and by how much.
+
+    Parameters
+    ----------
+    excess : array [point x candidate], 1
+    metric : array [candidate], 1
+        Weight of each candidate's square.
+    at_none, at_most : array of bool [candidate]
+        What stands at its limits: there an excess below (above) 0 breaks nothing.
+    """
+    root = np.sqrt(metric)
+    free = np.diag(root)
+    parts = [excess.T * root[:, None], free[:, at_none], -free[:, at_most]]
+    matrix = np.hstack(parts)
+    whole = np.zeros(matrix.shape[1])
+    whole[: len(excess)] = _WHOLE
+    found, _ = nnls(np.vstack([matrix, whole]), np.append(np.zeros(len(root)), _WHOLE))
+    share = found[: len(excess)] / found[: len(excess)].sum()
+    way = share @ excess
+    way = np.where(at_none, np.maximum(way, 0.0), way)
+    return share, np.where(at_most, np.minimum(way, 0.0), way)

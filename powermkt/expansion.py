@@ -26,12 +26,12 @@ from powermkt.case import Case
 from powermkt.clearing import Builder, offered_costs
 from powermkt.entrants import TABLES, with_entrants
 from powermkt.errors import ClearingError
-from powermkt.market import Services
 from powermkt.programme import Programme
 from powermkt.regime import Regime
 from powermkt.results import by_bus
 from powermkt.rules import Coupled, LocationalPrice, MeritOrder
 from powermkt.rules.contract import ContractRule
+from powermkt.services import Services
 from powermkt.values import HOURS_A_YEAR
 from powermkt.window import numbers_of, rows_of
 
@@ -167,9 +167,7 @@ def expand(case: Case, regime: Regime, candidates: Mapping[str, Candidate]) -> E
     )
 
 
-def _written(
-    case: Case, regime: Regime
-) -> tuple[Programme, np.ndarray, np.ndarray, np.ndarray]:
+def _written(case: Case, regime: Regime) -> tuple[Programme, np.ndarray, np.ndarray, np.ndarray]:
     """Programme of a window, what it minimises [column], and bounds."""
     builder = Builder(case)
     programme, numbers = builder.programme(rows_of(regime)), numbers_of(case, regime)
