@@ -298,7 +298,7 @@ def _system(run: Run, table: pd.DataFrame) -> dict[str, object]:
         for kind in ("wind", "solar")
     }
     unused = run.curtailment[["available_mwh", "curtailment_mwh"]].sum()
-    cost, fixed = a_year * run.objective, float(table["entry_mw"] @ table["yearly_cost"])
+    cost, fixed = a_year * run.objective, (table["entry_mw"] * table["yearly_cost"]).sum()
     return {
         "regime": first["regime"], "carbon_price": first["carbon_price"],
         "entry_mw": table["entry_mw"].sum(),

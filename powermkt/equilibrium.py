@@ -141,6 +141,7 @@ def find_entry(
             if radius <= least:
                 break  # no mix within the tolerance meets the conditions
             target = np.clip(share @ np.array([places[k] for k in near]), 0.0, top)
+            target = np.where((here <= 0) | (here >= top), here, target)  # met at its limit
             radius, idle = max(radius / 2, least), 0
             if met and np.abs(target - here).max() > 1e-9:
                 here, at = target, len(places)

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from toys import one_bus
 
 import powermkt as pm
@@ -188,6 +190,23 @@ def test_search_finds_complementary_solution() -> None:
     )
     assert converged
     assert found == pytest.approx([40.0, 0.0, 50.0], abs=0.3)
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 4))
+def test_search_meets_the_conditions(seed: int, count: int) -> None:
+    """Of an excess that falls with what enters of all: inside none, at none not above 0."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(count, count))
+    slope = (root @ root.T / count + 0.2 * np.eye(count)) / 200.0
+    height = rng.uniform(-0.5, 1.0, count)
+    found, converged = searched(lambda x: height - slope @ x, [None] * count)
+    assert converged
+    excess = height - slope @ found
+    inside = found > 0
+    # The trial of 2 MW of what does not enter moves others' excess by no more than that.
+    tolerance = 2e-3 + 2.0 * count * np.abs(slope).max()
+    assert np.abs(excess[inside]).max(initial=0.0) <= tolerance
+    assert excess[~inside].max(initial=-1.0) <= tolerance
 
 
 def test_search_follows_ridges() -> None:
