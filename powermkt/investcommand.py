@@ -38,6 +38,7 @@ from powermkt.options import (
     WorkersOption,
     YearOption,
 )
+from powermkt.reading import read
 from powermkt.session import collect, compared, err, gather, show, uncalibrated
 from powermkt.terminal import rounded, table_of
 
@@ -79,8 +80,10 @@ def invest(
             "-invest", DEFAULT_REGIMES, (0.0,),
         ),
     )  # fmt: skip
-    if given is not None and plan is not None:
-        faults += candidate_faults(given.case, plan.candidates)
+    # Candidates are looked at even where something else is wrong.
+    case = given.case if given else collect([], lambda: read(network, offers, services))
+    if case is not None and plan is not None:
+        faults += candidate_faults(case, plan.candidates)
     if faults or given is None or plan is None:
         raise InputError(faults)
     given = replace(given, case=uncalibrated(given.case))

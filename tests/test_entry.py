@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shell import inside
 from toys import one_bus
 
 import powermkt as pm
@@ -261,3 +263,18 @@ def test_bad_input_is_told_at_once() -> None:
         assert part in text
     with pytest.raises(pm.InputError, match="candidates"):
         pm.entry(case, ["full_market"], {"candidates": {}})
+
+
+def test_command_tells_all_faults(tmp_path: Path) -> None:
+    """Regimes, provinces and carriers in one go; nothing is written."""
+    network = Path(__file__).parents[1] / "networks" / "two_province"
+    (tmp_path / "study.yaml").write_text(
+        "regimes: [full_markt]\ncandidates:\n"
+        "  x: {carrier: wind, province: Nort, capital_cost: 1, life: 20, hurdle_rate: 0.07}\n"
+        "  y: {carrier: sun, province: South, capital_cost: 1, life: 20, hurdle_rate: 0.07}\n"
+    )
+    done = inside("invest", str(network), "--study", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    for part in ("full_markt", "did you mean 'North'", "no sun in South"):
+        assert part in done.stderr
+    assert [item.name for item in tmp_path.iterdir()] == ["study.yaml"]
