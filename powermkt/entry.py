@@ -18,7 +18,7 @@ from powermkt.clearall import clear_all, opened
 from powermkt.comparison import Comparison
 from powermkt.engine import Progress
 from powermkt.entrants import candidate_faults, hand_rows_on, shared_alike, with_entrants
-from powermkt.equilibrium import Equilibrium, entrant_accounts, find_entry
+from powermkt.equilibrium import Equilibrium, entrant_accounts, find_entry, first_mw
 from powermkt.errors import Fault, InputError
 from powermkt.expansion import expand, why_not
 from powermkt.finance import earnings
@@ -44,7 +44,10 @@ ENTRY: dict[str, tuple[str, str]] = {
     "revenue": ("money/(MW a)", "net receipts by the ledger, carbon costs taken off"),
     "variable_cost": ("money/(MW a)", "resource cost of running"),
     "yearly_cost": ("money/(MW a)", "annuity at the hurdle rate and fixed operation"),
-    "excess": ("money/(MW a)", "revenue less both; of what did not enter, of one more MW"),
+    "excess": (
+        "money/(MW a)",
+        "revenue less both; of what did not enter, of a first MW (empty where not known)",
+    ),
     "excess_high": ("money/(MW a)", "where revenue jumps: the largest excess that is mixed"),
     "excess_low": ("money/(MW a)", "and the smallest"),
     "width_mw": ("MW", "how far apart what is mixed lies; 0: nothing is"),
@@ -238,14 +241,14 @@ def _one(
         run = clear(optimum.capacity, item)
         run = replace(run, outcome=replace(run.outcome, offer_price=optimum.price))
         accounts = entrant_accounts(run, candidates, optimum.capacity)
-        accounts["excess"] = accounts["excess"].fillna(optimum.excess)
+        accounts["excess"] = accounts["excess"].fillna(first_mw(run, plan.candidates))
         found = Equilibrium(
             optimum.capacity, run, accounts, accounts["excess"], accounts["excess"],
             0.0 * optimum.capacity, 1, True,
         )  # fmt: skip
     table = _table(found, plan).assign(regime=item.name, carbon_price=item.carbon_price)
     wrong = table["excess"].abs()  # by how much the conditions of an equilibrium are missed
-    wrong = wrong.where(table["state"] != "none", table["excess"].clip(lower=0.0))
+    wrong = wrong.where(table["state"] != "none", table["excess"].clip(lower=0.0).fillna(0.0))
     wrong = wrong.where(table["state"] != "potential", (-table["excess"]).clip(lower=0.0))
     worst = int((wrong / table["yearly_cost"]).to_numpy().argmax())
     return found.run, table, {

@@ -89,6 +89,21 @@ def entrant_accounts(run: Run, candidates: Mapping[str, Candidate], mw: pd.Serie
     return table
 
 
+def first_mw(run: Run, candidates: Mapping[str, Candidate]) -> pd.Series:
+    """Return the excess of one MW of each generator at the prices of a run [money/(MW a)].
+
+    Reduced costs of a joint optimum would not do: rows of what has no capacity bind whatever their
+    duals.
+    """
+    case = run.case
+    names = [name for name, one in candidates.items() if one.kind == "generator"]
+    cost = case.dense("Generator", "marginal_cost")[names] + run.regime.carbon_adder(case)[names]
+    price = run.outcome.offer_price[case.generators.loc[names, "bus"]].set_axis(names, axis=1)
+    gain = (price - cost).clip(lower=0.0) * case.dense("Generator", "p_max_pu")[names]
+    earned = HOURS_A_YEAR / float(case.weights.sum()) * gain.mul(case.weights, axis="index").sum()
+    return earned - pd.Series({name: candidates[name].yearly_cost for name in names})
+
+
 def find_entry(
     case: Case, plan: EntryPlan, clear: Clear, start: pd.Series | None = None
 ) -> Equilibrium:

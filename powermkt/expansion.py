@@ -42,15 +42,12 @@ class Expansion(NamedTuple):
     Attributes
     ----------
     capacity : Series [candidate], MW
-    excess : Series [candidate], money/(MW a)
-        What one more MW earns beyond its yearly cost: 0 within the potential.
     price : DataFrame [snapshot x bus], money/MWh
     objective : float
         Cost of dispatch at offers and of what enters [money of the horizon].
     """
 
     capacity: pd.Series
-    excess: pd.Series
     price: pd.DataFrame
     objective: float
 
@@ -158,10 +155,8 @@ def expand(case: Case, regime: Regime, candidates: Mapping[str, Candidate]) -> E
         end = start + len(programme.row_lower)
         prices.append(by_bus(part, programme, duals[start:end]).div(part.weights, axis="index"))
         start = end
-    reduced = found.lower.marginals[: len(names)] + found.upper.marginals[: len(names)]
     return Expansion(
         pd.Series(np.maximum(found.x[: len(names)], 0.0), names),
-        pd.Series(-reduced / share, names),
         pd.concat(prices),
         float(found.fun),
     )

@@ -57,8 +57,11 @@ def test_screening_curve() -> None:
     one of 50 to 100 saves 1,314,000, one of 100 to 150 saves 438,000: at 700,000 a year 100 MW
     enter. Cost: 350 MW x 2,190 h x 300 + 50 x 2,190 x 500 = 284.7 m, and 70 m of capital.
     """
-    study = pm.entry(peaking([125, 125, 75, 175]), ["full_market"], {"candidates": {"base": BASE}})
+    plan = {"candidates": {"base": BASE, "dear": BASE | {"capital_cost": 800_000.0}}}
+    study = pm.entry(peaking([125, 125, 75, 175]), ["full_market"], plan)
     row = study.entry.iloc[0]
+    assert study.entry["entry_mw"][1] == 0.0  # of the same, at 100,000 a year more
+    assert study.entry["excess"][1] == pytest.approx(-100_000.0)
     assert row["entry_mw"] == pytest.approx(100.0, rel=1e-6)
     assert (row["state"], study.convergence["method"][0]) == ("interior", "joint")
     # By the ledger, at the prices of the joint optimum, it earns just its annuity.
