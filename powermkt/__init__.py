@@ -2,6 +2,7 @@
 
 from powermkt import rules
 from powermkt.arbitrage import StorageKind
+from powermkt.candidates import Candidate, EntryPlan
 from powermkt.capture import Capture
 from powermkt.case import Case
 from powermkt.causes import Cause
@@ -12,6 +13,7 @@ from powermkt.clearall import clear
 from powermkt.compare import compare, pass_through
 from powermkt.comparison import Comparison
 from powermkt.conversion import Conversions, convert
+from powermkt.entry import EntryStudy, entry
 from powermkt.errors import (
     ClearingError,
     ExecutionError,
@@ -53,6 +55,7 @@ __version__ = "0.1.0"
 __all__ = [
     "COLUMNS",
     "Assumptions",
+    "Candidate",
     "Capture",
     "Case",
     "Cause",
@@ -62,6 +65,8 @@ __all__ = [
     "ClearingError",
     "Comparison",
     "Conversions",
+    "EntryPlan",
+    "EntryStudy",
     "ExecutionError",
     "Explanation",
     "Fault",
@@ -93,6 +98,7 @@ __all__ = [
     "compare",
     "convert",
     "double_counted",
+    "entry",
     "explain_curtailment",
     "instruments_of",
     "market_power",

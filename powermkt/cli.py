@@ -21,6 +21,7 @@ from powermkt.errors import ClearingError, Fault, InputError, PowermktError
 from powermkt.explaincommand import explain
 from powermkt.flexibilitycommand import flexibility
 from powermkt.horizon import Horizon, cut
+from powermkt.investcommand import invest
 from powermkt.options import (
     ClusterOption,
     DaysOption,
@@ -246,6 +247,7 @@ app.command()(returns)
 app.command()(explain)
 app.command()(flexibility)
 app.command()(remedies)
+app.command()(invest)
 app.command()(risk)
 app.command()(claims)
 app.command()(instruments)

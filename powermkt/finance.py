@@ -173,6 +173,22 @@ def cash_flows(capex: np.ndarray, cash: np.ndarray, lifetime: np.ndarray) -> np.
     return np.concatenate([[-capex.sum()], cash @ _shares(lifetime)])
 
 
+def annuity(capex: float, lifetime: float, rate: float) -> float:
+    """Return the yearly cash that earns a rate on an investment [money/a].
+
+    ``capex / sum_t (1 + rate)^-t`` over the years of the lifetime; of a year that is not full only
+    that part brings cash. Cash of just that has the rate as its IRR (`earnings`).
+
+    Parameters
+    ----------
+    capex : float, money
+    lifetime : float, a
+    rate : float, 1/a
+    """
+    worth = pyxirr.npv(rate, cash_flows(np.zeros(1), np.ones(1), np.array([lifetime])))
+    return capex / float(worth or np.nan)
+
+
 def _shares(lifetime: np.ndarray) -> np.ndarray:
     """Share of each year in which a part brings cash, [part x year from 1]."""
     years = np.arange(1, int(np.ceil(lifetime.max(initial=0.0))) + 1)

@@ -95,7 +95,7 @@ def return_on_one_more(
         like = median_plant(case, carrier, place)
         name = _name(case, carrier, place)
         more = with_copy(case, like, name, mw)
-        planned = [_same_energy(regime(item), case, more) for item in regimes]
+        planned = [with_same_energy(regime(item), case, more) for item in regimes]
         after = compare(more, planned, carbon_prices, **options)
         rows += [_row(_without(run, base.runs), run, name).assign(like=like) for run in after.runs]
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
@@ -164,7 +164,7 @@ def with_copy(case: Case, like: str, name: str, mw: float) -> Case:
     return more.with_market(case.market.model_copy(update=update))
 
 
-def _same_energy(regime: Regime, case: Case, more: Case) -> Regime:
+def with_same_energy(regime: Regime, case: Case, more: Case) -> Regime:
     """Take for load factors that a regime plans itself those at which planned energy stays."""
     rules = [
         rule.model_copy(update={"load_factor": same_energy(rule.load_factor, case, more)})
