@@ -65,6 +65,8 @@ class Master:
     potential, cost : ndarray [measure]
     units : ndarray [line x measure]
     parts : int
+    reach : float
+        Size of the box, in steps.
     """
 
     sign: np.ndarray
@@ -80,7 +82,7 @@ class Master:
     _costs: list[list[float]] = field(init=False)
     _sums: list[list[np.ndarray]] = field(init=False)
     _reach: float = 1.0  # of the box, in steps
-    _foretold: float = np.inf
+    _foretold: float = np.nan  # nothing yet
     _at_border: bool = False
 
     def __post_init__(self) -> None:
@@ -109,11 +111,12 @@ class Master:
         worth = prices @ self.units - self.cost
         bound = least - float(self.sign @ (prices * self.target))
         bound -= float(self.potential @ np.maximum(worth, 0.0))
-        rise = (bound - self.bound) / self._foretold if self._foretold > 0 else 1.0
+        rise = (bound - self.bound) / self._foretold if self._foretold != 0 else 1.0
         if rise >= _GOOD and self._at_border:
             self._reach *= _GROWTH
         elif rise < _SERIOUS:
             self._reach *= _SHRINKING
+        self._foretold = np.nan
         if bound > self.bound:
             self.bound, self.best = bound, prices
 

@@ -69,6 +69,8 @@ _BELOW = 0.45
 _DEAREST = 10.0  # times the dearest measure: where no plant counts, price of what is not met
 _LEAST = 1e-6  # of the penalty: prices go that far at first at least
 
+_Told = tuple[float, np.ndarray, Answer]  # by a window, as `Window.ask`
+
 
 @dataclass(frozen=True)
 class Obliged:
@@ -248,23 +250,54 @@ class _Search:
     def run(self) -> tuple[Master, Mixture, int]:
         """Add dispatches until cost and bound meet; the master, its optimum, and rounds."""
         zero = np.zeros(len(self._lines))
-        first = list(self._pool.map(lambda window: window.ask(zero), self._windows))
+        first = self._asked(zero)
         master = self._master(sum(least for least, *_ in first))
         self._add(master, zero, first)
         rounds, tried = 1, zero
+        if len(zero) > 1 and master.gap(master.solve().value) > _AIM:
+            rounds += self._begin(master, first)
         while True:
             found = master.solve()
             gap = master.gap(found.value)
             if gap <= (_AIM if rounds <= _PATIENCE else _ENOUGH) or rounds >= _MOST_ROUNDS:
                 break
             before, tried = tried, master.next_prices()
-            signed = tried * master.sign
-            answers = list(self._pool.map(lambda window: window.ask(signed), self._windows))  # noqa: B023
+            answers = self._asked(tried * master.sign)
             rounds += 1
             if not self._add(master, tried, answers) and np.array_equal(tried, before):
                 break
         self._refuse_missing(master, found)
         return master, found, rounds
+
+    def _asked(self, prices: np.ndarray) -> list[_Told]:
+        return list(self._pool.map(lambda window: window.ask(prices), self._windows))
+
+    def _begin(self, master: Master, first: list[_Told]) -> int:
+        """Let each window meet its part of the targets for itself; how many rounds that took.
+
+        These dispatches meet the targets together, if anything does, and their prices are not far
+        from those of all windows.
+        """
+        sums = np.stack([sums for _, sums, _ in first])
+        whole = sums.sum(axis=0)
+        part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
+
+        def alone(
+            window: Window, share: np.ndarray
+        ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+            return window.ask_alone(master.sign, share * master.target, master.penalty)
+
+        found = list(self._pool.map(alone, self._windows, part))
+        told = [one for one in found if one is not None]
+        if len(told) < len(found):
+            return 0
+        for k, (_, own, answer) in enumerate(told):
+            if master.add(k, answer.cost, own):
+                self._windows[k].answers.append(answer)
+        prices = sum(share * one[0] for share, one in zip(part, told, strict=True))
+        prices = np.clip(np.where(whole > 0, prices, 0.0), 0.0, master.penalty)
+        self._add(master, prices, self._asked(prices * master.sign))
+        return 2
 
     def _master(self, cost: float) -> Master:
         """The master programme without dispatches; `cost` is what they cost without obligations."""
@@ -284,9 +317,7 @@ class _Search:
             parts=len(self._windows),
         )  # fmt: skip
 
-    def _add(
-        self, master: Master, prices: np.ndarray, answers: list[tuple[float, np.ndarray, Answer]]
-    ) -> bool:
+    def _add(self, master: Master, prices: np.ndarray, answers: list[_Told]) -> bool:
         """Tell the master what windows answered; whether anything is new."""
         new = False
         for k, (window, (_, sums, answer)) in enumerate(zip(self._windows, answers, strict=True)):
