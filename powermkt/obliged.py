@@ -63,11 +63,14 @@ SAVINGS: dict[str, tuple[str, str]] = {
 # many rounds.
 _AIM, _ENOUGH, _PATIENCE = 1e-6, 1e-4, 40
 _MOST_ROUNDS = 400
+_NEAR = 0.1  # of that step: how far prices of lines may be from a common one at first
 _STEP = 0.1  # of the mean cost of a MWh: how far the first prices may be from none
 # Of the price of excess generation, or of unserved load: no obligation makes them pay.
 _BELOW = 0.45
 _DEAREST = 10.0  # times the dearest measure: where no plant counts, price of what is not met
 _LEAST = 1e-6  # of the penalty: prices go that far at first at least
+
+_Told = tuple[float, np.ndarray, Answer]  # by a window, as `Window.ask`
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,7 @@ class _Search:
         self._lines = pd.concat(
             [
                 pd.DataFrame(
-                    {"line": target.index, "kind": rule.kind, "unit": rule.unit,
+                    {"rule": rule.name, "line": target.index, "kind": rule.kind, "unit": rule.unit,
                      "target": target.to_numpy(), "sign": rule.sign,
                      "penalty": rule.shortfall_price, "ceiling": _ceiling(case, rules, rule),
                      "rate": rule.largest_rate(case)},
@@ -248,23 +251,51 @@ class _Search:
     def run(self) -> tuple[Master, Mixture, int]:
         """Add dispatches until cost and bound meet; the master, its optimum, and rounds."""
         zero = np.zeros(len(self._lines))
-        first = list(self._pool.map(lambda window: window.ask(zero), self._windows))
+        first = self._asked(zero)
         master = self._master(sum(least for least, *_ in first))
         self._add(master, zero, first)
-        rounds, tried = 1, zero
+        rounds, tried = 1 + self._begin(master, first), zero
         while True:
             found = master.solve()
             gap = master.gap(found.value)
             if gap <= (_AIM if rounds <= _PATIENCE else _ENOUGH) or rounds >= _MOST_ROUNDS:
                 break
             before, tried = tried, master.next_prices()
-            signed = tried * master.sign
-            answers = list(self._pool.map(lambda window: window.ask(signed), self._windows))  # noqa: B023
+            answers = self._asked(tried * master.sign)
             rounds += 1
             if not self._add(master, tried, answers) and np.array_equal(tried, before):
                 break
         self._refuse_missing(master, found)
         return master, found, rounds
+
+    def _asked(self, prices: np.ndarray) -> list[_Told]:
+        return list(self._pool.map(lambda window: window.ask(prices), self._windows))
+
+    def _begin(self, master: Master, first: list[_Told]) -> int:
+        """Look for one price for all lines of an obligation first; how many rounds it took.
+
+        From there the others are not far, while one line at a price far from the others' only
+        moves what it is about to their side.
+        """
+        groups = pd.get_dummies(self._lines["rule"]).to_numpy(bool).T
+        if len(groups) == len(self._lines):
+            return 0
+        coarse, wide, rounds = master.alike(groups), groups.astype(float), 0
+        answers, prices = first, np.zeros(len(groups))
+        while True:
+            new = [
+                coarse.add(k, answer.cost, wide @ sums)
+                for k, (_, sums, answer) in enumerate(answers)
+            ]
+            coarse.answered(prices, sum(least for least, *_ in answers))
+            enough = coarse.gap(coarse.solve().value) <= _ENOUGH or not any(new)
+            if enough or rounds >= _PATIENCE:
+                master.reach = _NEAR
+                return rounds
+            prices = coarse.next_prices()
+            answers = self._asked(prices @ wide * master.sign)
+            self._add(master, prices @ wide, answers)
+            rounds += 1
 
     def _master(self, cost: float) -> Master:
         """The master programme without dispatches; `cost` is what they cost without obligations."""
@@ -284,9 +315,7 @@ class _Search:
             parts=len(self._windows),
         )  # fmt: skip
 
-    def _add(
-        self, master: Master, prices: np.ndarray, answers: list[tuple[float, np.ndarray, Answer]]
-    ) -> bool:
+    def _add(self, master: Master, prices: np.ndarray, answers: list[_Told]) -> bool:
         """Tell the master what windows answered; whether anything is new."""
         new = False
         for k, (window, (_, sums, answer)) in enumerate(zip(self._windows, answers, strict=True)):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_cap import two_buses
 from test_obligations import obliged, one_window
 
 import powermkt as pm
@@ -117,3 +120,30 @@ def test_bad_savings_are_told_at_once() -> None:
         assert any(text in str(fault) for fault in regime.faults(one_window()))
     with pytest.raises(pm.ClearingError, match="white: 1 tce is what can be reached"):
         pm.clear(one_window(), saving(obliged(white(target=3.0)), one))
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None)
+@given(st.tuples(*[st.floats(1.0, 9.0)] * 2), st.tuples(*[st.floats(50.0, 500.0)] * 4))
+def test_one_target_costs_no_more_than_one_for_each_province(
+    target: tuple[float, float], costs: tuple[float, ...]
+) -> None:
+    """The same total of white certificates over A and B, which have two measures of 5 tce each."""
+    case = pm.Case(two_buses())
+    measures = [
+        {"name": f"{i}", "potential": 5.0, "cost": cost, "province": "AB"[i // 2],
+         "counts": {"white": 1.0}}
+        for i, cost in enumerate(costs)
+    ]  # fmt: skip
+    one, own = (
+        pm.clear(case, saving(obliged(white(target=total, tradable=len(total) == 1)), *measures))
+        for total in ({"A": sum(target)}, dict(zip("AB", target, strict=True)))
+    )
+    assert one.obliged is not None and own.obliged is not None
+    cost = [run.obliged.savings["cost"].sum() for run in (one, own)]  # type: ignore[union-attr]
+    assert cost[0] <= cost[1] + 1e-6
+    for area, part, due in zip("AB", (costs[:2], costs[2:]), target, strict=True):
+        cheap, dear = sorted(part)
+        assert own.obliged.prices[f"white@{area}"] == pytest.approx(
+            cheap if due < 5 else dear, rel=1e-6
+        )
