@@ -25,8 +25,7 @@ from scipy.optimize import linprog
 from powermkt.errors import ClearingError
 
 _SERIOUS, _GOOD = 0.1, 0.5  # of the rise that was foretold
-_SHRINKING = 0.5
-_FAST = 4.0  # where there are few prices
+_GROWTH, _SHRINKING = 2.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,6 @@ class Master:
     parts : int
     reach : float
         Size of the box, in steps.
-    growth : float
-        Of the box, where it was too small.
     """
 
     sign: np.ndarray
@@ -84,8 +81,7 @@ class Master:
     best: np.ndarray = field(init=False)
     _costs: list[list[float]] = field(init=False)
     _sums: list[list[np.ndarray]] = field(init=False)
-    reach: float = 1.0
-    growth: float = 2.0
+    _reach: float = 1.0  # of the box, in steps
     _foretold: float = np.nan  # nothing yet
     _at_border: bool = False
 
@@ -117,9 +113,9 @@ class Master:
         bound -= float(self.potential @ np.maximum(worth, 0.0))
         rise = (bound - self.bound) / self._foretold if self._foretold != 0 else 1.0
         if rise >= _GOOD and self._at_border:
-            self.reach *= self.growth
+            self._reach *= _GROWTH
         elif rise < _SERIOUS:
-            self.reach *= _SHRINKING
+            self._reach *= _SHRINKING
         self._foretold = np.nan
         if bound > self.bound:
             self.bound, self.best = bound, prices
@@ -130,7 +126,7 @@ class Master:
 
     def next_prices(self) -> np.ndarray:
         """Return the prices in the box that promise the highest bound."""
-        reach = self.reach * self.step
+        reach = self._reach * self.step
         low = np.maximum(self.best - reach, 0.0)
         high = np.minimum(self.best + reach, self.penalty)
         found = self.solve(low, high)
@@ -185,24 +181,6 @@ class Master:
             missed=split[2] * unit,
             saved=split[1] * self.potential,
         )
-
-    def alike(self, groups: np.ndarray) -> Master:
-        """Return the master programme with one price for the lines of each group.
-
-        What it has not to meet line by line makes it cheaper, so that its bound holds for all.
-
-        Parameters
-        ----------
-        groups : ndarray of bool [group x line]
-            Lines of one sign.
-        """
-        first, wide = groups.argmax(axis=1), groups.astype(float)
-        lowest = [float(part.min()) for part in (self.penalty[g] for g in groups)]
-        steps = [float(part.min()) for part in (self.step[g] for g in groups)]
-        return Master(
-            self.sign[first], wide @ self.target, np.array(lowest), np.array(steps),
-            self.potential, self.cost, wide @ self.units, self.parts, growth=_FAST,
-        )  # fmt: skip
 
     def sums(self, shares: list[np.ndarray]) -> np.ndarray:
         """What each sum comes to in a mixture of answers, without measures [line]."""

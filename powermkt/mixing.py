@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
+import highspy
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
@@ -16,9 +18,13 @@ from powermkt.quadratic import Curves
 from powermkt.regime import Regime
 from powermkt.results import read_outcome, slack_of
 from powermkt.slack import SHED
+from powermkt.solver import pass_programme, set_options
 from powermkt.ties import TIES_OF_CURVES, tie_costs
 from powermkt.window import numbers_of, rows_of
 
+_OPTIONS: dict[str, object] = {
+    "output_flag": False, "threads": 1, "parallel": "off", "solver": "simplex"
+}  # fmt: skip
 _CODEC, _LENGTH = "zstd", 8  # bytes
 
 # What is that of the clearing at the prices of obligations, where dispatch is a mixture.
@@ -109,11 +115,62 @@ class Window:
             columns, seconds, self._begun = point.columns, point.seconds, True
             added = float(more @ columns)
         self.seconds += seconds
+        sums, answer = self._told(columns, added)
+        return answer.cost + float(prices @ sums), sums, answer
+
+    def ask_alone(
+        self, sign: np.ndarray, target: np.ndarray, penalty: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+        """Clear with targets of this window's own; None where that is not found.
+
+        Parameters
+        ----------
+        sign : ndarray [line]
+            1: at most, -1: at least.
+        target : ndarray [line]
+        penalty : ndarray [line]
+            Cost of a unit that is missed.
+
+        Returns
+        -------
+        ndarray [line]
+            Prices of the targets.
+        ndarray [line]
+            What is added to each sum.
+        Answer
+        """
+        if self._curves:
+            return None
+        programme, lines = self._programme, len(sign)
+        unit = np.maximum(abs(self._rates).max(axis=1).toarray().ravel(), 1e-9)
+        rows = sparse.diags_array(sign / unit) @ self._rates
+        missed = sparse.vstack([sparse.csr_array((len(programme.row_lower), lines)),
+                                -sparse.eye_array(lines)])  # fmt: skip
+        matrix = sparse.hstack([sparse.vstack([programme.matrix, rows]), missed]).tocsc()
+        lower, upper = self._limits
+        highs, none = highspy.Highs(), np.zeros(lines)
+        set_options(highs, _OPTIONS)
+        pass_programme(
+            highs, matrix, np.concatenate([self._cost, penalty * unit]),
+            (np.concatenate([lower, none]),
+             np.concatenate([np.maximum(lower, upper), none + np.inf])),
+            (np.concatenate([programme.row_lower, none - np.inf]),
+             np.concatenate([programme.row_upper, sign * target / unit])),
+        )  # fmt: skip
+        began = time.perf_counter()
+        highs.run()
+        self.seconds += time.perf_counter() - began
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        point = highs.getSolution()
+        prices = np.maximum(-np.asarray(point.row_dual)[-lines:] / unit, 0.0)
+        return prices, *self._told(np.asarray(point.col_value)[:-lines], 0.0)
+
+    def _told(self, columns: np.ndarray, added: float) -> tuple[np.ndarray, Answer]:
         sums, own = self._rates @ columns, float(self._cost @ columns) + added
         raw = columns.tobytes()
         packed = len(raw).to_bytes(_LENGTH, "little") + pa.compress(raw, codec=_CODEC, asbytes=True)
-        answer = Answer(own, float(self._programme.cost @ columns) + added, packed)
-        return own + float(prices @ sums), sums, answer
+        return sums, Answer(own, float(self._programme.cost @ columns) + added, packed)
 
     def outcome(self, item: Regime, shares: np.ndarray, margins: bool) -> Outcome:
         """Return a mixture of the dispatches that are known, with the prices of a regime.

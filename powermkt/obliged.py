@@ -63,7 +63,6 @@ SAVINGS: dict[str, tuple[str, str]] = {
 # many rounds.
 _AIM, _ENOUGH, _PATIENCE = 1e-6, 1e-4, 40
 _MOST_ROUNDS = 400
-_NEAR = 0.1  # of that step: how far prices of lines may be from a common one at first
 _STEP = 0.1  # of the mean cost of a MWh: how far the first prices may be from none
 # Of the price of excess generation, or of unserved load: no obligation makes them pay.
 _BELOW = 0.45
@@ -227,7 +226,7 @@ class _Search:
         self._lines = pd.concat(
             [
                 pd.DataFrame(
-                    {"rule": rule.name, "line": target.index, "kind": rule.kind, "unit": rule.unit,
+                    {"line": target.index, "kind": rule.kind, "unit": rule.unit,
                      "target": target.to_numpy(), "sign": rule.sign,
                      "penalty": rule.shortfall_price, "ceiling": _ceiling(case, rules, rule),
                      "rate": rule.largest_rate(case)},
@@ -254,7 +253,9 @@ class _Search:
         first = self._asked(zero)
         master = self._master(sum(least for least, *_ in first))
         self._add(master, zero, first)
-        rounds, tried = 1 + self._begin(master, first), zero
+        rounds, tried = 1, zero
+        if len(zero) > 1 and master.gap(master.solve().value) > _AIM:
+            rounds += self._begin(master, first)
         while True:
             found = master.solve()
             gap = master.gap(found.value)
@@ -272,30 +273,31 @@ class _Search:
         return list(self._pool.map(lambda window: window.ask(prices), self._windows))
 
     def _begin(self, master: Master, first: list[_Told]) -> int:
-        """Look for one price for all lines of an obligation first; how many rounds it took.
+        """Let each window meet its part of the targets for itself; how many rounds that took.
 
-        From there the others are not far, while one line at a price far from the others' only
-        moves what it is about to their side.
+        These dispatches meet the targets together, if anything does, and their prices are not far
+        from those of all windows.
         """
-        groups = pd.get_dummies(self._lines["rule"]).to_numpy(bool).T
-        if len(groups) == len(self._lines):
+        sums = np.stack([sums for _, sums, _ in first])
+        whole = sums.sum(axis=0)
+        part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
+
+        def alone(
+            window: Window, share: np.ndarray
+        ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+            return window.ask_alone(master.sign, share * master.target, master.penalty)
+
+        found = list(self._pool.map(alone, self._windows, part))
+        told = [one for one in found if one is not None]
+        if len(told) < len(found):
             return 0
-        coarse, wide, rounds = master.alike(groups), groups.astype(float), 0
-        answers, prices = first, np.zeros(len(groups))
-        while True:
-            new = [
-                coarse.add(k, answer.cost, wide @ sums)
-                for k, (_, sums, answer) in enumerate(answers)
-            ]
-            coarse.answered(prices, sum(least for least, *_ in answers))
-            enough = coarse.gap(coarse.solve().value) <= _ENOUGH or not any(new)
-            if enough or rounds >= _PATIENCE:
-                master.reach = _NEAR
-                return rounds
-            prices = coarse.next_prices()
-            answers = self._asked(prices @ wide * master.sign)
-            self._add(master, prices @ wide, answers)
-            rounds += 1
+        for k, (_, own, answer) in enumerate(told):
+            if master.add(k, answer.cost, own):
+                self._windows[k].answers.append(answer)
+        prices = sum(share * one[0] for share, one in zip(part, told, strict=True))
+        prices = np.clip(np.where(whole > 0, prices, 0.0), 0.0, master.penalty)
+        self._add(master, prices, self._asked(prices * master.sign))
+        return 2
 
     def _master(self, cost: float) -> Master:
         """The master programme without dispatches; `cost` is what they cost without obligations."""
