@@ -12,7 +12,7 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.clearall import clear_all
 from powermkt.engine import Progress
-from powermkt.errors import Fault, InputError
+from powermkt.errors import ClearingError, Fault, InputError
 from powermkt.horizon import Horizon, cut
 from powermkt.obliged import obliged_faults
 from powermkt.overlapcases import MERGED, NONE, ONCE, SEPARATE, Accounting, Line
@@ -73,7 +73,7 @@ def overlap(
         Naming every fault of study, regime and horizon.
     ClearingError
         If a target without a shortfall price cannot be met; it names the case, and how much there
-        is.
+        is. Of *separate, claims once* that is a note.
     """
     plan, base, part = _given(
         case, study, regime, carbon_price, Horizon(weeks, year, None, start, days)
@@ -92,7 +92,10 @@ def overlap(
     if together:
         both = work.run(SEPARATE, accounting.separate(), targets)
         if often:
-            work.run(ONCE, accounting.separate(once=True), targets)
+            try:
+                work.run(ONCE, accounting.separate(once=True), targets)
+            except ClearingError as error:  # with every saving in one instrument alone
+                notes.append(f"{ONCE}: not cleared: {error}")
         for name in merged:
             lines = accounting.merged(name, credit) or []
             reached = lines[0].total(both.run, both.savings)

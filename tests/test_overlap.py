@@ -40,6 +40,8 @@ def test_costs_and_prices_of_every_case(study: pm.OverlapStudy) -> None:
     assert prices(study, "energy_use") == {"energy_use": 150 / 0.36}
     assert prices(study, "white") == {"white": 500.0}
     assert prices(study, "green") == {"green": 150.0}
+    per_tonne = study.lines.set_index(["case", "line"])["price_per_t"]
+    assert per_tonne["white", "white"] == pytest.approx(500 / 2)  # what measures save, not plant
     # 30 tce save 60 t, wind the other 120 t of 180: 133.33 MWh. Kilns are paid for 2 t and a tce.
     wind = 120 / 0.9
     assert prices(study, SEPARATE) == {
@@ -136,6 +138,14 @@ def test_lines_that_stay_ask_for_what_the_separate_case_reached(study: pm.Overla
     lines = found.lines.set_index(["case", "line"])
     assert lines.loc[(SEPARATE, "carbon"), "shortfall"] == pytest.approx(840 - 720)
     assert lines.loc[(merged, "carbon"), "target"] == pytest.approx(840)
+
+
+def test_a_target_that_needs_savings_twice_is_a_note(study: pm.OverlapStudy) -> None:
+    """Gas and wind alone emit 240 t; 20 t are reached with 220 of the 240 t that measures save."""
+    content = {key: STUDY[key] for key in ("white", "fuel", "measures")}
+    found = pm.overlap(study.case, {**content, "carbon": {"target": 20.0}})
+    assert SEPARATE in found.cleared and ONCE not in found.cleared
+    assert any(f"{ONCE}: not cleared" in note and "240 tCO2" in note for note in found.notes)
 
 
 def test_plant_that_emits_nothing_burns_no_fuel_whatever_it_is_called() -> None:
