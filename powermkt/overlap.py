@@ -12,7 +12,7 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.clearall import clear_all
 from powermkt.engine import Progress
-from powermkt.errors import Fault, InputError
+from powermkt.errors import ClearingError, Fault, InputError
 from powermkt.horizon import Horizon, cut
 from powermkt.obliged import obliged_faults
 from powermkt.overlapcases import MERGED, NONE, ONCE, SEPARATE, Accounting, Line
@@ -73,7 +73,7 @@ def overlap(
         Naming every fault of study, regime and horizon.
     ClearingError
         If a target without a shortfall price cannot be met; it names the case, and how much there
-        is.
+        is. Of *separate, claims once* that is a note.
     """
     plan, base, part = _given(
         case, study, regime, carbon_price, Horizon(weeks, year, None, start, days)
@@ -92,7 +92,10 @@ def overlap(
     if together:
         both = work.run(SEPARATE, accounting.separate(), targets)
         if often:
-            work.run(ONCE, accounting.separate(once=True), targets)
+            try:
+                work.run(ONCE, accounting.separate(once=True), targets)
+            except ClearingError as error:  # with every saving in one instrument alone
+                notes.append(f"{ONCE}: not cleared: {error}")
         for name in merged:
             lines = accounting.merged(name, credit) or []
             reached = lines[0].total(both.run, both.savings)
@@ -100,7 +103,8 @@ def overlap(
                 what = "what is credited is above what plant adds up to"
                 notes.append(f"{name}: not cleared, {what} ({reached:,.6g})")
                 continue
-            work.run(name, lines, {**targets, lines[0].name: {"target": reached}})
+            beside = {line.name: _as_reached(targets[line.name], both, line) for line in lines[1:]}
+            work.run(name, lines, {**beside, lines[0].name: {"target": reached}})
     notes += [
         f"{name}: {note}" for name, item in work.done.items() if item.run.obliged is not None
         for note in item.run.obliged.notes
@@ -169,6 +173,25 @@ def _target(accounting: Accounting, key: str, free: Run) -> dict[str, Any]:
     return {**found, "target": stated.share * float(counted.sum())}
 
 
+def _as_reached(given: dict[str, Any], both: Cleared, line: Line) -> dict[str, Any]:
+    """Arguments of `Obligation` of a line that stays: where it fell short, what it reached."""
+    assert both.run.obliged is not None
+    table = both.run.obliged.table
+    short = table[table["shortfall"] > 0]
+    reached = dict(zip(short["line"], short["reached"].astype(float), strict=True))
+    target = given["target"]
+    if not given["tradable"]:
+        found = {k: reached.get(f"{line.name}@{k}", amount) for k, amount in target.items()}
+        return {**given, "target": found}
+    if line.name not in reached:
+        return given
+    whole = reached[line.name]
+    if line.at_most or not isinstance(target, dict):
+        return {**given, "target": whole}
+    part = whole / sum(target.values())
+    return {**given, "target": {k: amount * part for k, amount in target.items()}}
+
+
 def _credit(accounting: Accounting, free: Run) -> float:
     """What one certificate is credited in carbon [tCO2/MWh]."""
     green = accounting.plan.green
@@ -222,6 +245,11 @@ def _of_regime(base: Regime, case: Case, accounting: Accounting | None) -> list[
     if accounting is None:
         return base.faults(case)
     lines = accounting.separate()
-    none = {line.name: {"target": 0.0} for line in lines}
+    none = {
+        line.name: {
+            "target": 0.0, "shortfall_price": accounting.plan.target(line.name).shortfall_price
+        }
+        for line in lines
+    }  # fmt: skip
     full = _regime(base, SEPARATE, lines, none, accounting.plan.measures)
     return full.faults(case) or obliged_faults(case, full)

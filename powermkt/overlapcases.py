@@ -1,9 +1,10 @@
 """What instruments count, and the lines of each case: alone, separate, merged.
 
 A line is an obligation with one price. With x the dispatch and the measures of the separate case,
-every merged case replaces lines by one whose target is what x adds up to in it. So x can be had in
-the merged case too, and what a regime minimises is there at most what it is in the separate case,
-without what that pays for shortfalls.
+every merged case replaces lines by one whose target is what x adds up to in it; lines that stay ask
+for what x reaches where it falls short. So x can be had in the merged case too, with no shortfall,
+and what a regime minimises is there at most what it is in the separate case, without what that pays
+for shortfalls.
 """
 
 from __future__ import annotations
@@ -147,11 +148,14 @@ class Accounting:
 
     @cached_property
     def fuel_rate(self) -> dict[str, float]:
-        """Fuel of emitting plant, by plant [tce/MWh]."""
+        """Fuel of plant, by plant [tce/MWh]; 0 where it emits nothing.
+
+        None is left out: a plant may be called as its carrier is, which would stand for all of it.
+        """
         table = self.case.generators
-        emitting = table[table["emission_rate"] > 0]
         factor = {carrier: self.carbon_of(fuel) for carrier, fuel in self.plan.fuel.items()}
-        rate = emitting["emission_rate"] / emitting["carrier"].map(factor)
+        rate = table["emission_rate"] / table["carrier"].map(factor)
+        rate = rate.where(table["emission_rate"] > 0, 0.0)
         return {str(name): float(value) for name, value in rate.items()}
 
     # ---- lines -------------------------------------------------------------------------------
@@ -217,8 +221,7 @@ class Accounting:
     def credited_rate(self, credit: float) -> dict[str, float]:
         """Emissions less what certificates are credited, by plant [tCO2/MWh]."""
         green = self.line("green").obligation(target=0.0).counted(self.case)
-        rate = self.case.generators["emission_rate"]
-        rate = rate[rate != 0]
+        rate = self.case.generators["emission_rate"]  # of all, as in `fuel_rate`
         net = rate.sub(pd.Series(credit, green), fill_value=0.0)
         return {str(name): float(value) for name, value in net.items()}
 
@@ -238,14 +241,17 @@ class Accounting:
             found.append(Fault("study: year", what, f"state {first} or later"))
         provinces = {str(name) for name in self.case.provinces}
         for key in plan.stated:
-            target = plan.target(key)
-            given = next(g for g in (target.target, target.share) if g is not None)
-            names = given if isinstance(given, dict) else ()
             found += [
                 Fault(f"study: {key}", f"unknown province {name!r}", nearest(name, provinces))
-                for name in names if name not in provinces
+                for name in plan.provinces(key) if name not in provinces
             ]  # fmt: skip
-        emitting = self.case.generators[self.case.generators["emission_rate"] > 0]["carrier"]
+        emits = self.case.generators[self.case.generators["emission_rate"] > 0]
+        emitting = emits["carrier"]
+        for key in ("carbon", "energy_use"):
+            unnamed = set(emits["province"]) - set(plan.provinces(key) or emits["province"])
+            if key in plan.stated and plan.target(key).tradable and unnamed:
+                what = f"names no figure for {', '.join(sorted(unnamed))}, where plant counts too"
+                found.append(Fault(f"study: {key}", what, "state one, or `tradable: false`"))
         carriers = set(plant_of(self.case)["carrier"]) - {BOILER}
         for name in plan.fuel:
             if name not in carriers:
@@ -280,13 +286,11 @@ class Accounting:
                     found.append(Fault(where, what, f"state {key}, or leave it away"))
             local = [key for key in item.counts or ("white", "energy_use", "carbon")
                      if key in plan.stated and not plan.target(key).tradable]  # fmt: skip
-            local_of = {key: plan.target(key).target or plan.target(key).share for key in local}
             found += [
                 Fault(where, f"counts in {key}, which has no target in {item.province!r}",
-                      f"state one, or place it in one of {', '.join(given)}")
-                for key, given in local_of.items()
-                if item.province in provinces and isinstance(given, dict)
-                and item.province not in given
+                      f"state one, or place it in one of {', '.join(plan.provinces(key))}")
+                for key in local
+                if item.province in provinces and item.province not in plan.provinces(key)
             ]  # fmt: skip
             if item.province is None and local:
                 what = f"counts in {', '.join(local)} by province and is in none"

@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 
 from powermkt.overlapcases import Line
-from powermkt.parties import CONSUMERS, GRID_COMPANIES, PRODUCERS, STORAGE
+from powermkt.parties import CONSUMERS, PRODUCERS, STORAGE
 from powermkt.rules.base import SAVERS
 from powermkt.rules.obligation import CARBON, CERTIFICATES, PERMITS
-from powermkt.rules.retail import FUNDS
 from powermkt.run import Run
 
 PARTIES: dict[str, tuple[str, str]] = {
     "case": ("", "as in `overlapstudy.CASES`"),
     "party": ("", "plant operators, grid companies, electricity users, energy users who save, "
-              "public funds"),
+              "public funds; others that lose or gain, as in `parties`: transmission, carbon fund"),
     "province": ("", 'where they are; "" where in none'),
     "line": ("", "what is paid for; `all`: all lines"),
     "paid": ("money", "for permits, certificates, shortfalls and charges for them"),
@@ -27,12 +26,12 @@ PARTIES: dict[str, tuple[str, str]] = {
     "burden_own": ("money/tCO2", "net over the tonnes of the party itself, where above 0"),
     "burden_system": ("money/tCO2", "net over the tonnes of all parties, measures included"),
     "loss": ("money", "what the party loses against no instruments: payments for energy and its "
-             "resource cost included; only in rows of all lines"),
+             "resource cost included; only in rows of all lines, where it sums to what "
+             "instruments cost"),
     "loss_system": ("money/tCO2", "the same over the tonnes that all parties avoid"),
 }  # fmt: skip
 OPERATORS, USERS = "plant operators", "electricity users"
-_CALLED = {PRODUCERS: OPERATORS, STORAGE: OPERATORS, CONSUMERS: USERS,
-           GRID_COMPANIES: GRID_COMPANIES, SAVERS: SAVERS, FUNDS: FUNDS}  # fmt: skip
+_CALLED = {PRODUCERS: OPERATORS, STORAGE: OPERATORS, CONSUMERS: USERS}
 ALL = "all"
 _KEYS = ["party", "province"]
 
@@ -60,8 +59,8 @@ def burdens(run: Run, free: Run, lines: Sequence[Line], saved: pd.Series) -> pd.
     own = _avoided(run, free, saved)
     system = float(own.sum())
     totals = paid.groupby(_KEYS, sort=False)[["paid", "received"]].sum()
-    index = totals.index.union(loss.index[loss.index.get_level_values(0).isin(_CALLED.values())])
-    whole = totals.reindex(index).fillna(0.0).reset_index().assign(line=ALL)
+    whole = totals.reindex(totals.index.union(loss.index)).fillna(0.0)
+    whole = whole.reset_index().assign(line=ALL)
     table = pd.concat([paid, whole], ignore_index=True)
     table["net"] = table["paid"] - table["received"]
     keys = pd.MultiIndex.from_frame(table[_KEYS])
@@ -82,9 +81,10 @@ def burdens(run: Run, free: Run, lines: Sequence[Line], saved: pd.Series) -> pd.
 
 
 def _who(run: Run) -> pd.DataFrame:
-    """Party and province of every party of the ledger; "" for accounts that only hand on."""
+    """Party and province of every party of the ledger; "" for markets of certificates."""
     table = run.accounts
-    called = table["group"].map(_CALLED).fillna("")
+    called = table["group"].replace(_CALLED)
+    called = called.mask(called.str.startswith(CERTIFICATES), "")  # they only hand on
     return pd.DataFrame({"party": called, "province": table["province"]}, table.index)
 
 
@@ -115,7 +115,8 @@ def _payments(run: Run, lines: Sequence[Line], who: pd.DataFrame) -> pd.DataFram
 def _welfare(run: Run) -> pd.Series:
     """Receipts less resource cost, [(party, province)]."""
     who = _who(run)
-    return run.accounts["welfare"].groupby([who["party"], who["province"]]).sum()
+    found = run.accounts["welfare"].groupby([who["party"], who["province"]]).sum()
+    return found.drop("", level=0, errors="ignore")
 
 
 def _avoided(run: Run, free: Run, saved: pd.Series) -> pd.Series:

@@ -157,6 +157,12 @@ class OverlapPlan(Strict):
         assert isinstance(found, Target)
         return found
 
+    def provinces(self, key: str) -> list[str]:
+        """Provinces that the target of an instrument names; none where it is one of all."""
+        target = getattr(self, key)
+        given = None if target is None else target.target or target.share
+        return [*given] if isinstance(given, dict) else []
+
 
 def overlap_plan(source: OverlapPlan | Mapping[str, Any] | str | Path) -> OverlapPlan:
     """Return a study, from a mapping or a YAML file where it is none yet.

@@ -177,6 +177,8 @@ class OverlapStudy:
         if unit == "MWh":
             return price / self.credit if self.credit > 0 else np.nan
         factor = self.tce_factor
+        if not line.counts["counts"]:  # measures alone
+            factor = float(self.accounting.factors[list(line.measures)].mean())
         return price / factor if factor > 0 else np.nan
 
     @cached_property

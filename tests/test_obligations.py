@@ -227,3 +227,5 @@ def test_pumped_water_is_no_output() -> None:
     assert rule.sums(case, run.outcome).tolist() == pytest.approx([60 - 0.8 * 25])
     assert issued(run, hydro=True)["issued_mwh"]["lake"].sum() == pytest.approx(60 - 0.8 * 25)
     assert np.isfinite(run.objective)
+    credited = Obligation(counts={"coal": 1.0, "hydro": -0.9}, target=1.0)
+    assert credited.largest_credit(case) == 0.9  # which bounds the price, so that it dumps nothing

@@ -40,6 +40,8 @@ def test_costs_and_prices_of_every_case(study: pm.OverlapStudy) -> None:
     assert prices(study, "energy_use") == {"energy_use": 150 / 0.36}
     assert prices(study, "white") == {"white": 500.0}
     assert prices(study, "green") == {"green": 150.0}
+    per_tonne = study.lines.set_index(["case", "line"])["price_per_t"]
+    assert per_tonne["white", "white"] == pytest.approx(500 / 2)  # what measures save, not plant
     # 30 tce save 60 t, wind the other 120 t of 180: 133.33 MWh. Kilns are paid for 2 t and a tce.
     wind = 120 / 0.9
     assert prices(study, SEPARATE) == {
@@ -106,6 +108,53 @@ def test_who_pays(study: pm.OverlapStudy) -> None:
     assert credited["received"] == pytest.approx(120 / 0.9 * 0.9 * 150 / 1.8)
     assert credited["burden_own"] == pytest.approx((65000 - 10000) / 120)
     assert credited["burden_system"] == pytest.approx((65000 - 10000) / 180)
+
+
+def test_all_lose_what_instruments_cost_beside_a_carbon_price(study: pm.OverlapStudy) -> None:
+    """180 of 900 t less are 200 MWh of wind at 150 more; the carbon fund loses 50 a tonne."""
+    found = pm.overlap(study.case, {"carbon": {"target": 720.0}}, carbon_price=50.0)
+    whole = found.parties[found.parties["line"] == "all"].set_index("party")
+    assert whole.loc["carbon fund", "loss"] == pytest.approx(50 * 180)
+    assert whole["loss"].sum() == pytest.approx(150 * 200)
+
+
+def test_lines_that_stay_ask_for_what_the_separate_case_reached(study: pm.OverlapStudy) -> None:
+    """A tonne by wind costs 166.67, one that is short 160; kilns cost 400 a tce and save 2 t.
+
+    Separate: 30 tce of both measures, no wind, carbon is short. Merged fuel and savings could have
+    wind for kilns, at 416.67 a tce but 2.5 t: that would save shortfalls and cost more.
+    """
+    motors, kilns = STUDY["measures"]
+    content = {
+        "carbon": {"target": 720.0, "shortfall_price": 160.0}, "fuel": STUDY["fuel"],
+        "energy_use": {"target": 350.0}, "white": {"target": 30.0},
+        "measures": [motors, {**kilns, "cost": 400.0}],
+    }  # fmt: skip
+    found = pm.overlap(study.case, content)
+    table = found.cases.set_index("case")
+    merged = "energy-use rights with white certificates"
+    assert table.loc[SEPARATE, "minimised"] == pytest.approx(300e3 + 20 * 100 + 10 * 400)
+    assert table.loc[merged, "minimised"] == pytest.approx(306e3)
+    lines = found.lines.set_index(["case", "line"])
+    assert lines.loc[(SEPARATE, "carbon"), "shortfall"] == pytest.approx(840 - 720)
+    assert lines.loc[(merged, "carbon"), "target"] == pytest.approx(840)
+
+
+def test_a_target_that_needs_savings_twice_is_a_note(study: pm.OverlapStudy) -> None:
+    """Gas and wind alone emit 240 t; 20 t are reached with 220 of the 240 t that measures save."""
+    content = {key: STUDY[key] for key in ("white", "fuel", "measures")}
+    found = pm.overlap(study.case, {**content, "carbon": {"target": 20.0}})
+    assert SEPARATE in found.cleared and ONCE not in found.cleared
+    assert any(f"{ONCE}: not cleared" in note and "240 tCO2" in note for note in found.notes)
+
+
+def test_plant_that_emits_nothing_burns_no_fuel_whatever_it_is_called() -> None:
+    n = dear_wind()  # where a generator is called coal
+    n.add("Generator", "clean", bus="A", carrier="coal", p_nom=10.0, emission_rate=0.0)
+    found = Accounting(pm.Case(n), overlap_plan(STUDY))
+    for rates in (found.fuel_rate, found.credited_rate(0.9)):
+        assert rates["clean"] == 0
+        assert rates["coal"] > 0
 
 
 def test_published_figures_beside_ours(study: pm.OverlapStudy) -> None:
@@ -178,6 +227,10 @@ def test_everything_wrong_is_told_at_once() -> None:
     assert "did you mean 'green'" in said
     assert "state one of target and share" in said
     assert "greater than or equal to 0" in said
+    with pytest.raises(pm.InputError, match=r"1e\+09 is above"):
+        pm.overlap(pm.Case(dear_wind()), {"carbon": {"target": 1.0, "shortfall_price": 1e9}})
+    with pytest.raises(pm.InputError, match="carbon: names no figure for B, where plant counts"):
+        pm.overlap(pm.Case(random_plant(1)), {"carbon": {"target": {"A": 1.0}}})
     with pytest.raises(pm.InputError, match="states no instrument"):
         pm.overlap(pm.Case(dear_wind()), {})
     own = pm.Regime("own", (*pm.regime("full_market").rules, pm.rules.Obligation(target=1.0)))

@@ -21,6 +21,9 @@ STATED = {
     "CarbonCap": {"cap": 1e6},
     "ElectricBoilers": {"replaced": 0.65},
     "Obligation": {"target": 1e6},
+    "Savings": {
+        "measures": [{"name": "a", "potential": 1.0, "cost": 1.0, "counts": {"obligation": 1.0}}]
+    },
     "ShiftableDemand": {"window": 1.0},
 }
 
@@ -36,7 +39,10 @@ def with_rule(rule: Rule) -> pm.Regime:
     beside = dict(DEFAULTS)
     if isinstance(rule, pm.rules.DualTrackAccount):  # it needs planned energy beside a market
         beside["pricing"] = pm.rules.GuaranteedPurchase()
-    return pm.Regime("r", tuple({**beside, rule.role: rule}.values()))
+    rules = {**beside, rule.role: rule}
+    if isinstance(rule, pm.rules.Savings):  # they count in an obligation
+        rules["met"] = pm.rules.Obligation(target=1e6)
+    return pm.Regime("r", tuple(rules.values()))
 
 
 def expected(n: pypsa.Network) -> pm.Case:

@@ -273,7 +273,8 @@ class Obligation(Rule):
 
     def largest_credit(self, case: Case) -> float:
         """Most that one MWh takes off the sum [unit/MWh]."""
-        rate = self._rates(case)["Generator-p"]
+        rates = self._rates(case)
+        rate = pd.concat([rates["Generator-p"], rates[_STORED[0]]])
         return max(0.0, -float(rate.min())) if len(rate) else 0.0
 
     def _lines_of(self, case: Case, plant: pd.Index) -> pd.Series:
