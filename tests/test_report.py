@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from toys import one_bus
 
 import powermkt as pm
 from powermkt.overview import overview
-from powermkt.report import report_of
+from powermkt.report import figures, report_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -80,9 +81,16 @@ def test_names_cannot_leave_their_element(tmp_path: Path) -> None:
     n.name = "<script>alert(1)</script>"
     n.generators = n.generators.rename(index={"wind": "</script><b>wind"})
     n.buses.loc["A", ["x", "y"]] = 1.0, 1.0
-    kept = pm.compare(pm.Case(n), ["full_market"], carbon_prices=[0]).to_parquet(tmp_path / "r")
+    n.buses["name_zh"] = np.nan
+    found = pm.compare(pm.Case(n), ["full_market"], carbon_prices=[0])
+    kept = found.to_parquet(tmp_path / "r")
     html = report_of(kept).html
     assert "<script>alert(1)" not in html and "</script><b>" not in html
+    # A bus without a Chinese name has its own; of one hour a step is drawn.
+    assert found.tables["provinces"]["name_zh"].tolist() == ["A"]
+    assert "map" in report_of(kept, "zh").sections
+    (curve,) = figures.duration(found.tables, 0.0).data
+    assert list(curve.x) == [0, 100] and list(curve.y) == [300, 300]
 
 
 def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
@@ -92,6 +100,11 @@ def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
         report_of(tmp_path / "nowhere")
     with pytest.raises(pm.InputError, match="no language 'fr'"):
         report_of(results, "fr")
+    with pytest.raises(pm.InputError, match="is a folder"):
+        report_of(results).write(tmp_path)
+    (results / "blocked").write_text("", encoding="utf-8")
+    with pytest.raises(pm.StorageError, match="cannot be written"):
+        report_of(results).write(results / "blocked" / "page.html")
     old = shutil.copytree(results, tmp_path / "old")
     record = json.loads((old / "record.json").read_text(encoding="utf-8"))
     record["versions"]["powermkt"] = "9.0.0"

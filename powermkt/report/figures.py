@@ -109,7 +109,8 @@ def duration(tables: Tables, carbon_price: float, words: Words = _ENGLISH, unit:
         falling = part.sort_values("price", ascending=False)
         share = 100 * falling["hours"].cumsum() / falling["hours"].sum()
         figure.add_scatter(
-            x=share.round(3), y=falling["price"].round(2), name=words(str(regime)), mode="lines",
+            x=[0.0, *share.round(3)], y=falling["price"].round(2).iloc[[0, *range(len(falling))]],
+            name=words(str(regime)), mode="lines",
             line={"shape": "vh", "color": PALETTE[number % len(PALETTE)]},
         )  # fmt: skip
     figure.update_xaxes(title=f"{words('share of hours')} (%)")
