@@ -160,12 +160,17 @@ def _switches(views: list[View]) -> dict[str, list[str]]:
 def _embedded(views: list[View]) -> list[dict[str, str]]:
     return [
         {
-            "choice": _safe(json.dumps(view.choice, ensure_ascii=False)),
-            "figure": _safe(view.figure.to_json()),
+            "choice": _plain(json.dumps(view.choice, ensure_ascii=False)),
+            "figure": _plain(view.figure.to_json()),
             "csv": _safe(view.data.to_csv(index=False, float_format="%.9g")),
         }
         for view in views
     ]
+
+
+def _plain(text: str) -> Markup:
+    """JSON for the inside of a script element: there `<` stands in strings alone."""
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _safe(text: str) -> Markup:
