@@ -260,8 +260,8 @@ class _Given:
             return cube
         if isinstance(value, pd.DataFrame) and self.framed:
             named = [*value.index, *value.columns]
-            if unknown := dict.fromkeys(n for n in named if n not in self.nodes):
-                self._fault(what, f"unknown nodes {name_list(unknown)}", "name those of generation")
+            if strange := dict.fromkeys(n for n in named if n not in self.nodes):
+                self._fault(what, f"unknown nodes {name_list(strange)}", "name those of generation")
                 return np.zeros(wanted)
             value = value.reindex(index=self.nodes, columns=self.nodes)
         found = np.asarray(value, dtype=float)
