@@ -19,10 +19,10 @@ def electric_links(case: Case) -> pd.Index:
 
 
 def losses(case: Case) -> pd.DataFrame:
-    """Share of the flow that is lost on links that carry one way, [snapshot x link]; others: 0."""
+    """Share of what links take that is lost, [snapshot x link]; 0 for several ends or both ways."""
     share = (1.0 - case.dense("Link", "efficiency")).clip(lower=0.0)
     links = case._n.links.loc[share.columns]
     further = links.columns[links.columns.str.fullmatch(r"bus[2-9]\d*")]
     two_ends = (links[further].fillna("") == "").all(axis=1)
     one_way = (case.dense("Link", "p_min_pu") >= 0).all()
-    return share * (links.index.isin(electric_links(case)) & two_ends & one_way)
+    return share * (two_ends & one_way)

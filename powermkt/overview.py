@@ -97,7 +97,8 @@ def overview(case: Case, runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
 def _hours(run: Run) -> pd.DataFrame:
     case = run.case
     by_carrier = run.dispatch.T.groupby(case.generators["carrier"]).sum().T
-    stored = run.storage.clip(lower=0.0).T.groupby(case.storage_units["carrier"]).sum().T
+    kinds = pd.concat([case.storage_units["carrier"], case._n.stores["carrier"]])
+    stored = run.storage.clip(lower=0.0).T.groupby(kinds).sum().T
     output = by_carrier.add(stored, fill_value=0.0)
     served = run.outcome.served(case)
     window = pd.Series("", case.snapshots)
@@ -138,8 +139,9 @@ def _provinces(run: Run) -> pd.DataFrame:
     table = pd.DataFrame(
         {"x": buses["x"].groupby(province).mean(), "y": buses["y"].groupby(province).mean()}
     )
-    names = buses.get("name_zh", province)
-    table.insert(0, "name_zh", names.groupby(province).first())
+    names = buses.get("name_zh", province).replace("", np.nan)
+    named = names.groupby(province).first()
+    table.insert(0, "name_zh", named.where(named.notna(), named.index))
     table["load_mwh"] = load.reindex(table.index).fillna(0.0)
     table["price"] = (paid / load.where(load > 0)).reindex(table.index).fillna(plain)
     table["generation_mwh"] = output.groupby(case.generators["province"]).sum()

@@ -124,9 +124,9 @@ class TraceStudy:
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Every table by file name."""
+        """Every table by file name: those of the comparison, and what is of the study alone."""
         found = {
-            "summary": self.comparison.table,
+            **self.comparison.tables,
             "responsibility": self.responsibility,
             "carbon_transfers": self.transfers,
             "carbon_mix": self.mix,

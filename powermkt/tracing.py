@@ -130,7 +130,7 @@ class _Given:
             self.index = frame.index
             by_carrier = columns.nlevels == 2
             self.nodes = list(dict.fromkeys(columns.get_level_values(0)))
-            named = load.columns if isinstance(load, pd.DataFrame) else getattr(load, "index", [])
+            named = load.index if isinstance(load, pd.Series) else getattr(load, "columns", [])
             self.nodes += [n for n in named if by_carrier and n not in self.nodes]
             self.carriers = list(dict.fromkeys(columns.get_level_values(1))) if by_carrier else []
         else:
@@ -155,8 +155,14 @@ class _Given:
             value = value.to_frame().T
         if isinstance(value, pd.DataFrame):
             lacking = [n for n in self.nodes if n not in value.columns]
+            unknown = [n for n in value.columns if n not in self.nodes]
             if lacking:
                 self._fault(what, f"lacks {name_list(lacking)}", "give a column for each node")
+            if unknown:
+                self._fault(
+                    what, f"unknown nodes {name_list(unknown)}", "give them generation, or 0"
+                )
+            if lacking or unknown or not self._timely(what, value.index):
                 return np.zeros(self.shape)
             value = value[self.nodes]
         found = np.asarray(value, dtype=float)
@@ -170,6 +176,13 @@ class _Given:
             self._fault(f"{what}[{self.nodes[node]!r}]{self._hour(t)}", f"is {told}",
                         "give a number >= 0")  # fmt: skip
         return found
+
+    def _timely(self, what: str, index: pd.Index) -> bool:
+        """Whether a table has the hours of generation, where both name hours."""
+        if len(index) <= 1 or not self.framed or index.equals(self.index):
+            return True
+        self._fault(what, "has other hours than generation", "give it for the same hours")
+        return False
 
     def _fault(self, where: str, what: str, remedy: str) -> None:
         self.faults.append(Fault(where, what, remedy))
@@ -240,10 +253,16 @@ class _Given:
                 told = f"unknown nodes {name_list(unknown)}" if unknown else f"{len(value)} hours"
                 self._fault(what, told, f"give {wanted[0]} hours of nodes that generation has")
                 return cube
+            if not self._timely(what, value.index):
+                return cube
             for number, (a, b) in enumerate(value.columns):
                 cube[:, at[a], at[b]] += value.to_numpy(dtype=float)[:, number]
             return cube
         if isinstance(value, pd.DataFrame) and self.framed:
+            named = [*value.index, *value.columns]
+            if strange := dict.fromkeys(n for n in named if n not in self.nodes):
+                self._fault(what, f"unknown nodes {name_list(strange)}", "name those of generation")
+                return np.zeros(wanted)
             value = value.reindex(index=self.nodes, columns=self.nodes)
         found = np.asarray(value, dtype=float)
         if found.shape not in (wanted, wanted[1:]):
@@ -271,6 +290,14 @@ class _Given:
             if not (np.isfinite(table) & (table >= 0)).all():
                 self._fault(f"storage.{name}", "is missing or below 0", "give numbers >= 0")
             tables[name] = table
+        sizes = {(), (1,), (len(storage.node),)}
+        for name in ("efficiency_dispatch", "cyclic"):
+            table = np.asarray(getattr(storage, name), dtype=float)
+            if table.shape not in sizes or not ((table >= 0) & (table <= 1)).all():
+                self._fault(f"storage.{name}", "cannot be", f"give one for each of "
+                            f"{len(storage.node)} storages, of 0 to 1")  # fmt: skip
+            elif name == "efficiency_dispatch" and not table.all():
+                self._fault(f"storage.{name}", "is 0", "give a number above 0, up to 1")
         self.place = np.array([known[node] for node in storage.node], dtype=int)
         self.charge, self.discharge, self.level = tables.values()
         for t, s in np.argwhere((self.charge > 0) & (self.discharge > 0))[:20]:

@@ -192,3 +192,16 @@ def test_no_free_energy_is_sent_round_in_circles(regime: str) -> None:
     assert run.flows["back"].item() == pytest.approx(0.0, abs=1e-6)
     assert run.dispatch["wind"].item() == pytest.approx(50 + 30 / 0.9)
     assert run.curtailment["curtailment_mwh"].sum() == pytest.approx(200 - 50 - 30 / 0.9)
+
+
+def test_no_free_energy_is_lost_in_a_battery_of_links() -> None:
+    """Wind 200 MW, load 50 MW: a charger and a discharger of 80 % would lose up to 36 MW more."""
+    n = one_bus([50.0])
+    n.generators.loc["wind", ["p_nom", "p_max_pu"]] = 200.0, 1.0
+    n.add("Bus", "B", carrier="battery")
+    n.add("Carrier", "battery")
+    for name, ends in {"charge": ("A", "B"), "discharge": ("B", "A")}.items():
+        n.add("Link", name, bus0=ends[0], bus1=ends[1], p_nom=100.0, efficiency=0.8)
+    n.add("Store", "battery", bus="B", carrier="battery", e_nom=100.0, e_cyclic=True)
+    run = pm.clear(pm.Case(n), "full_market")
+    assert run.dispatch["wind"].item() == pytest.approx(50.0)

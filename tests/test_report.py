@@ -6,16 +6,18 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from toys import one_bus
 
 import powermkt as pm
 from powermkt.overview import overview
-from powermkt.report import report_of
+from powermkt.report import figures, report_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -75,14 +77,37 @@ def test_what_is_missing_has_no_section_and_is_told(results: Path, tmp_path: Pat
     assert not {"dispatch", "duration", "map"} & {*page.sections}
 
 
+def test_dispatch_stacks_what_is_given_and_what_is_taken() -> None:
+    """Rounding below zero moves nothing; who does both is in both stacks."""
+    row = {"regime": "r", "carbon_price": 0.0, "window": "w", "hours": 1.0, "load": 100.0,
+           "price": 1.0, "curtailed": 0.0, "charging": 0.0}  # fmt: skip
+    output = {"coal": [100.0, -1e-12], "gas": [5.0, -5.0]}
+    hours = pd.DataFrame({**row, **output}, index=range(2))
+    hours.insert(3, "snapshot", pd.date_range("2022-01-03", periods=2, freq="h"))
+    data = figures.dispatch({"hours": hours}, "r", 0.0, "w").data
+    stacks = [(item.name, item.stackgroup, list(item.y)) for item in data[:-1]]
+    assert stacks == [("coal", "output", [100, 0]), ("gas", "output", [5, 0]),
+                      ("gas", "taken", [0, -5])]  # fmt: skip
+
+
 def test_names_cannot_leave_their_element(tmp_path: Path) -> None:
     n = one_bus([60.0])
     n.name = "<script>alert(1)</script>"
     n.generators = n.generators.rename(index={"wind": "</script><b>wind"})
     n.buses.loc["A", ["x", "y"]] = 1.0, 1.0
-    kept = pm.compare(pm.Case(n), ["full_market"], carbon_prices=[0]).to_parquet(tmp_path / "r")
+    n.buses["name_zh"] = np.nan
+    item = replace(pm.regime("full_market"), name="<!--")
+    found = pm.compare(pm.Case(n), [item, "joint_dispatch"], carbon_prices=[0])
+    kept = found.to_parquet(tmp_path / "r")
     html = report_of(kept).html
     assert "<script>alert(1)" not in html and "</script><b>" not in html
+    for text in re.findall(r'class="(?:plot|choice)">(.*?)</script>', html, flags=re.DOTALL):
+        json.loads(text)
+    # A bus without a Chinese name has its own; of one hour a step is drawn.
+    assert found.tables["provinces"]["name_zh"].tolist() == ["A", "A"]
+    assert "map" in report_of(kept, "zh").sections
+    curve = figures.duration(found.tables, 0.0).data[0]
+    assert list(curve.x) == [0, 100] and list(curve.y) == [300, 300]
 
 
 def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
@@ -92,6 +117,11 @@ def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
         report_of(tmp_path / "nowhere")
     with pytest.raises(pm.InputError, match="no language 'fr'"):
         report_of(results, "fr")
+    with pytest.raises(pm.InputError, match="is a folder"):
+        report_of(results).write(tmp_path)
+    (results / "blocked").write_text("", encoding="utf-8")
+    with pytest.raises(pm.StorageError, match="cannot be written"):
+        report_of(results).write(results / "blocked" / "page.html")
     old = shutil.copytree(results, tmp_path / "old")
     record = json.loads((old / "record.json").read_text(encoding="utf-8"))
     record["versions"]["powermkt"] = "9.0.0"

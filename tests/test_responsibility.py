@@ -15,6 +15,8 @@ from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
 from powermkt.comparison import Comparison
+from powermkt.overview import overview
+from powermkt.report import report_of
 from powermkt.responsibility import Responsibility
 from powermkt.tracestudy import TraceStudy, read_charge
 
@@ -159,6 +161,9 @@ def test_what_is_unusual_is_accounted_for() -> None:
     assert set(found.mix["carrier"]) >= {"coal", "gas", "negative load"}
     whole = pm.pay_by_principle(found, 50.0).set_index("province").loc["all"]
     assert whole["consumer"] == pytest.approx(whole["producer"], rel=1e-9)
+    # On a page: what the store gives back, too.
+    hours = overview(found.run.case, [found.run])["hours"]
+    assert hours["battery"].sum() == pytest.approx(0.8 * 50)
 
 
 @pytest.mark.slow
@@ -211,6 +216,7 @@ def test_study(market: Responsibility, tmp_path: Path) -> None:
     hourly = pd.read_parquet(tmp_path / "found" / "carbon_hourly.parquet")
     assert len(hourly) == 2 * 24 * 2
     assert hourly["consumption_t"].sum() == pytest.approx(2 * 30_810)
+    assert {"headline", "dispatch", "payments"} <= set(report_of(tmp_path / "found").sections)
 
 
 @pytest.mark.slow

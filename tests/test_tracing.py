@@ -226,3 +226,24 @@ def test_benchmark_agrees_with_its_peer() -> None:
     record = compared(hours=48, provinces=5)
     assert record["rel_diff"] <= 1e-9
     assert record["total_rel_diff"] <= 1e-9
+
+
+def test_names_and_hours_that_match_nothing() -> None:
+    """Neither nodes nor hours are left out or taken by position; a list of loads is as an array."""
+    hours = pd.date_range("2022-01-03", periods=2, freq="h")
+    generation = pd.DataFrame({"A": [100.0, 200], "B": [0.0, 0]}, hours)
+    load = pd.DataFrame({"A": [60.0, 160], "B": [40.0, 40]}, hours)
+    flow = pd.DataFrame([[0, 40.0], [0, 0]], ["A", "B"], ["A", "B"])
+    one = pm.trace(generation.iloc[0], [0.9, 0.0], flow, [60.0, 40.0])
+    assert one.intensity.tolist() == pytest.approx([0.9, 0.9])
+    late, wide = load.set_axis(hours + pd.Timedelta("1h")), load.assign(C=5.0)
+    with pytest.raises(pm.InputError, match="load: has other hours"):
+        pm.trace(generation, [0.9, 0.0], flow, late)
+    with pytest.raises(pm.InputError) as told:
+        pm.trace(generation, [0.9, 0.0], flow.assign(D=0.0), wide)
+    assert {fault.where for fault in told.value.faults} == {"load", "flow"}
+    for wrong in ({"efficiency_dispatch": 0.0}, {"efficiency_dispatch": np.nan},
+                  {"cyclic": [True, False]}):  # fmt: skip
+        with pytest.raises(pm.InputError, match=next(iter(wrong))):
+            pm.trace([[200.0], [60], [68]], [0.5], [[0.0]], [[100.0]] * 3,
+                     storage=replace(THREE_HOURS, **wrong))  # fmt: skip

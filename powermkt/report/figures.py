@@ -73,15 +73,18 @@ def dispatch(
     rows = pick(tables["hours"], regime=regime, carbon_price=carbon_price, window=window).head(168)
     carriers = carriers_of(tables["hours"])
     output = rows[carriers].astype(float).fillna(0.0)
-    output = output.loc[:, output.abs().max() > 0]
+    largest = float(output.abs().to_numpy().max(initial=0.0))
     divisor, unit = scaled(float(rows["load"].max()), "MW")
     figure, colours = graph_objects.Figure(), colours_of(tables, carriers)
     for carrier in sorted(output.columns, key=_rank):
-        figure.add_scatter(
-            x=rows["snapshot"], y=(output[carrier] / divisor).round(3), name=words(carrier),
-            stackgroup="taken" if (output[carrier] < 0).any() else "output", mode="lines",
-            line={"width": 0.3, "color": colours[carrier]}, fillcolor=colours[carrier],
-        )  # fmt: skip
+        given, taken = output[carrier].clip(lower=0.0), output[carrier].clip(upper=0.0)
+        for stack, part in (("output", given), ("taken", taken)):
+            if part.abs().max() > _FEW * largest:
+                figure.add_scatter(
+                    x=rows["snapshot"], y=(part / divisor).round(3), name=words(carrier),
+                    stackgroup=stack, mode="lines", fillcolor=colours[carrier],
+                    line={"width": 0.3, "color": colours[carrier]},
+                )  # fmt: skip
     if rows[CHARGING].abs().max() > 0:
         figure.add_scatter(
             x=rows["snapshot"], y=(-rows[CHARGING] / divisor).round(3), name=words(CHARGING),
@@ -109,7 +112,8 @@ def duration(tables: Tables, carbon_price: float, words: Words = _ENGLISH, unit:
         falling = part.sort_values("price", ascending=False)
         share = 100 * falling["hours"].cumsum() / falling["hours"].sum()
         figure.add_scatter(
-            x=share.round(3), y=falling["price"].round(2), name=words(str(regime)), mode="lines",
+            x=[0.0, *share.round(3)], y=falling["price"].round(2).iloc[[0, *range(len(falling))]],
+            name=words(str(regime)), mode="lines",
             line={"shape": "vh", "color": PALETTE[number % len(PALETTE)]},
         )  # fmt: skip
     figure.update_xaxes(title=f"{words('share of hours')} (%)")

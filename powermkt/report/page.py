@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from powermkt.errors import Fault, InputError
+from powermkt.errors import Fault, InputError, StorageError
 from powermkt.report.sections import SECTIONS, Content, View
 from powermkt.report.words import LANGUAGES, Words
 
@@ -38,10 +39,27 @@ class Report:
     missing: list[str]
 
     def write(self, file: str | Path) -> Path:
-        """Write it into a file."""
+        """Write it into a file, which appears complete or not at all.
+
+        Raises
+        ------
+        InputError
+            If it is a folder.
+        StorageError
+            If it cannot be written.
+        """
         target = Path(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(self.html, encoding="utf-8")
+        if target.is_dir():
+            raise InputError([Fault(str(file), "is a folder", "name a file for the page")])
+        work = target.with_name(f".{target.name}-part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work.write_text(self.html, encoding="utf-8")
+            work.replace(target)
+        except OSError as error:
+            with suppress(OSError):
+                work.unlink(missing_ok=True)
+            raise StorageError(f"{target}: cannot be written: {error.strerror or error}") from error
         return target
 
 
@@ -64,6 +82,9 @@ def read_results(folder: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str,
         version = str(record["versions"]["powermkt"])
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         fault = Fault(str(where / _RECORD), f"cannot be read: {error!r}", "make the results anew")
+        if isinstance(error, KeyError):  # a study that compares no runs
+            remedy = "name the folder of a comparison, or a study with one"
+            fault = Fault(str(folder), "holds results that the page has no part for", remedy)
         raise InputError([fault]) from None
     here = metadata.version("powermkt")
     faults, tables = [], {}
@@ -139,12 +160,17 @@ def _switches(views: list[View]) -> dict[str, list[str]]:
 def _embedded(views: list[View]) -> list[dict[str, str]]:
     return [
         {
-            "choice": _safe(json.dumps(view.choice, ensure_ascii=False)),
-            "figure": _safe(view.figure.to_json()),
+            "choice": _plain(json.dumps(view.choice, ensure_ascii=False)),
+            "figure": _plain(view.figure.to_json()),
             "csv": _safe(view.data.to_csv(index=False, float_format="%.9g")),
         }
         for view in views
     ]
+
+
+def _plain(text: str) -> Markup:
+    """JSON for the inside of a script element: there `<` stands in strings alone."""
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _safe(text: str) -> Markup:

@@ -238,8 +238,9 @@ def _obligations(tables: Tables, record: Mapping[str, Any], words: Words) -> Con
     for name in ("regime", "carbon_price", "line", "kind", "unit"):
         values = _said(rows[name], "g") if name == "carbon_price" else map(str, rows[name])
         found[words(name.replace("_", " "))] = [words(text) for text in values]
-    for name in ("target", "reached", "shortfall", "price"):
+    for name in ("target", "reached", "shortfall"):
         found[words(name)] = _said(rows[name], ",.6g")
+    found[words("price of a unit")] = _said(rows["price"], ",.6g")
     return Content(table=pd.DataFrame(found))
 
 

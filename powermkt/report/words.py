@@ -56,7 +56,7 @@ _CHINESE: dict[str, str] = {
     "download data": "下载数据", "Mt": "百万吨", "data": "数据",
     "longitude": "经度", "latitude": "纬度", "product": "产品",
     "line": "指标", "kind": "类型", "unit": "单位", "target": "目标", "reached": "实现值",
-    "shortfall": "缺口", "at_most": "上限", "at_least": "下限",
+    "shortfall": "缺口", "price of a unit": "单价", "at_most": "上限", "at_least": "下限",
     "windows": "时段", "versions": "软件版本", "notes": "注意事项", "rules of": "规则：",
     "contents": "目录", "from": "起", "to": "止", "hours": "小时",
     "flexibility": "灵活性", "network": "网架", "barrier": "省间壁垒",
@@ -76,9 +76,9 @@ LEADS: dict[str, tuple[str, str]] = {
         "每行对应一种市场规则和一个碳价。成本为资源成本：燃料、运行、启停与缺供，不含各方之间的支付。电价按负荷加权。",
     ),
     "dispatch": (
-        "Output by technology; below zero what storage takes in. The line is the load served, the "
-        "dashed line load and what was curtailed on top.",
-        "各类电源出力；零以下为储能充电。实线为所供负荷，虚线在其上再加弃电。",
+        "Output by technology; below zero what storage and boilers take in. The line is the load "
+        "served, the dotted line output and what was curtailed on top.",
+        "各类电源出力；零以下为储能充电和电锅炉用电。实线为所供负荷，虚线为出力加弃电。",
     ),
     "duration": (
         "Wholesale prices, weighted by load over all provinces, from the dearest hour to the "
