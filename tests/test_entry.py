@@ -55,7 +55,7 @@ def test_annuity() -> None:
     assert found.npv == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_screening_curve() -> None:
     """Base plant saves 200 CNY/MWh of gas while load net of 25 MW wind is above it.
 
