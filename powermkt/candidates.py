@@ -56,7 +56,7 @@ class Candidate(Strict):
     hours : float, optional
         Hours of discharge at full output [h].
     both_ways : bool, default True
-        Whether a corridor without losses runs both ways; with losses it runs one way.
+        Whether a corridor runs both ways; with losses or a marginal cost it runs one way.
     """
 
     capital_cost: float = pydantic.Field(gt=0, allow_inf_nan=False)
@@ -105,6 +105,12 @@ class Candidate(Strict):
         if self.origin is not None or self.destination is not None:
             return "corridor"
         return "generator" if self.hours is None else "storage"
+
+    @property
+    def two_way(self) -> bool:
+        """Whether it is a corridor that runs both ways: PyPSA lets flow back earn its cost."""
+        free = self.efficiency == 1 and not self.marginal_cost
+        return self.kind == "corridor" and self.both_ways and free
 
     @property
     def where(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from powermkt.candidates import Candidate
 from powermkt.case import Case
 from powermkt.curves import mean_costs
 from powermkt.errors import Fault, nearest
+from powermkt.positions import aligned
+from powermkt.rules import Participation
 from powermkt.rules.dispatch import same_energy
 from powermkt.run import Run
 
@@ -69,7 +71,7 @@ def with_entrants(
     """Return a case with candidates built.
 
     Corridors have no framework schedule (0). Load factors that the market file plans fall, so that
-    the energy planned for quota plant stays.
+    the energy planned for quota plant stays; tariffs are those without candidates.
 
     Parameters
     ----------
@@ -80,6 +82,8 @@ def with_entrants(
         (`p_nom_extendable`), at no cost here.
     """
     n = case._n.copy()
+    for kind in ("generators", "storage_units", "loads"):  # the default is a mean over plant
+        getattr(n, kind)["tariff"] = getattr(case, kind)["tariff"]
     forecast = dict(case.forecast)
     carriers = {item.carrier for item in candidates.values()} - {"", *n.carriers.index}
     if carriers:
@@ -104,18 +108,18 @@ def with_entrants(
                 **_stated(item, "tariff"), **size,
             )  # fmt: skip
         else:
-            back = item.both_ways and item.efficiency == 1
             n.add(
                 "Link", name, bus0=_most_load(case, item.origin),
                 bus1=_most_load(case, item.destination), carrier=item.carrier,
                 efficiency=item.efficiency, marginal_cost=item.marginal_cost or 0.0,
-                p_min_pu=-1.0 if back else 0.0, **size,
+                p_min_pu=-1.0 if item.two_way else 0.0, **size,
             )  # fmt: skip
     more = case._with(n, case.windows, case.seams)
     more.forecast = forecast
     built = [name for name, item in candidates.items() if item.kind == "corridor"]
-    if case.schedule is not None and built:
-        more.schedule = case.schedule.assign(**dict.fromkeys(built, 0.0))
+    if built and (case.schedule is not None or case.corridors.empty):
+        planned = pd.DataFrame(index=n.snapshots) if case.schedule is None else case.schedule
+        more.schedule = planned.assign(**dict.fromkeys(built, 0.0))
     market = case.market
     present = sorted({*n.generators["carrier"], *n.storage_units["carrier"]} - {""})
     new = market.carriers.__class__().resolved([name for name in present if name in carriers])
@@ -139,11 +143,11 @@ def _add_generator(
     """Add a generator; return what was forecast of its profile, if there are forecasts."""
     members = _members(case, item)
     share = members["p_nom"] / members["p_nom"].sum()
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"tariff": case.default_tariff}
     ahead = None
     if len(members):
         mean = mean_costs(n)[members.index] @ share
-        data = {key: members[key] @ share for key in _LIKE[1:]}
+        data = {key: members[key] @ share for key in (*_LIKE[1:], "own_use")}
         data["marginal_cost"] = mean if np.ptp(mean) > 0 else float(mean.to_numpy()[0])
         same = members["benchmark_class"].unique()
         if len(same) == 1 and same[0]:
@@ -224,7 +228,7 @@ def _every(case: Case, value: pd.Series) -> pd.DataFrame:
 def shared_alike(run: Run) -> Run:
     """Return a run in which like plant at one bus shares its output in proportion.
 
-    Which of several generators of one carrier, bus, marginal cost and emission rate runs is no
+    Which of several generators of one carrier, bus, cost, offer, rank and emission rate runs is no
     result: any share is as good an optimum. What a newcomer earns must not hang on it. Plant that
     is committed, must run, ramps or has limits of energy keeps what it does.
     """
@@ -234,17 +238,35 @@ def shared_alike(run: Run) -> Run:
     free &= (case.must_run == 0).all() & table["ramp_up"].isna() & table["ramp_down"].isna()
     free &= ~np.isfinite(g["e_sum_max"]) & ~np.isfinite(g["e_sum_min"])
     free &= ~table.index.isin(case.ladders["generator"])
+    for rule in run.regime.rules:
+        if isinstance(rule, Participation):  # which plant is guaranteed may be said by its name
+            named = (rule.share, rule.guaranteed_hours, rule.subsidy, rule.certificate)
+            free &= ~table.index.isin([key for said in named for key in said])
     if case.offers is not None:
         free &= ~table.index.isin(case.offers["generator"])
-    cost = mean_costs(case._n)
-    kept = table[free].assign(
-        low=cost.min(), high=cost.max(), rate=table["emission_rate"], mean=cost.mean()
-    )
+    kept = table[free].assign(rate=table["emission_rate"])
+    keys = ["bus", "carrier", "rate"]
+    for what, frame in enumerate(_asked(run)):
+        for measure in ("min", "max", "mean"):
+            keys.append(f"{what} {measure}")
+            kept[keys[-1]] = frame.agg(measure).round(9)
     dispatch, available = run.outcome.dispatch.copy(), case.availability
-    for _, like in kept.groupby(["bus", "carrier", "low", "high", "mean", "rate"]):
+    for _, like in kept.groupby(keys):
         if len(like) > 1:
             names = like.index
             total = available[names].sum(axis=1)
             share = available[names].div(total.where(total > 0), axis="index").fillna(0.0)
             dispatch[names] = share.mul(dispatch[names].sum(axis=1), axis="index")
     return replace(run, outcome=replace(run.outcome, dispatch=dispatch))
+
+
+def _asked(run: Run) -> Iterator[pd.DataFrame]:
+    """What output costs, and what rules add to its offer and its rank, [snapshot x generator]."""
+    case = run.case
+    cost = mean_costs(case._n)
+    yield cost
+    for hook in ("offer", "rank_by"):
+        for rule in run.regime.rules:
+            added = getattr(rule, hook)(case).get("Generator-p")
+            if added is not None:
+                yield pd.DataFrame(aligned(added, cost), cost.index, cost.columns)

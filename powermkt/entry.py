@@ -378,8 +378,9 @@ def _notes(case: Case, table: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
         )
     for _, row in lines[~lines["converged"]].iterrows():
         found.append(
-            f"{row['regime']} at {row['carbon_price']:g}: no fixed point within {row['clearings']} "
-            f"clearings, excess up to {100 * row['largest_excess']:.1f} % of yearly cost"
+            f"{row['regime']} at {row['carbon_price']:g}: no fixed point in {row['clearings']} "
+            f"clearings: excess up to {100 * row['largest_excess']:.1f} % of yearly cost, "
+            f"of what lies up to {row['largest_width_mw']:,.1f} MW apart"
         )
     for (name, price), part in table.groupby(["regime", "carbon_price"], sort=False):
         full = part.loc[part["state"] == "potential", "candidate"]

@@ -53,6 +53,7 @@ class Equilibrium:
         How far apart the mixed points are.
     clearings : int
     converged : bool
+        Whether the conditions are met, by points no further apart than the tolerance.
     """
 
     capacity: pd.Series
@@ -150,7 +151,8 @@ def find_entry(
         share, way = _mix(np.array([excess[k] for k in near]), metric, here <= 0, here >= top)
         met = bool((np.abs(way) <= plan.accuracy).all())
         itself = share[near.index(at)] > 1 - 1e-6
-        if (met and (radius <= least or itself)) or len(places) >= plan.iterations:
+        done = met and (radius <= least or itself)
+        if done or len(places) >= plan.iterations:
             break
         if met or idle > 2 * len(names):
             if radius <= least:
@@ -178,7 +180,7 @@ def find_entry(
     sides = pd.concat([tables[k]["excess"] for k in used], axis=1)
     return Equilibrium(
         pd.Series(here * scale, names), run, mixed, sides.max(axis=1), sides.min(axis=1),
-        pd.Series((spread.max(axis=0) - spread.min(axis=0)) * scale, names), len(places), met,
+        pd.Series((spread.max(axis=0) - spread.min(axis=0)) * scale, names), len(places), done,
     )  # fmt: skip
 
 

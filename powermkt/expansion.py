@@ -29,11 +29,24 @@ from powermkt.errors import ClearingError
 from powermkt.programme import Programme
 from powermkt.regime import Regime
 from powermkt.results import by_bus
-from powermkt.rules import Coupled, LocationalPrice, MeritOrder
-from powermkt.rules.contract import ContractRule
+from powermkt.rules import (
+    Administered,
+    CarbonPrice,
+    CoOptimised,
+    Coupled,
+    DeepPeakOffers,
+    LocationalPrice,
+    MeritOrder,
+    RetailTariff,
+    Sequential,
+)
 from powermkt.services import Services
 from powermkt.values import HOURS_A_YEAR
 from powermkt.window import numbers_of, rows_of
+
+_JUDGED = {MeritOrder, Coupled, LocationalPrice, CarbonPrice}  # by what they state
+# Without services they pay nobody, or users alone pay.
+_NOTHING_MORE = {CoOptimised, Sequential, Administered, DeepPeakOffers, RetailTariff}
 
 
 class Expansion(NamedTuple):
@@ -53,7 +66,10 @@ class Expansion(NamedTuple):
 
 
 def why_not(case: Case, regime: Regime) -> str:
-    """Say why what plant earns under a regime is not the marginal value; "" where it is."""
+    """Say why what plant earns under a regime is not the marginal value; "" where it is.
+
+    Rules that are not known to leave it at that count as if they did not.
+    """
     rules = {rule.role: rule for rule in regime.rules if rule.role in ("dispatch", "trade")}
     dispatch, pricing, carbon = rules["dispatch"], regime.pricing, regime.carbon
     if type(pricing) is not LocationalPrice or pricing.scope != "nodal":
@@ -68,16 +84,17 @@ def why_not(case: Case, regime: Regime) -> str:
         return "offers are not cost"
     if case.offers is not None and dispatch.submitted:
         return "offers were submitted"
-    if carbon is not None and carbon.price:
+    if carbon is not None and (carbon.price or carbon.offsets is not None):
         given = carbon.share("output_based") + carbon.share("auction")
         whole = carbon.offered and abs(given - 1) < 1e-9 and carbon.surplus == "sold"
         if not whole or carbon.deficit_cap is not None or carbon.exempt_deficits:
             return "the carbon cost that plant bears is not what it offers"
     if regime.cap is not None or regime.obligations or regime.two_settlement is not None:
         return "a cap, an obligation or a second settlement adds payments"
-    apart = ("settlement", "renewables", "contract", "obligation")
-    if any(rule.role in apart or isinstance(rule, ContractRule) for rule in regime.rules):
-        return "plant is paid by contracts or mechanisms as well"
+    known = _JUDGED | _NOTHING_MORE
+    others = [type(r).__name__ for r in regime.rules if type(r) not in known and not r.inert]
+    if others:
+        return f"{', '.join(others)}: changes what plant does or is paid"
     if case.market.services != Services():
         return "services are paid as well"
     if case.generators["committable"].any() or case.look_ahead is not None:

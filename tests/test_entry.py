@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +16,12 @@ from toys import one_bus
 
 import powermkt as pm
 from powermkt.candidates import EntryPlan
+from powermkt.entrants import shared_alike, with_entrants
 from powermkt.equilibrium import find_entry
+from powermkt.expansion import why_not
 from powermkt.finance import annuity, earnings
+from powermkt.regime import presets, regime
+from powermkt.run import Run
 
 # A life of one year at a rate of 0: the annuity is the cost to build.
 ONE_YEAR = {"life": 1.0, "hurdle_rate": 0.0}
@@ -50,6 +55,7 @@ def test_annuity() -> None:
     assert found.npv == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.long
 def test_screening_curve() -> None:
     """Base plant saves 200 CNY/MWh of gas while load net of 25 MW wind is above it.
 
@@ -128,7 +134,7 @@ def test_windows_share_capacity() -> None:
     assert found.system["total_cost"][0] == pytest.approx(284.7e6 + 70e6, rel=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fixed_point_of_the_market_is_the_joint_optimum() -> None:
     """Revenue jumps at 100 MW, from 1,314,000 to 438,000: a mix of both is the annuity."""
     plan = {"candidates": {"base": BASE}, "method": "fixed_point"}
@@ -161,14 +167,16 @@ def test_tariff_by_hand() -> None:
     assert study.system["curtailment_rate"][0] == pytest.approx(0.5, rel=2e-3)
 
 
-def searched(excess: object, potential: list[float | None]) -> tuple[np.ndarray, bool]:
+def searched(
+    excess: object, potential: list[float | None], iterations: int = 120
+) -> tuple[np.ndarray, bool]:
     """Entry where one MW earns a yearly cost of 1 and an excess that is a function of capacity."""
     names = [f"c{i}" for i in range(len(potential))]
     plan = EntryPlan.model_validate(
         {"candidates": {
             name: BASE | {"capital_cost": 1.0} | ({} if most is None else {"potential": most})
             for name, most in zip(names, potential, strict=True)
-        }}
+        }, "iterations": iterations}
     )  # fmt: skip
 
     def clear(size: pd.Series) -> object:
@@ -231,6 +239,79 @@ def test_search_follows_ridges() -> None:
 def test_search_says_where_there_is_no_equilibrium() -> None:
     """An excess that is always above 0, without a limit, is no equilibrium."""
     assert not searched(lambda x: 0.5 + 0.0 * x, [None])[1]
+
+
+def test_search_out_of_clearings_has_not_converged() -> None:
+    """Excess jumps from 0.5 to -0.5 at 100 MW: a mix of points far apart meets the conditions."""
+
+    def step(x: np.ndarray) -> np.ndarray:
+        return np.where(x < 100.0, 0.5, -0.5)
+
+    assert not searched(step, [1000.0], iterations=5)[1]
+    found, converged = searched(step, [1000.0])
+    assert converged
+    assert found == pytest.approx([100.0], abs=2.0)
+
+
+def test_what_earns_marginal_values_alone() -> None:
+    """Rules that pay or change more than the clearing are left to the fixed point."""
+    case = peaking([125.0])
+    more: list[dict[str, object]] = [
+        {"ancillary": {"rule": "CapacityPayment", "rate": {"gas": 330.0}}},
+        {"demand": {"rule": "ElasticDemand", "elasticity": -0.1}},
+        {"carbon": [{"rule": "CarbonPrice"}, {"rule": "ImportAdjustment"}]},
+        {"carbon": {"rule": "CarbonPrice", "allocation": "lump_sum"}},
+        {"pricing": {"rule": "LocationalPrice", "cap": 400.0}},
+        {"contract": {"rule": "MechanismPrice"}},
+    ]
+    for rules in more:
+        item = regime({"name": "more", "extends": "full_market", **rules})
+        assert why_not(case, item.at(50.0)), rules
+    joint = {name for name in presets() if not why_not(case, regime(name).at(50.0))}
+    assert joint == {"full_market", "full_market_auction"}
+
+
+def test_built_candidates_leave_what_stands_as_it_was() -> None:
+    """Tariffs by default are those of plant that stands; with a cost a corridor runs one way."""
+    n = one_bus([100.0])
+    n.generators["own_use"] = [0.06, 0.0, 0.0]
+    n.add("Bus", "B", carrier="AC")
+    n.add("Load", "B load", bus="B", p_set=[10.0])
+    tie = {"origin": "A", "destination": "B", "capital_cost": 1.0, **ONE_YEAR}
+    gas = {"carrier": "gas", "capital_cost": 1.0, **ONE_YEAR}
+    plan = EntryPlan.model_validate({"candidates": {
+        "tie": tie, "dear tie": tie | {"marginal_cost": 1.0}, "copy": gas | {"province": "A"},
+        "coal 2": gas | {"carrier": "coal", "province": "A"},
+        "new": BASE | {"province": "B", "marginal_cost": 600.0},
+    }})  # fmt: skip
+    case = pm.Case(n)
+    more = with_entrants(case, plan.candidates, dict.fromkeys(plan.candidates, 1000.0))
+    assert case.default_tariff == 400.0  # (100 x 300 + 100 x 500) / 200
+    assert (more.generators["tariff"] == 400.0).all()
+    assert (more.loads["tariff"] == 400.0).all()
+    assert more.generators.loc["coal 2", "own_use"] == 0.06
+    assert more._n.links["p_min_pu"].to_dict() == {"tie": -1.0, "dear tie": 0.0}
+    assert (more.schedule == 0.0).all(axis=None)  # nobody planned anything
+
+
+def test_like_plant_shares_by_what_it_offers() -> None:
+    """Of three alike, the one with another benchmark has another offer: it does not share."""
+    n = one_bus([100.0, 100.0])
+    n.generators.loc[["gas", "wind"], "p_nom"] = 0.0
+    for name, benchmark in (("coal 2", 0.8), ("coal 3", 0.7)):
+        n.add("Generator", name, bus="A", carrier="coal", p_nom=100.0, marginal_cost=300.0,
+              emission_rate=0.9, benchmark=benchmark)  # fmt: skip
+    case, item = pm.Case(n), regime("full_market")
+    given = pd.DataFrame({"coal": 80.0, "gas": 0.0, "wind": 0.0, "coal 2": 0.0, "coal 3": 20.0},
+                         case.snapshots)  # fmt: skip
+
+    @dataclass
+    class Made:
+        dispatch: pd.DataFrame
+
+    for price, shares in ((0.0, [100 / 3, 100 / 3, 100 / 3]), (50.0, [40.0, 40.0, 20.0])):
+        run = shared_alike(Run(case, item.at(price), price, Made(given)))  # type: ignore[arg-type]
+        assert run.dispatch.iloc[0][["coal", "coal 2", "coal 3"]].tolist() == pytest.approx(shares)
 
 
 def test_bad_input_is_told_at_once() -> None:
