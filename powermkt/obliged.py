@@ -59,9 +59,9 @@ SAVINGS: dict[str, tuple[str, str]] = {
     "rent": ("money", "what it is paid beyond its cost"),
 }
 
-# Gap between the mixture and its lower bound, of cost: what is aimed at, and what does after that
-# many rounds.
-_AIM, _ENOUGH, _PATIENCE = 1e-6, 1e-4, 40
+# Gap between the mixture and its lower bound, of cost, that is enough up to so many rounds. Prices
+# are known less well than cost: where rounds are cheap, they go on until next to nothing is left.
+_AIMS, _ENOUGH = ((20, 1e-9), (40, 1e-6)), 1e-4
 _MOST_ROUNDS = 400
 _STEP = 0.1  # of the mean cost of a MWh: how far the first prices may be from none
 # Of the price of excess generation, or of unserved load: no obligation makes them pay.
@@ -254,12 +254,12 @@ class _Search:
         master = self._master(sum(least for least, *_ in first))
         self._add(master, zero, first)
         rounds, tried = 1, zero
-        if len(zero) > 1 and master.gap(master.solve().value) > _AIM:
+        if len(zero) > 1 and master.gap(master.solve().value) > _enough(rounds):
             rounds += self._begin(master, first)
         while True:
             found = master.solve()
             gap = master.gap(found.value)
-            if gap <= (_AIM if rounds <= _PATIENCE else _ENOUGH) or rounds >= _MOST_ROUNDS:
+            if gap <= _enough(rounds) or rounds >= _MOST_ROUNDS:
                 break
             before, tried = tried, master.next_prices()
             answers = self._asked(tried * master.sign)
@@ -367,6 +367,11 @@ class _Search:
                 f"{self._case.name}, regime {self._regime.name!r}: obligations cannot be met: "
                 f"{what}; change the target, or state a `shortfall_price`"
             )
+
+
+def _enough(rounds: int) -> float:
+    """Gap that ends the search after so many rounds [1]."""
+    return next((aim for most, aim in _AIMS if rounds < most), _ENOUGH)
 
 
 def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
