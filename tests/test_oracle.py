@@ -20,6 +20,7 @@ def plain(seed: int) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 def test_full_market_is_pypsas_optimum(seed: int) -> None:
     n = plain(seed)

@@ -77,6 +77,7 @@ BY_HAND = {
 }
 
 
+@pytest.mark.slow
 def test_duals_by_hand() -> None:
     """Duals of all kinds of plant, from one clearing."""
     case = two_sites()

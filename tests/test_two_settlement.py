@@ -240,7 +240,7 @@ def test_sums_over_all_hours_are_refused() -> None:
         pm.clear(case, "two_settlement")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_minimum_up_time_is_counted_on_from_interval_to_interval() -> None:
     """Started in the last hour of the first day, on for six hours in both settlements."""
     from test_units import coal_and_turbine

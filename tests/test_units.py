@@ -51,6 +51,7 @@ def plant() -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_prices_are_those_with_the_commitment_fixed_not_the_zeros_of_the_mixed_programme() -> None:
     """At 110 oil is cheaper than a start: 100*20 + 10*90 = 2,900 against 70*20 + 2,540 = 3,940.
 
