@@ -105,7 +105,7 @@ def test_stock_pypsa_curtails_within_the_range_and_finds_the_range_itself() -> N
     assert "pypsa" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stock_pypsa_on_all_small_cells() -> None:
     found = run(cells(SMALL))
     assert found.agreed

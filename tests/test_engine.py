@@ -157,7 +157,7 @@ def test_processes_and_cluster_give_the_same_and_losing_workers_too(
     assert killed and len(disturbed.notes) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_lost_scheduler_ends_the_study_and_keeps_what_is_done(
     case: pm.Case, undisturbed: pm.Comparison, tmp_path: Path
 ) -> None:
@@ -222,7 +222,7 @@ def cells(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("look_ahead", [None, 24.0])
+@pytest.mark.parametrize("look_ahead", [None, pytest.param(24.0, marks=pytest.mark.long)])
 def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float | None) -> None:
     options = [] if look_ahead is None else ["--look-ahead", str(look_ahead)]
     stopped(tmp_path, signal.SIGKILL, 1, *options)

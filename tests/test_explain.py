@@ -475,8 +475,8 @@ def test_ranges_where_it_is_not_settled_whose_wind_is_lost() -> None:
     assert found.by_cause.loc["flexibility", "total"] == pytest.approx(20)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2])
 def test_relaxing_never_raises_offered_cost_at_least_cost(seed: int) -> None:
     """Every built-in cause that bears on a market: cost with it relaxed is no more than without."""
     n = random_network(seed, hours=5, provinces=2)

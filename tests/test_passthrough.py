@@ -266,7 +266,7 @@ def test_net_rate_is_1_where_offsets_become_cheaper_in_the_step(limit: float) ->
     assert rates["pass_through_marginal"].tolist() == pytest.approx([1, passed])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_study_is_written(study: pm.PassThroughStudy, tmp_path: Path) -> None:
     folder = study.to_parquet(tmp_path / "study")
     for name, columns in (

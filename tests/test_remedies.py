@@ -244,6 +244,7 @@ def test_nothing_curtailed_and_nothing_to_build() -> None:
 
 @pytest.mark.slow
 @hypothesis.given(seed=st.integers(0, 10_000))
+@pytest.mark.long
 def test_a_remedy_never_raises_cost_in_a_market(seed: int) -> None:
     """At no carbon price all that is minimised is resource cost, but ties of 0.001 money/MWh.
 
@@ -260,7 +261,7 @@ def test_a_remedy_never_raises_cost_in_a_market(seed: int) -> None:
     assert (concave["money_by_difference"] <= concave["money_by_dual"] + ties).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fleets_that_must_run_for_heat() -> None:
     """Where heat holds online capacity up, small boilers and retrofits do what their duals say."""
     n = random_network(3, 8, 2)

@@ -149,10 +149,16 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("language", "width"),
+    [
+        ("en", 1280), ("zh", 390),
+        pytest.param("en", 390, marks=pytest.mark.long),
+        pytest.param("zh", 1280, marks=pytest.mark.long),
+    ],
+)  # fmt: skip
 def test_in_a_browser(
-    browser: Any, results: Path, tmp_path: Path, width: int, language: str
+    browser: Any, results: Path, tmp_path: Path, language: str, width: int
 ) -> None:
     """No errors, no requests, nothing wider than the window; switches and downloads work."""
     from axe_playwright_python.sync_playwright import Axe

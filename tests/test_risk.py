@@ -250,7 +250,7 @@ def test_contracts_cost_no_second_clearing_and_nothing_is_cleared_twice(
     assert result.yearly.groupby("regime")["weather_year"].nunique().tolist() == [3, 3, 3]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_networks_own_weather_gives_the_networks_own_run(tmp_path: Path) -> None:
     """Bit for bit: it is the same cell, on the same week of fifteen days."""
     rng = np.random.default_rng(3)

@@ -503,7 +503,7 @@ def test_reserves_after_energy_are_bought_in_the_second_tier() -> None:
     assert balances(run.ledger).sum() == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranges_margins_workers_and_stored_cells(tmp_path: Path) -> None:
     n = toys.random_network(4, hours=12, provinces=2)
     case = pm.Case(n, windows={"first": n.snapshots[:6], "second": n.snapshots[6:]})

@@ -128,7 +128,7 @@ def test_what_it_needs_and_what_is_wrong_with_forecasts(tmp_path: Path) -> None:
         pm.read(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_days_in_a_row_each_settled_twice() -> None:
     load = np.linspace(60, 140, 8)
     n = toys.one_bus(load.tolist())
@@ -153,7 +153,7 @@ def test_days_in_a_row_each_settled_twice() -> None:
 # ---- what one interval hands on to the next --------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ramps_lead_from_interval_to_interval_and_from_day_to_day() -> None:
     """Coal 100 MW may rise by 10 an hour; load 20, 80, 80, 20: coal 20, 30, 40, 20 less gas.
 
@@ -192,7 +192,7 @@ def test_a_unit_that_was_off_for_ever_may_start() -> None:
     assert run.outcome.status["turbine"].tolist() == [0, 1, 1, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_start_is_spread_over_intervals_too() -> None:
     """Start 100 over four quarters of an hour: 60 + (40 + 100) / 50 = 62.8 in each."""
     from test_units import coal_and_turbine

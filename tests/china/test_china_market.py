@@ -46,6 +46,7 @@ def test_net_pass_through_of_the_market_is_about_one(result: pm.Comparison) -> N
     assert 0 < nation["pass_through_marginal"] < 0.15  # benchmarks by class: little gets through
 
 
+@pytest.mark.long
 def test_reservoirs_are_low_before_the_rains_and_full_after() -> None:
     """Reservoirs together: least in spring, most in autumn, closed over the year."""
     case = with_horizon(pm.read(FOLDER), Horizon(year=True))
