@@ -77,6 +77,7 @@ def in_one_piece(row: str, bound: float, rate: pd.Series) -> tuple[float, float]
     return float(n.objective), -float(dual)
 
 
+@pytest.mark.slow
 def test_a_cap_is_the_row_of_one_programme(case: pm.Case, free: pm.Run) -> None:
     cap = 0.55 * free.emissions
     run = pm.clear(case, regime(cap=cap, allocation="auction"))

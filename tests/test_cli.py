@@ -14,6 +14,7 @@ from toys import one_bus
 TWO = str(NETWORKS / "two_province")
 
 
+@pytest.mark.slow
 def test_compare_writes_tables_and_record(tmp_path: Path) -> None:
     done = process("compare", TWO, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -89,6 +89,7 @@ def test_three_provinces(results: Results, regime: str) -> None:
         assert detail.loc[name, "max"] == pytest.approx(most, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_stock_pypsa_curtails_within_the_range_and_finds_the_range_itself() -> None:
     """PyPSA's own search: least and most of every sum with its objective held at the optimum."""
     cell = [cell for cell in cells(["three_provinces"]) if cell.regime == "full_market"]

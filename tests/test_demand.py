@@ -212,6 +212,7 @@ def test_shed_load_and_load_given_up_do_not_add_up_to_more_than_all() -> None:
 
 
 @given(seed=st.integers(0, 20))
+@pytest.mark.slow
 def test_welfare_never_falls_when_demand_reacts(seed: int) -> None:
     case = toys.random_case(seed, hours=6, provinces=2)
     rules = (

@@ -360,7 +360,7 @@ def test_plans_of_load_factors_keep_their_energy() -> None:
     assert case.market.quota.load_factor == {"A": 0.6}
     plan = EqualShares(load_factor={"A": 0.3, "B": 0.5})
     own = pm.Regime("own", (plan, *pm.regime("fixed_tariff").rules[1:]))
-    told = onemore._same_energy(own, case, more).rules[0]
+    told = onemore.with_same_energy(own, case, more).rules[0]
     assert told.load_factor == {"A": pytest.approx(0.24), "B": 0.5}
     n = toys.one_bus([60.0])
     market = pm.Market(quota={"load_factor": {"A": 0.5}})
