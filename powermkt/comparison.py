@@ -21,7 +21,7 @@ from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.overview import overview
 from powermkt.rules import Coupled, DemandRule
-from powermkt.run import Run
+from powermkt.run import Run, labelled
 from powermkt.userprices import user_prices
 from powermkt.writing import write_results
 
@@ -172,7 +172,7 @@ class Comparison:
             prices = run.prices.rename_axis(index="snapshot", columns="bus")
             table = prices.reset_index().melt("snapshot", value_name="price")
             table["unique"] = run.price_unique[prices.columns].to_numpy().ravel(order="F")
-            parts.append(_labelled(run, table))
+            parts.append(labelled(run, table))
         return pd.concat(parts, ignore_index=True)
 
     @cached_property
@@ -184,15 +184,13 @@ class Comparison:
     @cached_property
     def obligations(self) -> pd.DataFrame | None:
         """Obligations, their prices and what is lacking; columns as in `obliged.COLUMNS`."""
-        parts = [_labelled(run, run.obliged.table) for run in self.runs if run.obliged is not None]
+        parts = [labelled(run, run.obliged.table) for run in self.runs if run.obliged is not None]
         return pd.concat(parts, ignore_index=True) if parts else None
 
     @cached_property
     def savings(self) -> pd.DataFrame | None:
         """What measures save for obligations, and earn; columns as in `obliged.SAVINGS`."""
-        parts = [
-            _labelled(run, run.obliged.savings) for run in self.runs if run.obliged is not None
-        ]
+        parts = [labelled(run, run.obliged.savings) for run in self.runs if run.obliged is not None]
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
         return table if len(table) else None
 
@@ -231,7 +229,7 @@ class Comparison:
         return market_power(self.case) if asked else None
 
     def _stacked(self, name: str) -> pd.DataFrame:
-        parts = [_labelled(run, getattr(run, name)) for run in self.runs]
+        parts = [labelled(run, getattr(run, name)) for run in self.runs]
         return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
     @property
@@ -329,13 +327,6 @@ class Comparison:
             If it cannot be written; what it held is still there.
         """
         return write_results(Path(folder), self.tables, self.record())
-
-
-def _labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    table = table.copy()
-    table.insert(0, "carbon_price", run.carbon_price)
-    table.insert(0, "regime", run.regime.name)
-    return table
 
 
 def _burnt(run: Run) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.run import Run
+from powermkt.run import Run, labelled
 
 _KEY = ("regime", "carbon_price")
 CHARGING = "charging"  # storage that takes in
@@ -82,12 +82,7 @@ def overview(case: Case, runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
               "payments": _payments}  # fmt: skip
     found = {}
     for name, make in makers.items():
-        parts = []
-        for run in runs:
-            table = make(run)
-            table.insert(0, "carbon_price", run.carbon_price)
-            table.insert(0, "regime", run.regime.name)
-            parts.append(table)
+        parts = [labelled(run, make(run)) for run in runs]
         found[name] = pd.concat(parts, ignore_index=True)
     colour = case._n.carriers["color"].rename_axis("carrier").astype(str)
     found["carriers"] = colour.rename("color").reset_index()

@@ -330,3 +330,11 @@ class Run:
             series["p0"] = out.flows[table.index]
             series["p1"] = -out.flows[table.index]
         return n
+
+
+def labelled(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of a run behind its regime and carbon price."""
+    table = table.copy()
+    table.insert(0, "carbon_price", run.carbon_price)
+    table.insert(0, "regime", run.regime.name)
+    return table

@@ -29,6 +29,7 @@ from powermkt.principles import (
 )
 from powermkt.regime import regime
 from powermkt.responsibility import Responsibility, responsibility
+from powermkt.run import labelled
 from powermkt.tracefigure import figure_of, rows_of
 from powermkt.writing import write_results
 
@@ -113,13 +114,7 @@ class TraceStudy:
         return self._stacked(lambda item: item.hourly)
 
     def _stacked(self, rows: Callable[[Responsibility], pd.DataFrame]) -> pd.DataFrame:
-        parts = []
-        for item in self.found:
-            table = rows(item)
-            table = table.copy()
-            table.insert(0, "carbon_price", item.run.carbon_price)
-            table.insert(0, "regime", item.run.regime.name)
-            parts.append(table)
+        parts = [labelled(item.run, rows(item)) for item in self.found]
         return pd.concat(parts, ignore_index=True)
 
     @property
