@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.comparison import Comparison
 from powermkt.overlapcases import CREDITED, NONE, SEPARATE, Accounting, Line
 from powermkt.overlapclaims import claimed, double_counted_pairs, proof
 from powermkt.overlapparties import burdens
@@ -249,13 +250,14 @@ class OverlapStudy:
         }  # fmt: skip
 
     def record(self) -> dict[str, object]:
-        """What was cleared."""
-        return {
+        """What was cleared: as `Comparison.record`, with what is of the study."""
+        runs = [item.run for item in self.cleared.values()]
+        study = {
             "network": self.case.name, "regime": self.regime.name,
-            "carbon_price": self.regime.carbon_price, "windows": len(self.case.windows),
-            "credit": self.credit, "study": self.plan.model_dump(mode="json"),
-            "notes": self.notes,
+            "carbon_price": self.regime.carbon_price, "credit": self.credit,
+            "study": self.plan.model_dump(mode="json"), "overlap": self.notes,
         }  # fmt: skip
+        return {**Comparison(self.case, runs).record(), **study}
 
     def to_parquet(self, folder: str | Path) -> Path:
         """Write every table and the record, as `Comparison.to_parquet` does."""
