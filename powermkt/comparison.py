@@ -183,13 +183,13 @@ class Comparison:
 
     @cached_property
     def obligations(self) -> pd.DataFrame | None:
-        """Obligations, their prices and what is lacking; columns as in `obliged.COLUMNS`."""
+        """Obligations, their prices and what is lacking; columns as in `obligedprices.COLUMNS`."""
         parts = [labelled(run, run.obliged.table) for run in self.runs if run.obliged is not None]
         return pd.concat(parts, ignore_index=True) if parts else None
 
     @cached_property
     def savings(self) -> pd.DataFrame | None:
-        """What measures save for obligations, and earn; columns as in `obliged.SAVINGS`."""
+        """What measures save for obligations, and earn; columns as in `obligedprices.SAVINGS`."""
         parts = [labelled(run, run.obliged.savings) for run in self.runs if run.obliged is not None]
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
         return table if len(table) else None

@@ -25,7 +25,8 @@ from scipy.optimize import linprog
 from powermkt.errors import ClearingError
 
 _SERIOUS, _GOOD = 0.1, 0.5  # of the rise that was foretold
-_GROWTH, _SHRINKING = 2.0, 0.5
+_GROWTH, _SHRINKING = 2.0, 0.25
+_NARROW = 0.02
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,16 @@ class Master:
         self._foretold = np.nan
         if bound > self.bound:
             self.bound, self.best = bound, prices
+
+    def narrow(self, apart: np.ndarray) -> None:
+        """Look for prices no further from the best than this, or a part of the step before.
+
+        Parameters
+        ----------
+        apart : ndarray [line]
+            How far prices of parts are from each other.
+        """
+        self.step = np.clip(apart, _NARROW * self.step, self.step)
 
     def gap(self, value: float) -> float:
         """How far a cost is above the best bound, relative to it [1]."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
-import highspy
 import numpy as np
 import pyarrow as pa
 from scipy import sparse
@@ -18,13 +16,9 @@ from powermkt.quadratic import Curves
 from powermkt.regime import Regime
 from powermkt.results import read_outcome, slack_of
 from powermkt.slack import SHED
-from powermkt.solver import pass_programme, set_options
 from powermkt.ties import TIES_OF_CURVES, tie_costs
 from powermkt.window import numbers_of, rows_of
 
-_OPTIONS: dict[str, object] = {
-    "output_flag": False, "threads": 1, "parallel": "off", "solver": "simplex"
-}  # fmt: skip
 _CODEC, _LENGTH = "zstd", 8  # bytes
 
 # What is that of the clearing at the prices of obligations, where dispatch is a mixture.
@@ -92,12 +86,19 @@ class Window:
         self._rates = sparse.csr_array(np.stack(adders))
         self._begun = False
 
-    def ask(self, prices: np.ndarray) -> tuple[float, np.ndarray, Answer]:
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return len(self._cost)
+
+    def ask(self, prices: np.ndarray, far: bool = False) -> tuple[float, np.ndarray, Answer]:
         """Clear at prices of what is added to sums, below 0 where that is paid for.
 
         Parameters
         ----------
         prices : ndarray [line]
+        far : bool, default False
+            Whether the last prices were far from these.
 
         Returns
         -------
@@ -109,7 +110,7 @@ class Window:
         """
         cost, added = self._cost + prices @ self._rates, 0.0
         if self._begun and not self._curves:
-            columns, seconds, _ = self._programme.follow(cost, self._tie)
+            columns, seconds, _ = self._programme.follow(cost, self._tie, far)
         else:
             point, more = self._curves.solve(cost, *self._limits, {}, self._tie, True)
             columns, seconds, self._begun = point.columns, point.seconds, True
@@ -141,30 +142,13 @@ class Window:
         """
         if self._curves:
             return None
-        programme, lines = self._programme, len(sign)
         unit = np.maximum(abs(self._rates).max(axis=1).toarray().ravel(), 1e-9)
         rows = sparse.diags_array(sign / unit) @ self._rates
-        missed = sparse.vstack([sparse.csr_array((len(programme.row_lower), lines)),
-                                -sparse.eye_array(lines)])  # fmt: skip
-        matrix = sparse.hstack([sparse.vstack([programme.matrix, rows]), missed]).tocsc()
-        lower, upper = self._limits
-        highs, none = highspy.Highs(), np.zeros(lines)
-        set_options(highs, _OPTIONS)
-        pass_programme(
-            highs, matrix, np.concatenate([self._cost, penalty * unit]),
-            (np.concatenate([lower, none]),
-             np.concatenate([np.maximum(lower, upper), none + np.inf])),
-            (np.concatenate([programme.row_lower, none - np.inf]),
-             np.concatenate([programme.row_upper, sign * target / unit])),
-        )  # fmt: skip
-        began = time.perf_counter()
-        highs.run()
-        self.seconds += time.perf_counter() - began
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            return None
-        point = highs.getSolution()
-        prices = np.maximum(-np.asarray(point.row_dual)[-lines:] / unit, 0.0)
-        return prices, *self._told(np.asarray(point.col_value)[:-lines], 0.0)
+        columns, worth, seconds = self._programme.search.among(
+            self._cost + self._tie, rows, sign * target / unit, penalty * unit
+        )
+        self.seconds += seconds
+        return worth / unit, *self._told(columns, 0.0)
 
     def _told(self, columns: np.ndarray, added: float) -> tuple[np.ndarray, Answer]:
         sums, own = self._rates @ columns, float(self._cost @ columns) + added

@@ -12,7 +12,8 @@ from __future__ import annotations
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -22,46 +23,17 @@ from powermkt.engine import default_workers
 from powermkt.errors import ClearingError, Fault
 from powermkt.master import Master, Mixture
 from powermkt.mixing import Answer, Window
+from powermkt.obligedprices import ENOUGH, SAVINGS, Obliged, negligible
 from powermkt.outcome import Outcome, join
 from powermkt.regime import Regime
 from powermkt.rules import Obligation
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 
-COLUMNS: dict[str, tuple[str, str]] = {
-    "regime": ("", "name of the regime"),
-    "carbon_price": ("money/t", "carbon price beside the obligations"),
-    "line": ("", "obligation, `@province` where each province meets its own"),
-    "kind": ("", "at_most or at_least"),
-    "unit": ("", "label of the unit"),
-    "target": ("unit", "what is to be met over the horizon"),
-    "reached": ("unit", "what plant adds up to, with what measures save"),
-    "saved": ("unit", "what measures add, or take off"),
-    "shortfall": ("unit", "what is lacking, or above what is allowed; paid at the shortfall price"),
-    "price": ("money/unit", "price at which it is met; 0 where it does not bind"),
-    "bound_price": (
-        "money/unit",
-        "price of the best lower bound; how far it is from `price` says how well that is known",
-    ),
-    "free": ("unit", "what plant adds up to without any obligation"),
-}
-
-SAVINGS: dict[str, tuple[str, str]] = {
-    "regime": ("", "name of the regime"),
-    "carbon_price": ("money/t", "carbon price beside the obligations"),
-    "measure": ("", "name of the measure"),
-    "province": ("", "where it is, if that is stated"),
-    "potential": ("tce", "most that it can save over the horizon"),
-    "saved": ("tce", "what it saves"),
-    "unit_cost": ("money/tce", "its resource cost"),
-    "unit_worth": ("money/tce", "prices of obligations times what a tce counts in them"),
-    "cost": ("money", "resource cost of what it saves, beside that of the power system"),
-    "worth": ("money", "what it is paid"),
-    "rent": ("money", "what it is paid beyond its cost"),
-}
-
-# Gap between the mixture and its lower bound, of cost, that is enough up to so many rounds. Prices
-# are known less well than cost: where rounds are cheap, they go on until next to nothing is left.
-_AIMS, _ENOUGH = ((20, 1e-9), (40, 1e-6)), 1e-4
+# Gap between the mixture and its lower bound that is enough up to so many rounds, of what the
+# obligations add to cost. Prices are known less well than cost: where windows are small and rounds
+# are cheap, they go on until next to nothing is left.
+_AIMS, _CHEAP = ((20, 1e-8), (40, 1e-6)), 100_000  # columns
+_NOISE = 1e-12  # of cost: what solvers leave
 _MOST_ROUNDS = 400
 _STEP = 0.1  # of the mean cost of a MWh: how far the first prices may be from none
 # Of the price of excess generation, or of unserved load: no obligation makes them pay.
@@ -70,67 +42,6 @@ _DEAREST = 10.0  # times the dearest measure: where no plant counts, price of wh
 _LEAST = 1e-6  # of the penalty: prices go that far at first at least
 
 _Told = tuple[float, np.ndarray, Answer]  # by a window, as `Window.ask`
-
-
-@dataclass(frozen=True)
-class Obliged:
-    """The prices of obligations, and how well they are known.
-
-    Attributes
-    ----------
-    table : DataFrame
-        One row a line, columns of `COLUMNS` but regime and carbon_price.
-    savings : DataFrame
-        One row a measure, columns of `SAVINGS` but regime and carbon_price.
-    gap : float
-        Offered cost less its lower bound, relative to it [1].
-    rounds : int
-        Times that every window was cleared.
-    seconds : float
-    """
-
-    table: pd.DataFrame
-    savings: pd.DataFrame
-    gap: float
-    rounds: int
-    seconds: float
-
-    @property
-    def prices(self) -> dict[str, float]:
-        """Price by line [money/unit]."""
-        return dict(zip(self.table["line"], self.table["price"], strict=True))
-
-    @property
-    def saved(self) -> dict[str, float]:
-        """Savings by measure [tce]."""
-        return dict(zip(self.savings["measure"], self.savings["saved"], strict=True))
-
-    @property
-    def _price_error(self) -> float:
-        """Largest distance of prices from those of the best bound, of the largest price [1]."""
-        most = self.table["price"].max()
-        apart = (self.table["price"] - self.table["bound_price"]).abs().max()
-        return float(apart / most) if most > 0 else 0.0
-
-    @property
-    def notes(self) -> list[str]:
-        """What a run says of it."""
-        lines = self.table.set_index("line")
-        said = [
-            f"obligations: cost within {self.gap:.1e} of its lower bound after {self.rounds} rounds"
-            + (", more than is asked for" if self.gap > _ENOUGH else "")
-            + f"; prices there within {self._price_error:.1e} of the largest"
-        ]
-        slack = lines.index[lines["price"] == 0]
-        if len(slack):
-            said.append(f"obligations that do not bind: {', '.join(slack)}")
-        short = lines[lines["shortfall"] > _negligible(lines["target"])]
-        said += [
-            f"obligation {name}: {row['shortfall']:,.6g} {row['unit']} are short of the target and "
-            f"paid at {row['price']:,.6g}"
-            for name, row in short.iterrows()
-        ]
-        return said
 
 
 def clear_obliged(
@@ -163,12 +74,10 @@ def clear_obliged(
     began = time.perf_counter()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or default_workers(case)) as pool:
         warnings.simplefilter("ignore", FutureWarning)  # PyPSA announces its next string type
-        windows = [Window(case.window(label), regime) for label in case.windows]
-        search = _Search(case, regime, windows, pool)
+        search = _Search(case, regime, pool)
         master, found, rounds = search.run()
-        item = regime.priced(*search.named(found))
-        shares = found.shares
-        parts = pool.map(lambda w, share: w.outcome(item, share, margins), windows, shares)
+        item, windows = regime.priced(*search.named(master, found)), search.windows
+        parts = pool.map(lambda w, share: w.outcome(item, share, margins), windows, found.shares)
         outcome = join(list(parts))
     obliged = search.obliged(master, found, rounds, time.perf_counter() - began)
     # What is minimised holds measures and what is paid for what is short, no prices of obligations.
@@ -217,10 +126,11 @@ def obliged_faults(case: Case, regime: Regime) -> list[Fault]:
 class _Search:
     """The rounds: prices from the master programme, dispatches and a bound from the windows."""
 
-    def __init__(
-        self, case: Case, regime: Regime, windows: list[Window], pool: ThreadPoolExecutor
-    ) -> None:
-        self._case, self._regime, self._windows, self._pool = case, regime, windows, pool
+    def __init__(self, case: Case, regime: Regime, pool: ThreadPoolExecutor) -> None:
+        self._case, self._regime, self._pool = case, regime, pool
+        self.windows: list[Window] = []
+        self._building = Lock()
+        self._free = 0.0  # cost without any obligation
         rules, targets = regime.obligations, [rule.targets(case) for rule in regime.obligations]
         load = case.dense("Load", "p_set").clip(lower=0.0).mul(case.weights, axis="index")
         self._lines = pd.concat(
@@ -250,16 +160,18 @@ class _Search:
     def run(self) -> tuple[Master, Mixture, int]:
         """Add dispatches until cost and bound meet; the master, its optimum, and rounds."""
         zero = np.zeros(len(self._lines))
-        first = self._asked(zero)
-        master = self._master(sum(least for least, *_ in first))
+        # The first windows are solved while others are built.
+        opened = list(self._pool.map(lambda label: self._opened(label, zero), self._case.windows))
+        self.windows, first = [window for window, _ in opened], [told for _, told in opened]
+        self._free = sum(least for least, *_ in first)
+        master = self._master(self._free)
         self._add(master, zero, first)
         rounds, tried = 1, zero
-        if len(zero) > 1 and master.gap(master.solve().value) > _enough(rounds):
+        if len(zero) > 1 and not self._enough(master, master.solve().value, rounds):
             rounds += self._begin(master, first)
         while True:
             found = master.solve()
-            gap = master.gap(found.value)
-            if gap <= _enough(rounds) or rounds >= _MOST_ROUNDS:
+            if self._enough(master, found.value, rounds) or rounds >= _MOST_ROUNDS:
                 break
             before, tried = tried, master.next_prices()
             answers = self._asked(tried * master.sign)
@@ -269,8 +181,21 @@ class _Search:
         self._refuse_missing(master, found)
         return master, found, rounds
 
-    def _asked(self, prices: np.ndarray) -> list[_Told]:
-        return list(self._pool.map(lambda window: window.ask(prices), self._windows))
+    def _opened(self, label: str, prices: np.ndarray) -> tuple[Window, _Told]:
+        """Build a window and ask it; PyPSA and linopy do not say that they build in threads."""
+        with self._building:
+            window = Window(self._case.window(label), self._regime)
+        return window, window.ask(prices)
+
+    def _enough(self, master: Master, value: float, rounds: int) -> bool:
+        """Whether cost and bound are near enough after so many rounds."""
+        cheap = sum(window.size for window in self.windows) <= _CHEAP
+        aim = next((aim for most, aim in _AIMS if cheap and rounds < most), ENOUGH)
+        left = max(aim * (value - self._free), _NOISE * abs(value))
+        return value - master.bound <= left
+
+    def _asked(self, prices: np.ndarray, far: bool = False) -> list[_Told]:
+        return list(self._pool.map(lambda window: window.ask(prices, far), self.windows))
 
     def _begin(self, master: Master, first: list[_Told]) -> int:
         """Let each window meet its part of the targets for itself; how many rounds that took.
@@ -287,16 +212,17 @@ class _Search:
         ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
             return window.ask_alone(master.sign, share * master.target, master.penalty)
 
-        found = list(self._pool.map(alone, self._windows, part))
+        found = list(self._pool.map(alone, self.windows, part))
         told = [one for one in found if one is not None]
         if len(told) < len(found):
             return 0
-        for k, (_, own, answer) in enumerate(told):
-            if master.add(k, answer.cost, own):
-                self._windows[k].answers.append(answer)
-        prices = sum(share * one[0] for share, one in zip(part, told, strict=True))
-        prices = np.clip(np.where(whole > 0, prices, 0.0), 0.0, master.penalty)
-        self._add(master, prices, self._asked(prices * master.sign))
+        for k, (_, sums, answer) in enumerate(told):
+            if master.add(k, answer.cost, sums):
+                self.windows[k].answers.append(answer)
+        own = np.stack([prices for prices, *_ in told])
+        prices = np.clip(np.where(whole > 0, (part * own).sum(axis=0), 0.0), 0.0, master.penalty)
+        self._add(master, prices, self._asked(prices * master.sign, far=True))
+        master.narrow(abs(own - prices).max(axis=0))
         return 2
 
     def _master(self, cost: float) -> Master:
@@ -314,23 +240,23 @@ class _Search:
             penalty=penalty, step=np.clip(step, _LEAST * penalty, penalty),
             potential=measures["potential"].to_numpy(float),
             cost=measures["unit_cost"].to_numpy(float), units=self._units,
-            parts=len(self._windows),
+            parts=len(self.windows),
         )  # fmt: skip
 
     def _add(self, master: Master, prices: np.ndarray, answers: list[_Told]) -> bool:
         """Tell the master what windows answered; whether anything is new."""
         new = False
-        for k, (window, (_, sums, answer)) in enumerate(zip(self._windows, answers, strict=True)):
+        for k, (window, (_, sums, answer)) in enumerate(zip(self.windows, answers, strict=True)):
             if master.add(k, answer.cost, sums):
                 window.answers.append(answer)
                 new = True
         master.answered(prices, sum(least for least, *_ in answers))
         return new
 
-    def named(self, found: Mixture) -> tuple[dict[str, float], dict[str, float]]:
+    def named(self, master: Master, found: Mixture) -> tuple[dict[str, float], dict[str, float]]:
         """Prices by line, and savings by measure."""
         return (
-            dict(zip(self._lines["line"], found.prices.tolist(), strict=True)),
+            dict(zip(self._lines["line"], master.best.tolist(), strict=True)),
             dict(zip(self._measures["measure"], found.saved.tolist(), strict=True)),
         )
 
@@ -340,20 +266,24 @@ class _Search:
         free = master.sums([np.eye(1, len(share))[0] for share in found.shares])
         table = lines[["line", "kind", "unit", "target"]].assign(
             reached=master.sums(found.shares) - sign * less, saved=less, shortfall=found.missed,
-            price=found.prices, bound_price=master.best, free=free,
+            price=master.best, mixture_price=found.prices, free=free,
         )  # fmt: skip
-        worth = found.prices @ self._units
+        worth = master.best @ self._units
         savings = self._measures.assign(saved=found.saved, unit_worth=worth)
         savings["cost"] = savings["saved"] * savings["unit_cost"]
         savings["worth"] = savings["saved"] * worth
         savings["rent"] = savings["worth"] - savings["cost"]
         columns = [name for name in SAVINGS if name in savings]
-        return Obliged(table, savings[columns], master.gap(found.value), rounds, seconds)
+        return Obliged(
+            table, savings[columns], master.gap(found.value),
+            max(0.0, found.value - master.bound) / max(found.value - self._free, 1e-300),
+            rounds, seconds,
+        )  # fmt: skip
 
     def _refuse_missing(self, master: Master, found: Mixture) -> None:
         """Raise where a target is missed that nobody may pay for."""
         free = self._lines["penalty"].isna().to_numpy()
-        missed = free & (found.missed > _negligible(self._lines["target"]).to_numpy())
+        missed = free & (found.missed > negligible(self._lines["target"]).to_numpy())
         if missed.any():
             reached = master.sums(found.shares) - master.sign * (self._units @ found.saved)
             lines = self._lines.assign(reached=reached, most=master.penalty)[missed]
@@ -367,11 +297,6 @@ class _Search:
                 f"{self._case.name}, regime {self._regime.name!r}: obligations cannot be met: "
                 f"{what}; change the target, or state a `shortfall_price`"
             )
-
-
-def _enough(rounds: int) -> float:
-    """Gap that ends the search after so many rounds [1]."""
-    return next((aim for most, aim in _AIMS if rounds < most), _ENOUGH)
 
 
 def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
@@ -391,7 +316,3 @@ def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:
     if (credit := rule.largest_credit(case)) > 0:
         most = min(most, _BELOW * (market.price_of_excess or EXCESS_COST) / alike / credit)
     return most
-
-
-def _negligible(target: pd.Series) -> pd.Series:
-    return 1e-7 * target.abs().clip(lower=1.0)

@@ -345,7 +345,9 @@ class Programme:
             found[name] = found[alike[0]] if alike else lean.spread_rows(duals)
         return found
 
-    def follow(self, cost: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, float, list[str]]:
+    def follow(
+        self, cost: np.ndarray, tie: np.ndarray, far: bool = False
+    ) -> tuple[np.ndarray, float, list[str]]:
         """Find the optimum of another objective within the limits of the last canonical solve.
 
         The same point as `solve` finds in less than half the time, without prices: the basis is
@@ -354,6 +356,8 @@ class Programme:
         Parameters
         ----------
         cost, tie : ndarray [column]
+        far : bool, default False
+            Whether it is so far from the last that its basis is no help.
 
         Returns
         -------
@@ -365,7 +369,7 @@ class Programme:
         """
         live, before = self.search.live, self.search.live.seconds
         live.notes.clear()
-        lean = self.search.follow(cost + tie)
+        lean = self.search.follow(cost + tie, far)
         return lean.values(live.column_values()), live.seconds - before, list(live.notes)
 
     def ranges(

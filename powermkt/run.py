@@ -17,7 +17,7 @@ from powermkt.exchange import folded_bids, trade
 from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
-from powermkt.obliged import Obliged
+from powermkt.obligedprices import Obliged
 from powermkt.outcome import Outcome
 from powermkt.parties import accounts
 from powermkt.plantaccounts import plant_accounts

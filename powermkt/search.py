@@ -18,11 +18,12 @@ import numpy as np
 from scipy import sparse
 
 from powermkt.lean import Lean, Levels, carry, find_pairs
-from powermkt.solver import Infeasible, Live
+from powermkt.solver import BASIC, LOWER, Basis, Infeasible, Live
 
 _MARGIN_MW = 1e-3  # widening of limits; of levels and their starts a hundredth
 _AT_BOUND_MW = 1e-6
 _SEED = 20220101
+_FAR = 5.0  # times the usual patience, where many rows come in at once
 
 # Limits of columns and of rows: lower, upper, row lower, row upper.
 _Limits = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -106,13 +107,15 @@ class Search:
         self._last = (lower, upper)
         return self.present
 
-    def follow(self, total: np.ndarray) -> Lean:
+    def follow(self, total: np.ndarray, far: bool = False) -> Lean:
         """Find the optimum of another objective within the limits of the last search.
 
         Parameters
         ----------
         total : ndarray [column]
             Objective with tiny costs that decide among its optima.
+        far : bool, default False
+            Begin from scratch: the last basis is no help.
 
         Returns
         -------
@@ -122,9 +125,58 @@ class Search:
         assert self._last is not None
         lower, upper = self._last
         self.live.put_cost(self.present.cost(total))
+        if far:
+            self.live.cold()
         self.live.warm(primal=True, tight=True)
         self._certify(total, lower, upper, (lower, upper, *self._rows), True)
         return self.present
+
+    def among(
+        self, total: np.ndarray, rows: sparse.csr_array, most: np.ndarray, penalty: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Find the optimum among points that obey more rows, from the basis of the last search.
+
+        In a solver of its own: the live one stays where it is. Levels that are held stay held, so
+        that the point is a feasible one, and next to the best.
+
+        Parameters
+        ----------
+        total : ndarray [column]
+            Objective with tiny costs.
+        rows : csr_array [more row x column]
+        most : ndarray [more row]
+            What each row may come to.
+        penalty : ndarray [more row]
+            Cost of a unit above that.
+
+        Returns
+        -------
+        ndarray [column]
+        ndarray [more row]
+            What one unit more in `most` saves.
+        float
+            Time spent in HiGHS [s].
+        """
+        assert self._last is not None
+        lean, count, basis = self.present, len(most), self.live.basis()
+        low, high, row_low, row_high = lean.limits(*self._last, *self._rows)
+        matrix = sparse.block_array(
+            [[lean.matrix, None], [rows @ lean.transform, -sparse.eye_array(count)]], format="csc"
+        )
+        matrix.sort_indices()
+        none, free = np.zeros(count), np.full(count, np.inf)
+        live = Live()
+        live.load(
+            matrix, np.concatenate([lean.cost(total), penalty]), np.concatenate([low, none]),
+            np.concatenate([high, free]), np.concatenate([row_low, -free]),
+            np.concatenate([row_high, most]),
+            basis=Basis(np.concatenate([basis.columns, np.full(count, LOWER, dtype=object)]),
+                        np.concatenate([basis.rows, np.full(count, BASIC, dtype=object)])),
+        )  # fmt: skip
+        live.warm(primal=False, tight=False, patience=_FAR)
+        duals = live.row_duals()[len(row_low) :]
+        values = lean.values(live.column_values()[: lean.matrix.shape[1]])
+        return values, np.maximum(-duals, 0.0), live.seconds
 
     def _step(self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits) -> bool:
         """Go on from the last basis; False if there is none or the small programme changes."""

@@ -156,12 +156,12 @@ class Live:
         if self._live.getModelStatus() != _OPTIMAL:
             self._rescue()
 
-    def warm(self, primal: bool, tight: bool) -> None:
+    def warm(self, primal: bool, tight: bool, patience: float = 1.0) -> None:
         """Solve from the present basis, by primal (costs changed) or dual simplex (bounds).
 
         With tolerances so tight that tie-breaks decide, or the usual ones. The factors of the
         basis are made anew, so that the result depends on the basis alone and not on how it was
-        reached.
+        reached. A fresh start is made after `patience` times the usual work.
         """
         highs = self._live
         basis = highs.getBasis()
@@ -170,8 +170,8 @@ class Live:
         self._set({**_WARM, **(_TIGHT if tight else _LOOSE)})
         self._set({"simplex_strategy": _PRIMAL if primal else _DUAL})
         limit = max(2000, self._live.getNumRow() // (20 if primal else 4))
-        self._set({"simplex_iteration_limit": limit})
-        self._run(max(_WARM_SECONDS, 4 * self._cold_seconds))
+        self._set({"simplex_iteration_limit": int(patience * limit)})
+        self._run(patience * max(_WARM_SECONDS, 4 * self._cold_seconds))
         status = highs.getModelStatus()
         if status == _OPTIMAL:
             return
