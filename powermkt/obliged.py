@@ -222,7 +222,8 @@ class _Search:
         own = np.stack([prices for prices, *_ in told])
         prices = np.clip(np.where(whole > 0, (part * own).sum(axis=0), 0.0), 0.0, master.penalty)
         self._add(master, prices, self._asked(prices * master.sign, far=True))
-        master.narrow(abs(own - prices).max(axis=0))
+        # The error of a mean of so many prices.
+        master.narrow(abs(own - prices).mean(axis=0) / np.sqrt(len(own)))
         return 2
 
     def _master(self, cost: float) -> Master:
