@@ -127,7 +127,7 @@ def incidence(
             orientation="h", increasing={"marker": {"color": PALETTE[2]}},
             decreasing={"marker": {"color": PALETTE[1]}}, showlegend=False,
             text=[f"{value:+,.3g}" for value in change / divisor], textposition="auto",
-            cliponaxis=False, constraintext="none",
+            cliponaxis=False, insidetextanchor="middle",
         )
     )  # fmt: skip
     laid(figure, shown.words("welfare"), shown.words.unit(size), len(change), 3)

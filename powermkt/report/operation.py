@@ -106,31 +106,31 @@ def _stack(
     shown: Shown, rows: pd.DataFrame, carriers: list[str], divisor: float, across: dict[str, Any]
 ) -> list[dict[str, Any]]:
     words, colours = shown.words, colours_of(shown, carriers)
-    output = rows[carriers].astype(float).fillna(0.0)
-    largest = float(output.abs().to_numpy().max(initial=0.0))
+    output = {name: np.nan_to_num(rows[name].to_numpy(dtype=float)) for name in carriers}
+    load, curtailed, charging = (
+        rows[name].to_numpy(dtype=float) for name in ("load", "curtailed", CHARGING)
+    )
+    largest = max((float(np.abs(value).max()) for value in output.values()), default=0.0)
     traces: list[dict[str, Any]] = []
 
-    def add(name: str, value: pd.Series, **more: Any) -> None:
-        y = numbers(value / divisor, 3)
-        traces.append({"type": "scatter", "mode": "lines", "name": words(name), "y": y,
-                       **across, **more})  # fmt: skip
+    def add(name: str, value: np.ndarray, **more: Any) -> None:
+        traces.append({"type": "scatter", "mode": "lines", "name": words(name),
+                       "y": numbers(value / divisor, 3), **across, **more})  # fmt: skip
 
-    def area(name: str, value: pd.Series, stack: str, colour: str) -> None:
-        add(name, value, stackgroup=stack, fillcolor=colour, line={"width": 0, "color": colour},
-            legendgroup=name, showlegend=stack == "output" or not output[name].gt(0).any()
-            if name in output else True)  # fmt: skip
+    def area(name: str, value: np.ndarray, stack: str, colour: str, named: bool) -> None:
+        if np.abs(value).max(initial=0.0) > FEW * largest:
+            add(name, value, stackgroup=stack, fillcolor=colour, legendgroup=name,
+                line={"width": 0, "color": colour}, showlegend=named)  # fmt: skip
 
-    for carrier in sorted(output.columns, key=rank):
-        given, taken = output[carrier].clip(lower=0.0), output[carrier].clip(upper=0.0)
-        for stack, part in (("output", given), ("taken", taken)):
-            if part.abs().max() > FEW * largest:
-                area(carrier, part, stack, colours[carrier])
-    if rows[CHARGING].abs().max() > FEW * largest:
-        area(CHARGING, -rows[CHARGING], "taken", "#9aa0a6")
-    if rows["curtailed"].max() > FEW * rows["load"].max():
-        top = output.clip(lower=0.0).sum(axis=1) + rows["curtailed"]
+    for name in sorted(carriers, key=rank):
+        given, taken = np.maximum(output[name], 0.0), np.minimum(output[name], 0.0)
+        area(name, given, "output", colours[name], True)
+        area(name, taken, "taken", colours[name], bool(given.max(initial=0.0) <= FEW * largest))
+    area(CHARGING, -charging, "taken", "#9aa0a6", True)
+    if curtailed.max(initial=0.0) > FEW * load.max(initial=0.0):
+        top = sum((np.maximum(value, 0.0) for value in output.values()), start=curtailed)
         add("output and curtailed", top, line={"color": "#b3261e", "width": 1.2, "dash": "dot"})
-    add("load", rows["load"], line={"color": "#000000", "width": 1.6})
+    add("load", load, line={"color": "#000000", "width": 1.6})
     return traces
 
 

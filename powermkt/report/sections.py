@@ -26,7 +26,7 @@ from powermkt.report.style import carriers_of
 
 _MOST_WINDOWS = 4
 _MOST_PROVINCES = 40  # that can be switched in dispatch
-_ALL = "all"
+_SMALL = 1e-6  # of a rate
 
 
 def _headline(shown: Shown, record: Record) -> Content:
@@ -56,33 +56,46 @@ def _headline(shown: Shown, record: Record) -> Content:
 
 def _dispatch(shown: Shown, record: Record) -> Content:
     words, hours = shown.words, shown.table("hours")
-    windows = list(dict.fromkeys(map(str, hours["window"])))
+    windows = [str(window) for window in hours["window"].unique()]
     step = max(1.0, len(windows) / _MOST_WINDOWS)
     chosen = [windows[int(step * k)] for k in range(min(len(windows), _MOST_WINDOWS))]
     lowest = hours.groupby("regime", sort=False)["carbon_price"].min()
-    places: list[str | None] = [None]
-    if "province_days" in shown.tables:
-        days = shown.table("province_days")
-        there = list(dict.fromkeys(map(str, days["province"])))
-        places += there if 1 < len(there) <= _MOST_PROVINCES else []
+    cells = [(window, str(regime), float(price)) for window in chosen
+             for regime, price in lowest.items()]  # fmt: skip
+    parts = [(words("all provinces"), window, regime, price, False,
+              dispatch_rows(shown, regime, price, window))
+             for window, regime, price in cells]  # fmt: skip
+    places = _days(shown)
+    parts += [(f"{words(place)}, {words('mean day')}", *cell, True, by_cell[cell])
+              for place, by_cell in places.items() for cell in cells]  # fmt: skip
     views = []
-    for place in places:
-        for window in chosen:
-            for regime, price in lowest.items():
-                choice = {"regime": words(str(regime))}
-                if len(chosen) > 1:
-                    choice["week"] = window
-                if len(places) > 1:
-                    all_hours = f"{words('all provinces')}, {words('hour by hour')}"
-                    mean = f"{words(str(place))}, {words('mean day')}"
-                    choice["province"] = all_hours if place is None else mean
-                at = (str(regime), float(price), window, place)
-                rows = dispatch_rows(shown, *at)
-                plot = dispatch_plot(shown, rows, place is not None)
-                kept = [name for name in carriers_of(rows) if (rows[name] != 0).any()]
-                fixed = rows.columns[: -len(carriers_of(rows))]
-                views.append(View(choice, plot, rows[[*fixed, *kept]]))
+    for place, window, regime, _, day, rows in parts:
+        choice = {"regime": words(regime)}
+        if len(chosen) > 1:
+            choice["week"] = window
+        if places:
+            choice["province"] = place
+        carriers = carriers_of(rows)
+        kept = [name for name in carriers if rows[name].to_numpy().any()]
+        head = rows.columns[: -len(carriers)]
+        views.append(View(choice, dispatch_plot(shown, rows, day), rows[[*head, *kept]]))
     return Content(views)
+
+
+def _days(shown: Shown) -> dict[str, dict[tuple[str, str, float], pd.DataFrame]]:
+    """Mean days by province, then by window, regime and carbon price; none of a few or many."""
+    if "province_days" not in shown.tables:
+        return {}
+    table = shown.table("province_days")
+    if not 1 < table["province"].nunique() <= _MOST_PROVINCES:
+        return {}
+    found: dict[str, dict[tuple[str, str, float], pd.DataFrame]] = {}
+    keys = ["province", "window", "regime", "carbon_price"]
+    for key, rows in table.groupby(keys, sort=False):
+        place, window, regime = map(str, key[:3])
+        price = float(rows["carbon_price"].iloc[0])
+        found.setdefault(place, {})[window, regime, price] = rows
+    return found
 
 
 def _generation(shown: Shown, record: Record) -> Content:
@@ -111,12 +124,11 @@ def _pass_through_by_hour(shown: Shown, record: Record) -> Content:
     keys = [(view.data["regime"].iloc[0], view.data["carbon_price"].iloc[0])
             for view in found.views]  # fmt: skip
     rates = [hourly_rates(shown, *key) for key in keys]
-    views = [
-        View(view.choice, view.figure, table.reset_index())
-        for view, table in zip(found.views, rates, strict=True)
-        if table.notna().to_numpy().any()
+    pairs = [
+        pair for pair in zip(found.views, rates, strict=True) if pair[1].notna().any(axis=None)
     ]
-    return Content(views)
+    pairs.sort(key=lambda pair: not (pair[1].abs() > _SMALL).any(axis=None))  # what moves is first
+    return Content([View(view.choice, view.figure, rate.reset_index()) for view, rate in pairs])
 
 
 def _incidence(shown: Shown, record: Record) -> Content:

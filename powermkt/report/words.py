@@ -87,7 +87,7 @@ _CHINESE: dict[str, str] = {
     "Not in these results": "本页未包含的内容", "is made by": "由此命令生成：",
     "incomplete results": "结果不完整，缺少数据表", "comes from": "数据来自",
     "horizon": "时段", "shown from": "已采用前一文件夹中的同名数据表", "other tables": "其他数据表",
-    "all provinces": "全部省份", "hour by hour": "逐小时", "mean day": "平均日",
+    "all provinces": "全部省份", "mean day": "平均日",
     "hour of the day": "时刻", "output and curtailed": "出力与弃电之和", "user class": "用户类别",
     "what": "指标", "at the margin": "边际值", "cleared again": "重新出清",
     "resource cost saved": "节约的资源成本", "curtailment avoided": "减少的弃电",
@@ -152,7 +152,11 @@ _CHINESE: dict[str, str] = {
     "money": "货币", "made by": "计算工具",
 }  # fmt: skip
 
-_UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨"}
+_UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨",
+          "k USD": "千美元", "m USD": "百万美元", "bn USD": "十亿美元", "USD": "美元",
+          "k EUR": "千欧元", "m EUR": "百万欧元", "bn EUR": "十亿欧元", "EUR": "欧元",
+          "k money": "千货币单位", "m money": "百万货币单位", "bn money": "十亿货币单位",
+          "money": "货币单位"}  # fmt: skip
 
 
 class Words:
