@@ -20,7 +20,7 @@ from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
 from powermkt.notebook import ComparisonView
-from powermkt.overview import overview
+from powermkt.overview import chinese_names, overview
 from powermkt.quality import assumptions_of, quality_of
 from powermkt.report import report_of
 from powermkt.rules import Coupled, DemandRule
@@ -304,6 +304,7 @@ class Comparison(ComparisonView):
             "look_ahead": self.case.look_ahead,
             "carbon_prices": sorted({run.carbon_price for run in self.runs}),
             "currency": self.case.market.currency,
+            "names_zh": chinese_names(self.case).to_dict(),
             "quality": quality_of(self.case),
             "market": assumptions_of(self.case),
             "versions": {name: metadata.version(name) for name in packages},

@@ -201,9 +201,7 @@ def _provinces(run: Run) -> pd.DataFrame:
     table = pd.DataFrame(
         {"x": buses["x"].groupby(province).mean(), "y": buses["y"].groupby(province).mean()}
     )
-    names = buses.get("name_zh", province).replace("", np.nan)
-    named = names.groupby(province).first()
-    table.insert(0, "name_zh", named.where(named.notna(), named.index))
+    table.insert(0, "name_zh", chinese_names(case))
     table["load_mwh"] = load.reindex(table.index).fillna(0.0)
     table["price"] = (paid / load.where(load > 0)).reindex(table.index).fillna(plain)
     table["generation_mwh"] = output.groupby(case.generators["province"]).sum()
@@ -211,6 +209,14 @@ def _provinces(run: Run) -> pd.DataFrame:
     available = lost["available_mwh"].where(lost["available_mwh"] > 0)
     table["curtailment_rate"] = lost["curtailment_mwh"] / available
     return table.fillna(dict.fromkeys(table.columns[5:], 0.0)).rename_axis("province").reset_index()
+
+
+def chinese_names(case: Case) -> pd.Series:
+    """Chinese name of each province where its buses have one, else its name."""
+    province = case.provinces
+    names = case._n.buses.get("name_zh", province).replace("", np.nan)
+    named = names.groupby(province).first()
+    return named.where(named.notna(), named.index)
 
 
 def _corridors(run: Run) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from plotly import graph_objects
 
 from powermkt.demandeffects import DEMAND_EFFECTS
 from powermkt.report.source import Shown, pick, shown_of
-from powermkt.report.style import FEW, PALETTE, bars, dots, finished, flows, laid, numbers
+from powermkt.report.style import FEW, PALETTE, bars, canvas, dots, finished, flows, laid, numbers
 from powermkt.risk import QUANTITIES
 
 _ALL = "all"  # a row of all provinces
@@ -75,7 +75,8 @@ def pass_through_by_hour(
     # One scale for all regimes, so that they compare.
     every = shown.at(shown.table("pass_through_hourly"), carbon_price)["pass_through_marginal"]
     low, high = every.quantile([0.02, 0.98]).fillna(0.0)
-    figure = graph_objects.Figure(
+    figure = canvas(
+        shown,
         graph_objects.Heatmap(
             z=numbers(rates, 3), x=[str(hour) for hour in rates.columns],
             y=[shown.words(str(name)) for name in rates.index], colorscale="Cividis",
@@ -96,7 +97,7 @@ def abatement(source: Any, regime: str | None = None, *, language: str = "en") -
     words = shown.words
     rows = shown.rows("abatement_curve", regime)
     divisor, mass = shown.scaled(float(rows["to_t"].max()) if len(rows) else 0.0, "t")
-    figure = graph_objects.Figure()
+    figure = canvas(shown)
     names = {"tau": "carbon price", "abatement_cost": "cost"}
     for number, (column, name) in enumerate(names.items()):
         figure.add_scatter(
@@ -121,7 +122,8 @@ def incidence(
     change = rows.groupby("group", sort=False)["change"].sum()
     change = change[change.abs() > FEW * max(float(change.abs().max()), 1e-9)]
     divisor, size = shown.scaled(float(change.abs().max()) if len(change) else 0.0, shown.money)
-    figure = graph_objects.Figure(
+    figure = canvas(
+        shown,
         graph_objects.Waterfall(
             y=[shown.words(str(name)) for name in change.index], x=(change / divisor).round(6),
             orientation="h", increasing={"marker": {"color": PALETTE[2]}},

@@ -15,6 +15,7 @@ from powermkt.report.style import (
     FEW,
     PALETTE,
     bars,
+    canvas,
     carriers_of,
     colours_of,
     common,
@@ -60,7 +61,8 @@ def dispatch(
     """
     shown = shown_of(source, language)
     rows = dispatch_rows(shown, regime, carbon_price, window, province)
-    return graph_objects.Figure(dispatch_plot(shown, rows, province is not None))
+    plot = dispatch_plot(shown, rows, province is not None)
+    return graph_objects.Figure(plot["data"], {"template": shown.template, **plot["layout"]})
 
 
 def dispatch_plot(shown: Shown, rows: pd.DataFrame, day: bool) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def duration(source: Any, carbon_price: float | None = None, *, language: str = 
     """
     shown = shown_of(source, language)
     rows = shown.at(shown.table("hours"), carbon_price)
-    figure = graph_objects.Figure()
+    figure = canvas(shown)
     for number, (regime, part) in enumerate(rows.groupby("regime", sort=False)):
         falling = part.sort_values("price", ascending=False)
         share = 100 * falling["hours"].cumsum() / falling["hours"].sum()
@@ -186,7 +188,7 @@ def provinces_map(
     words = shown.words
     places = shown.rows("provinces", regime, carbon_price)
     corridors = shown.rows("corridors", regime, carbon_price)
-    figure, at = graph_objects.Figure(), places.set_index("province")[["x", "y"]]
+    figure, at = canvas(shown), places.set_index("province")[["x", "y"]]
     _add_corridors(shown, figure, corridors, at)
     most = float(places["curtailment_mwh"].max())
     divisor, size = shown.scaled(most, "MWh")
@@ -286,7 +288,7 @@ def reserve_prices(source: Any, carbon_price: float | None = None, *, language: 
     shown = shown_of(source, language)
     rows = shown.at(shown.table("reserve_prices"), carbon_price)
     value = next(name for name in rows.columns if "price" in name and name != "carbon_price")
-    figure = graph_objects.Figure()
+    figure = canvas(shown)
     for number, (regime, part) in enumerate(rows.groupby("regime", sort=False)):
         figure.add_box(
             x=[shown.words(str(name)) for name in part["product"]], y=numbers(part[value], 3),

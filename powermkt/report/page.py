@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def _record_of(source: Any) -> dict[str, Any]:
 
 def _page(found: Folders, language: str) -> Report:
     record = found.record
-    shown = named(found.tables, language, str(record.get("currency", "")))
+    shown = named(found.tables, language, record)
+    shown = replace(shown, template={})
     words = shown.words
     there: list[dict[str, Any]] = []
     absent: dict[str, list[str]] = {}

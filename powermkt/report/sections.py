@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -141,7 +142,7 @@ def _retail(shown: Shown, record: Record) -> Content:
     views = []
     for name in classes:
         part = pick(table, user_class=name)
-        narrowed = Shown({**{"retail": part}}, shown.words, shown.currency)
+        narrowed = replace(shown, tables={"retail": part})
         found = by_price(
             narrowed, "retail",
             lambda price, at=narrowed, of=name: figures.retail(at, price, of),  # type: ignore[misc]

@@ -31,11 +31,14 @@ class Shown:
     words : Words
     currency : str
         Empty: not stated.
+    template : str or dict
+        Of plotly; a page has it once for all figures.
     """
 
     tables: Tables = field(repr=False)
     words: Words = field(default_factory=lambda: Words("en"), repr=False)
     currency: str = ""
+    template: Any = field(default="plotly_white", repr=False)
 
     @property
     def money(self) -> str:
@@ -124,14 +127,14 @@ def shown_of(source: Any, language: str = "en") -> Shown:
     check_language(language)
     if isinstance(source, str | Path):
         tables, record = read_results(source)
-        return named(tables, language, str(record.get("currency", "")))
+        return named(tables, language, record)
     if isinstance(source, Mapping):
-        return named(source, language, "")
+        return named(source, language, {})
     case = getattr(source, "case", None)
     if case is None:
         case = next((run.case for run in _runs(source)), None)
-    currency = "" if case is None else case.market.currency
-    return named(_tables(source), language, currency)
+    record = {} if case is None else {"currency": case.market.currency}
+    return named(_tables(source), language, record)
 
 
 def check_language(language: str) -> None:
@@ -141,10 +144,11 @@ def check_language(language: str) -> None:
         raise InputError([fault])
 
 
-def named(tables: Tables, language: str, currency: str) -> Shown:
-    """Tables with words that know the names of provinces in them."""
-    names: dict[str, str] = {}
-    if language != "en" and "provinces" in tables:
+def named(tables: Tables, language: str, record: Mapping[str, Any]) -> Shown:
+    """Tables with words that know the names of provinces, and the currency of their record."""
+    names = {str(name): str(said) for name, said in record.get("names_zh", {}).items()}
+    currency = str(record.get("currency", ""))
+    if language != "en" and not names and "provinces" in tables:
         pairs = tables["provinces"][["province", "name_zh"]]
         names = dict(pairs.itertuples(index=False))
     return Shown(tables, Words(language, names), "" if currency == "money" else currency)

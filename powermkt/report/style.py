@@ -70,10 +70,15 @@ def with_unit(quantity: str, unit: str) -> str:
     return f"{quantity} ({unit})" if unit else quantity
 
 
+def canvas(shown: Shown, *traces: Any) -> Any:
+    """An empty figure, or one of traces."""
+    return graph_objects.Figure(list(traces), {"template": shown.template})
+
+
 def common(quantity: str, unit: str) -> dict[str, Any]:
     """Layout that all figures have in common; the quantity is on the upright axis."""
     return {
-        "template": "plotly_white", "height": 440, "hovermode": "x unified",
+        "height": 440, "hovermode": "x unified",
         "font": {"family": _FONT}, "margin": {"l": 10, "r": 14, "t": 24, "b": 10},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left",
                    "traceorder": "normal"},
@@ -113,10 +118,10 @@ def bars(
         Bars of a row stand beside each other; else they are stacked by sign.
     """
     table = table.astype(float)
-    largest = float(table.abs().to_numpy().max(initial=0.0)) if table.size else 0.0
+    largest = float(table.abs().max().max()) if table.size else 0.0
     total = largest if beside else float(table.abs().sum(axis=1).max() if table.size else 0.0)
     divisor, size = shown.scaled(total, unit)
-    figure = graph_objects.Figure()
+    figure = canvas(shown)
     for number, name in enumerate(table.columns):
         if table[name].abs().max() > FEW * largest or (beside and table[name].notna().any()):
             figure.add_bar(
@@ -134,7 +139,7 @@ def dots(
     spread: Mapping[str, tuple[pd.Series, pd.Series]] | None = None,
 ) -> Any:  # fmt: skip
     """A row for each index, a dot for each column; bars about it from and to where there are."""
-    figure = graph_objects.Figure()
+    figure = canvas(shown)
     for number, name in enumerate(table.columns):
         rows = table[name].dropna()
         more: dict[str, Any] = {}
@@ -178,7 +183,8 @@ def flows(
     }
     if label is not None:
         link["label"] = [shown.words(str(item)) for item in rows[label]]
-    figure = graph_objects.Figure(
+    figure = canvas(
+        shown,
         graph_objects.Sankey(
             node={"label": [shown.words(str(name)) for name in [*sources, *targets]], "pad": 10,
                   "thickness": 14, "color": [colour[name] for name in [*sources, *targets]]},
@@ -187,7 +193,7 @@ def flows(
         )
     )  # fmt: skip
     figure.update_layout(
-        template="plotly_white", height=300 + 16 * max(len(sources), len(targets)),
+        height=300 + 16 * max(len(sources), len(targets)),
         margin={"l": 10, "r": 10, "t": 10, "b": 10}, font={"family": _FONT},
     )  # fmt: skip
     return figure

@@ -126,7 +126,7 @@ _CHINESE: dict[str, str] = {
     "corridors": "输电通道表", "demand_monthly": "月度用电量", "finance": "财务参数",
     "framework_schedule": "框架计划", "fuel_prices": "燃料价格", "load_shape": "负荷曲线",
     "must_run": "必开出力", "renewables": "可再生能源", "tariffs": "电价", "technology": "技术参数",
-    "wind_diurnal": "风电日内曲线",
+    "wind_diurnal": "风电日内曲线", "calibration": "校准参数",
     # payments
     "retail energy": "零售电量", "interprovincial energy": "省间电量",
     "allowance sale": "配额出售", "allowance purchase": "配额购买", "allowance auction": "配额拍卖",
@@ -137,6 +137,8 @@ _CHINESE: dict[str, str] = {
     "peak_load_gw": "最大负荷", "consumption_twh": "用电量", "generation_share_pct": "发电占比",
     "electric_boilers": "电锅炉", "flexible_coal": "煤电灵活性改造",
     "storage_hours": "储能时长", "storage_power": "储能功率",
+    "spinning": "旋转备用", "non_spinning": "非旋转备用", "regulation up": "上调频",
+    "regulation down": "下调频", "public funds": "公共资金", "derived": "推算",
     # instruments
     "separate, claims once": "各自独立，不重复申领", "certificates with carbon": "绿证并入碳市场",
     "certificates credited in carbon": "绿证抵扣碳排放",
