@@ -14,6 +14,7 @@ from powermkt.case import Case
 from powermkt.run import Run, labelled
 
 _KEY = ("regime", "carbon_price")
+_MOST_PROVINCES = 60  # that have days of their own
 CHARGING = "charging"  # storage that takes in
 
 # column -> (unit, meaning)
@@ -89,17 +90,29 @@ def overview(case: Case, runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     -------
     dict of str to DataFrame
         hours, provinces, province_days, corridors, payments with the columns of `HOURS` and so on,
-        one block a run; and carriers.
+        one block a run; and carriers. Days of provinces are of each regime at its lowest carbon
+        price alone, and only where there are at most 60.
     """
     makers = {"hours": _hours, "provinces": _provinces, "province_days": _province_days,
               "corridors": _corridors, "payments": _payments}  # fmt: skip
     found = {}
     for name, make in makers.items():
-        parts = [labelled(run, make(run)) for run in runs]
+        if name == "province_days" and case.provinces.nunique() > _MOST_PROVINCES:
+            continue
+        chosen = _lowest(runs) if name == "province_days" else runs
+        parts = [labelled(run, make(run)) for run in chosen]
         found[name] = pd.concat(parts, ignore_index=True)
     colour = case._n.carriers["color"].rename_axis("carrier").astype(str)
     found["carriers"] = colour.rename("color").reset_index()
     return found
+
+
+def _lowest(runs: Sequence[Run]) -> list[Run]:
+    """The run of each regime at its lowest carbon price."""
+    found: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: run.carbon_price):
+        found.setdefault(run.regime.name, run)
+    return [run for run in runs if found[run.regime.name] is run]
 
 
 def _hours(run: Run) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from toys import one_bus
 import powermkt as pm
 from powermkt.overview import overview
 from powermkt.quality import quality_of
-from powermkt.report import report_of
+from powermkt.report import Report, report_of
 from powermkt.writing import write_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -59,8 +59,13 @@ def test_tables_for_the_page_add_up(two_province: pm.Case, run: pm.Run) -> None:
     assert tables["payments"]["amount"].sum() == pytest.approx(run.ledger["amount"].sum())
 
 
-def test_a_page_stands_by_itself(results: Path) -> None:
-    page = report_of(results)
+@pytest.fixture(scope="module")
+def english(results: Path) -> Report:
+    return report_of(results)
+
+
+def test_a_page_stands_by_itself(english: Report) -> None:
+    page = english
     assert page.sections == ["headline", "dispatch", "generation", "duration", "map",
                              "pass_through", "incidence", "retail", "payments", "assumptions",
                              "record"]  # fmt: skip
@@ -197,7 +202,7 @@ def test_names_cannot_leave_their_element(tmp_path: Path) -> None:
     assert list(curve.x) == [0, 100] and list(curve.y) == [300, 300]
 
 
-def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
+def test_what_is_no_result_is_refused(results: Path, english: Report, tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match="holds no results"):
         report_of(tmp_path)
     with pytest.raises(pm.InputError, match="is no folder"):
@@ -205,10 +210,10 @@ def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match="no language 'fr'"):
         report_of(results, "fr")
     with pytest.raises(pm.InputError, match="is a folder"):
-        report_of(results).write(tmp_path)
+        english.write(tmp_path)
     (results / "blocked").write_text("", encoding="utf-8")
     with pytest.raises(pm.StorageError, match="cannot be written"):
-        report_of(results).write(results / "blocked" / "page.html")
+        english.write(results / "blocked" / "page.html")
     old = shutil.copytree(results, tmp_path / "old")
     record = json.loads((old / "record.json").read_text(encoding="utf-8"))
     record["versions"]["powermkt"] = "9.0.0"

@@ -46,7 +46,8 @@ def dispatch(
     window : str, optional
         Default: the first. Its first 168 snapshots are shown.
     province : str, optional
-        The mean day of the window there, in place of all provinces hour by hour.
+        The mean day of the window there, in place of all provinces hour by hour. Of a comparison
+        at the lowest carbon price of the regime; of a run at its own.
     language : {"en", "zh"}
 
     Returns

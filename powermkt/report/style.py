@@ -31,6 +31,7 @@ _ORDER = (
 )  # fmt: skip
 _FONT = "system-ui, 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif"
 _ROW = 22  # px of a bar
+_MOST_ROWS = 60  # that have their names and room for them
 FEW = 1e-6  # of the largest, below which nothing is drawn
 MOST_FLOWS = 40
 
@@ -98,9 +99,14 @@ def laid(figure: Any, quantity: str, unit: str, rows: int, beside: int = 1) -> A
     finished(figure, quantity, unit)
     figure.update_xaxes(title=with_unit(quantity, unit))
     figure.update_yaxes(
-        title=None, range=[rows - 0.5, -0.5], tickmode="linear" if rows <= 60 else "auto", dtick=1
+        title=None,
+        range=[rows - 0.5, -0.5],
+        tickmode="linear" if rows <= _MOST_ROWS else "auto",
+        dtick=1,
     )
-    figure.update_layout(height=150 + rows * max(_ROW, 9 * beside), hovermode="closest")
+    figure.update_layout(
+        height=150 + min(rows, _MOST_ROWS) * max(_ROW, 9 * beside), hovermode="closest"
+    )
     return figure
 
 
