@@ -29,6 +29,14 @@ _RENAMED = {
 }  # fmt: skip
 
 
+def of_study(source: Any) -> dict[str, pd.DataFrame]:
+    """Tables of a study by the names that they have on the page."""
+    marks = {"double_counted_t": "claims", "cleared": "credit"}  # what only one study has
+    key = next((key for mark, key in marks.items() if hasattr(source, mark)), "")
+    names = _RENAMED.get(key, {})
+    return {names.get(name, name): table for name, table in source.tables.items()}
+
+
 @dataclass
 class Folders:
     """Results of one or several folders.

@@ -23,7 +23,7 @@ def certificates(source: Any, what: str = CERTIFICATES[0], *, language: str = "e
 
     Parameters
     ----------
-    source : folder of `powermkt claims`, or its tables as `read_results` names them
+    source : Claims, or its folder
     what : one of `CERTIFICATES`
     language : {"en", "zh"}
     """
@@ -55,8 +55,7 @@ def overlap(source: Any, what: str = OVERLAP[0], *, language: str = "en") -> Any
     language : {"en", "zh"}
     """
     shown = shown_of(source, language)
-    name = "overlap_cases" if "overlap_cases" in shown.tables else "cases"
-    rows = shown.table(name).set_index("case")
+    rows = shown.table("overlap_cases").set_index("case")
     none = rows.iloc[0]
     if what == OVERLAP[0]:
         table = pd.DataFrame(
@@ -77,10 +76,7 @@ def overlap(source: Any, what: str = OVERLAP[0], *, language: str = "en") -> Any
 def double_counting(source: Any, *, language: str = "en") -> Any:
     """Tonnes that two instruments both claim, without and with a common ledger, by pair."""
     shown = shown_of(source, language)
-    name = "overlap_double_counted" if "overlap_double_counted" in shown.tables else (
-        "double_counted"
-    )  # fmt: skip
-    rows = shown.table(name)
+    rows = shown.table("overlap_double_counted")
     words = shown.words
     names = [
         words("all instruments") if a == b else f"{words(a)} + {words(b)}"

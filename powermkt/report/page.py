@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from powermkt.errors import Fault, InputError, StorageError
 from powermkt.report.content import Content, Section, View
-from powermkt.report.folders import Folders, read_folders
+from powermkt.report.folders import Folders, of_study, read_folders
 from powermkt.report.sections import SECTIONS
 from powermkt.report.source import Shown, check_language, named
 
@@ -92,7 +92,7 @@ def report_of(source: Any, language: str = "en") -> Report:
     elif isinstance(source, Sequence):
         found = read_folders(source)
     else:
-        found = Folders(dict(source.tables), _record_of(source))
+        found = Folders(of_study(source), _record_of(source))
     return _page(found, language)
 
 

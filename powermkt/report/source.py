@@ -13,7 +13,7 @@ import pandas as pd
 
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.overview import OVERVIEW, overview
-from powermkt.report.folders import read_results
+from powermkt.report.folders import of_study, read_results
 from powermkt.report.words import LANGUAGES, Words
 from powermkt.run import Run, labelled
 
@@ -167,8 +167,7 @@ def _tables(source: Any) -> Tables:
     if hasattr(source, "runs") and hasattr(source, "pass_through"):  # a comparison
         return _Lazy(source.case, source.runs, partial(_of_comparison, source))
     if hasattr(source, "tables"):
-        found: Tables = source.tables
-        return found
+        return of_study(source)
     if isinstance(getattr(source, "table", None), pd.DataFrame) and _runs(source):
         name = "causes" if "cause" in source.table else "remedies"
         return {name: source.table.assign(regime=_runs(source)[0].regime.name)}
