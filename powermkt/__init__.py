@@ -40,6 +40,7 @@ from powermkt.reading import read
 from powermkt.regime import Regime, presets, regime
 from powermkt.remedytypes import Remedy, RemedySettings
 from powermkt.remedyvalues import RemedyValues, value_remedies
+from powermkt.report import figures
 from powermkt.responsibility import Responsibility, responsibility
 from powermkt.returns import returns, returns_split, returns_summary
 from powermkt.returnsstudy import ReturnsStudy, returns_study
@@ -100,6 +101,7 @@ __all__ = [
     "double_counted",
     "entry",
     "explain_curtailment",
+    "figures",
     "instruments_of",
     "market_power",
     "overlap",

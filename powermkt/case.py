@@ -26,11 +26,12 @@ from powermkt.intake import (
 )
 from powermkt.levels import Seams, bind_levels
 from powermkt.market import Carriers, Market
+from powermkt.notebook import CaseView
 from powermkt.offers import offers_of
 from powermkt.servicecheck import service_faults
 
 
-class Case:
+class Case(CaseView):
     """A physical system with the columns that market rules need.
 
     Parameters

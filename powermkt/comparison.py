@@ -19,7 +19,10 @@ from powermkt.case import Case
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
-from powermkt.overview import overview
+from powermkt.notebook import ComparisonView
+from powermkt.overview import chinese_names, overview
+from powermkt.quality import assumptions_of, quality_of
+from powermkt.report import report_of
 from powermkt.rules import Coupled, DemandRule
 from powermkt.run import Run, labelled
 from powermkt.userprices import user_prices
@@ -27,7 +30,7 @@ from powermkt.writing import write_results
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ComparisonView):
     """Runs of several regimes and carbon prices on one case, as tidy tables.
 
     Attributes
@@ -301,6 +304,9 @@ class Comparison:
             "look_ahead": self.case.look_ahead,
             "carbon_prices": sorted({run.carbon_price for run in self.runs}),
             "currency": self.case.market.currency,
+            "names_zh": chinese_names(self.case).to_dict(),
+            "quality": quality_of(self.case),
+            "market": assumptions_of(self.case),
             "versions": {name: metadata.version(name) for name in packages},
             "python": sys.version.split()[0],
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -327,6 +333,18 @@ class Comparison:
             If it cannot be written; what it held is still there.
         """
         return write_results(Path(folder), self.tables, self.record())
+
+    def report(self, file: str | Path, language: str = "en") -> Path:
+        """Write a page of it into an HTML file that works offline, in English or Chinese ("zh").
+
+        Raises
+        ------
+        InputError
+            If there is no such language, or the file is a folder.
+        StorageError
+            If it cannot be written.
+        """
+        return report_of(self, language).write(file)
 
 
 def _burnt(run: Run) -> list[str]:

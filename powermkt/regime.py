@@ -17,6 +17,7 @@ from powermkt.case import Case
 from powermkt.errors import Fault, InputError, faults_of, nearest
 from powermkt.market import load_yaml
 from powermkt.mip import UnitCommitment
+from powermkt.notebook import RegimeView
 from powermkt.products import procures
 from powermkt.programme import Adders
 from powermkt.rules import (
@@ -47,7 +48,7 @@ _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
 @dataclass(frozen=True)
-class Regime:
+class Regime(RegimeView):
     """An ordered list of rules: one each of dispatch, trade, pricing; others if any.
 
     Parameters

@@ -12,17 +12,21 @@ from powermkt.session import err
 
 
 def write_report(
-    folder: Annotated[Path, typer.Argument(help="folder of results", show_default=False)],
+    folders: Annotated[
+        list[Path], typer.Argument(help="folders of results on one network", show_default=False)
+    ],
     lang: Annotated[str, typer.Option(help="en or zh")] = "en",
     out: Annotated[
         Path | None,
         typer.Option(help="HTML file; default: report.html in the folder", show_default=False),
     ] = None,
 ) -> None:
-    """Write results as one HTML file that works offline."""
-    page = report_of(folder, lang)
+    """Write results as one HTML file that works offline; the first folder with a table gives it."""
+    page = report_of(folders, lang)
     name = "report.html" if lang == "en" else f"report-{lang}.html"
-    target = page.write(out or folder / name)
+    target = page.write(out or folders[0] / name)
     if page.missing:
-        err.print(f"not in these results: {', '.join(page.missing)}")
+        err.print(f"missing in these results: {', '.join(page.missing)}")
+    for folder, tables in page.repeated.items():
+        err.print(f"{folder}: a folder before it has {', '.join(tables)}", soft_wrap=True)
     typer.echo(f"{target}: {len(page.html.encode()) / 1e6:.1f} MB")

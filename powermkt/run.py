@@ -17,6 +17,7 @@ from powermkt.exchange import folded_bids, trade
 from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
+from powermkt.notebook import RunView
 from powermkt.obligedprices import Obliged
 from powermkt.outcome import Outcome
 from powermkt.parties import accounts
@@ -42,7 +43,7 @@ from powermkt.rules.locational import ports
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(RunView):
     """Result of one regime at one carbon price; frames are computed when asked for.
 
     Where a limit on emissions makes the carbon price, `cap` says how it was found; `obliged` does

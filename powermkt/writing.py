@@ -17,7 +17,8 @@ _RECORD = "record.json"
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
     "prices", "demand", "ledger", "mitigated", "market_power", "reserves", "reserve_prices",
-    "hours", "deep_peak", "mileage", "mileage_prices", "pass_through_hourly", "carbon_hourly",
+    "hours", "province_days", "deep_peak", "mileage", "mileage_prices", "pass_through_hourly",
+    "carbon_hourly",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str
         table.to_parquet(folder / f"{name}.parquet", index=False)
         if name not in _LONG:
             table.to_csv(folder / f"{name}.csv", index=False)
+    record = {**record, "tables": sorted(tables)}  # so that a reader sees what was lost
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
     folder.chmod(0o755)

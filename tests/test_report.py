@@ -17,7 +17,9 @@ from toys import one_bus
 
 import powermkt as pm
 from powermkt.overview import overview
-from powermkt.report import figures, report_of
+from powermkt.quality import quality_of
+from powermkt.report import Report, report_of
+from powermkt.writing import write_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -29,10 +31,20 @@ def results(two_province: pm.Case, tmp_path_factory: pytest.TempPathFactory) -> 
     return pm.compare(two_province, regimes, carbon_prices=[0, 60]).to_parquet(folder)
 
 
-def test_tables_for_the_page_add_up(two_province: pm.Case) -> None:
+@pytest.fixture(scope="module")
+def run(two_province: pm.Case) -> pm.Run:
+    return pm.clear(two_province, pm.regime("full_market"))
+
+
+def test_tables_for_the_page_add_up(two_province: pm.Case, run: pm.Run) -> None:
     """Priority behind a flat tie of 100 MW: 1,200 MWh of 7,200 cut in the market with 300."""
-    run = pm.clear(two_province, pm.regime("full_market"))
     tables = overview(two_province, [run])
+    # Both provinces of the mean day are the hours: there is one day.
+    days = tables["province_days"]
+    for name in ("load", "curtailed", "coal", "gas", "onshore wind"):
+        per_hour = days.groupby("hour")[name].sum().to_numpy()
+        assert per_hour == pytest.approx(tables["hours"][name].to_numpy())
+    assert days.set_index(["province", "hour"])["price"]["South", 0] == pytest.approx(360)
     hours, provinces = tables["hours"], tables["provinces"].set_index("province")
     carriers = hours.columns[list(hours.columns).index("charging") + 1 :]
     assert hours[carriers].sum(axis=1).to_numpy() == pytest.approx(hours["load"].to_numpy())
@@ -47,17 +59,26 @@ def test_tables_for_the_page_add_up(two_province: pm.Case) -> None:
     assert tables["payments"]["amount"].sum() == pytest.approx(run.ledger["amount"].sum())
 
 
-def test_a_page_stands_by_itself(results: Path) -> None:
-    page = report_of(results)
-    assert page.sections == ["headline", "dispatch", "duration", "map", "pass_through",
-                             "incidence", "payments", "record"]  # fmt: skip
-    assert page.missing == ["causes", "abatement_curve", "reserve_prices", "obligations"]
+@pytest.fixture(scope="module")
+def english(results: Path) -> Report:
+    return report_of(results)
+
+
+def test_a_page_stands_by_itself(english: Report) -> None:
+    page = english
+    assert page.sections == ["headline", "dispatch", "generation", "duration", "map",
+                             "pass_through", "incidence", "retail", "payments", "assumptions",
+                             "record"]  # fmt: skip
+    assert page.missing == [] and page.repeated == {}
+    assert "<code>powermkt explain</code>" in page.html  # what would make what is not here
     outside = re.sub(r"<script>.*?</script>", "", page.html, flags=re.DOTALL)
     assert not re.search(r"(src|href)=\"(?!#)", outside)
     plots = re.findall(r'class="plot">(.*?)</script>', page.html, flags=re.DOTALL)
-    assert len(plots) == 2 + 2 + 4 + 1 + 2 + 4
+    # Dispatch of all and two provinces; energy, map, payments by regime and price; one price of
+    # pass-through, two of what users pay.
+    assert len(plots) == 3 * 2 + 4 + 2 + 4 + 1 + 2 + 2 + 4
     for text in plots:
-        json.loads(text)
+        assert "template" not in json.loads(text)["layout"]
     assert "13.86" in page.html and "12.04" in page.html  # m CNY a day, by hand elsewhere
 
 
@@ -70,11 +91,76 @@ def test_a_page_in_chinese(results: Path) -> None:
 
 def test_what_is_missing_has_no_section_and_is_told(results: Path, tmp_path: Path) -> None:
     part = shutil.copytree(results, tmp_path / "part")
-    for name in ("hours", "corridors"):
+    for name in ("hours", "corridors", "windfall"):
         (part / f"{name}.parquet").unlink()
     page = report_of(part)
-    assert page.missing[:2] == ["hours", "corridors"]
+    assert page.missing == ["corridors", "hours", "windfall"]
     assert not {"dispatch", "duration", "map"} & {*page.sections}
+    assert "incomplete results: corridors, hours, windfall" in page.html
+
+
+def test_several_folders_in_one_page(results: Path, tmp_path: Path) -> None:
+    """The first leads; another horizon is told beside what comes from it; networks do not mix."""
+    causes = pd.DataFrame({"regime": ["full_market"], "cause": ["network"], "province": ["North"],
+                           "mwh": [5.0]})  # fmt: skip
+    record = json.loads((results / "record.json").read_text(encoding="utf-8"))
+    record["windows"] = {"week": {"from": "2023-05-01", "to": "2023-05-07", "hours": 168.0}}
+    comparison = pd.read_parquet(results / "comparison.parquet").assign(cost=0.0)
+    tables = {"causes": causes, "comparison": comparison}
+    study = write_results(tmp_path / "study", tables, record)
+    page = report_of([results, study])
+    assert {"dispatch", "causes"} <= {*page.sections}
+    assert page.repeated == {str(study): ["comparison"]} and "13.86" in page.html
+    assert page.html.count(f"comes from {study}: 2023-05-01 - 2023-05-07") == 1
+    alone = report_of(study)  # a study without hours
+    assert alone.sections == ["headline", "causes", "assumptions", "record"]
+    other = write_results(tmp_path / "other", {"causes": causes}, {**record, "case": "elsewhere"})
+    with pytest.raises(pm.InputError, match="are results of different networks") as told:
+        report_of([results, other, tmp_path / "nowhere"])
+    assert len(told.value.faults) == 2
+
+
+def test_figures_of_runs_comparisons_studies_and_folders(
+    two_province: pm.Case, run: pm.Run, results: Path, tmp_path: Path
+) -> None:
+    """The same figure from each of them, and what there is not is told."""
+    result = pm.Comparison(two_province, [run])
+    sums = []
+    for source in (run, result, results):
+        data = pm.figures.dispatch(source, "full_market", province="South").data
+        sums.append({item.name: float(np.sum(item.y)) for item in data})
+    # South has load of 900 MW by night, 1,400 MW by day: 27.6 GWh; coal of 600 and 700 MW.
+    assert sums[0] == sums[1] == pytest.approx(sums[2]) and sums[0]["load"] == pytest.approx(27.6)
+    shown = pm.figures.payments(run).data[0]
+    assert sum(shown.link.value) == pytest.approx(run.ledger["amount"].abs().sum() / 1e6)
+    causes = pd.DataFrame({"regime": "r", "cause": ["network", "quota"], "province": "North",
+                           "mwh": [3000.0, -1000.0]})  # fmt: skip
+    assert [item.x[0] for item in pm.figures.causes({"causes": causes}).data] == [3.0, -1.0]
+    for wrong in ({"regime": "full_markt"}, {"carbon_price": 7.0}, {"window": "w"},
+                  {"province": "Nord"}):  # fmt: skip
+        with pytest.raises(pm.InputError, match=r"did you mean|no carbon price 7|valid: all"):
+            pm.figures.dispatch(run, **wrong)
+    with pytest.raises(pm.InputError, match="have no table 'causes'"):
+        pm.figures.causes(result)
+    with pytest.raises(pm.InputError, match="is neither a run nor a comparison"):
+        pm.figures.dispatch(3)
+    assert result.report(tmp_path / "page.html", language="zh").stat().st_size > 1e6
+
+
+def test_quality_of_data_is_in_the_record_and_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "net" / "tables").mkdir(parents=True)
+    table = "bus,quality\nA,sourced\nB,estimated\nC,sourced\n"
+    (tmp_path / "net" / "tables" / "buses.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "net" / "tables" / "plain.csv").write_text("bus\nA\n", encoding="utf-8")
+    market = pm.Market(value_of_lost_load=9000.0)
+    case = pm.Case(one_bus([60.0]), market, folder=tmp_path / "net")
+    assert quality_of(case) == {"buses": {"sourced": 2, "estimated": 1}}
+    record = pm.Comparison(case, []).record()
+    assert record["quality"] == quality_of(case)
+    assert record["market"]["value_of_lost_load"] == 9000.0  # type: ignore[index]
+    shares = {item.name: list(item.x) for item in pm.figures.quality(quality_of(case)).data}
+    assert shares == {"sourced": pytest.approx([200 / 3], rel=1e-6),
+                      "estimated": pytest.approx([100 / 3], rel=1e-6)}  # fmt: skip
 
 
 def test_dispatch_stacks_what_is_given_and_what_is_taken() -> None:
@@ -84,7 +170,7 @@ def test_dispatch_stacks_what_is_given_and_what_is_taken() -> None:
     output = {"coal": [100.0, -1e-12], "gas": [5.0, -5.0]}
     hours = pd.DataFrame({**row, **output}, index=range(2))
     hours.insert(3, "snapshot", pd.date_range("2022-01-03", periods=2, freq="h"))
-    data = figures.dispatch({"hours": hours}, "r", 0.0, "w").data
+    data = pm.figures.dispatch({"hours": hours}, "r", 0.0, "w").data
     stacks = [(item.name, item.stackgroup, list(item.y)) for item in data[:-1]]
     assert stacks == [("coal", "output", [100, 0]), ("gas", "output", [5, 0]),
                       ("gas", "taken", [0, -5])]  # fmt: skip
@@ -106,11 +192,17 @@ def test_names_cannot_leave_their_element(tmp_path: Path) -> None:
     # A bus without a Chinese name has its own; of one hour a step is drawn.
     assert found.tables["provinces"]["name_zh"].tolist() == ["A", "A"]
     assert "map" in report_of(kept, "zh").sections
-    curve = figures.duration(found.tables, 0.0).data[0]
+    notebook = [shown._repr_html_() for shown in (found.case, item, found.runs[0], found)]
+    # Coal gives 35 MW beside 25 of wind, at 300 money/MWh.
+    assert "10,500" in notebook[2] and "300.00" in notebook[2] and "MeritOrder" in notebook[1]
+    assert "coal 100, gas 100, onshore wind 50" in notebook[0]
+    for html in notebook:
+        assert "<script" not in html and "<!--" not in html and len(html) < 3000
+    curve = pm.figures.duration(found, 0.0).data[0]
     assert list(curve.x) == [0, 100] and list(curve.y) == [300, 300]
 
 
-def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
+def test_what_is_no_result_is_refused(results: Path, english: Report, tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match="holds no results"):
         report_of(tmp_path)
     with pytest.raises(pm.InputError, match="is no folder"):
@@ -118,10 +210,10 @@ def test_what_is_no_result_is_refused(results: Path, tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match="no language 'fr'"):
         report_of(results, "fr")
     with pytest.raises(pm.InputError, match="is a folder"):
-        report_of(results).write(tmp_path)
+        english.write(tmp_path)
     (results / "blocked").write_text("", encoding="utf-8")
     with pytest.raises(pm.StorageError, match="cannot be written"):
-        report_of(results).write(results / "blocked" / "page.html")
+        english.write(results / "blocked" / "page.html")
     old = shutil.copytree(results, tmp_path / "old")
     record = json.loads((old / "record.json").read_text(encoding="utf-8"))
     record["versions"]["powermkt"] = "9.0.0"
@@ -170,11 +262,10 @@ def test_in_a_browser(
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(file.as_uri())
-    for section in page.locator("section").all():
-        section.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.figure')].every(f => f.querySelector('svg'))"
-    )
+    for name in [section.get_attribute("id") for section in page.locator("section").all()]:
+        page.locator(f"#{name}").scroll_into_view_if_needed()
+        drawn = f"!document.querySelector('#{name} .figure')"
+        page.wait_for_function(f"{drawn} || document.querySelector('#{name} .figure svg')")
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -189,6 +280,13 @@ def test_in_a_browser(
         wind,
     )
     assert drawn == pytest.approx(6.0, abs=1e-6)  # GWh of wind in the market: 7,200 - 1,200
+    # The mean day of one province, from a switch; then all provinces again.
+    switch = page.locator("#dispatch [data-switch=province]")
+    assert switch.count() == 3
+    switch.nth(1).check()
+    here = page.evaluate("document.querySelector('#dispatch .figure')._fullLayout.xaxis.title.text")
+    assert here == ("时刻" if language == "zh" else "hour of the day")
+    switch.first.check()
     with page.expect_download() as download:
         page.locator("#dispatch button[data-download]").press("Enter")
     table = pd.read_csv(download.value.path())

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+import plotly.io
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from powermkt.errors import Fault, InputError, StorageError
-from powermkt.report.sections import SECTIONS, Content, View
-from powermkt.report.words import LANGUAGES, Words
+from powermkt.report.content import Content, Section, View
+from powermkt.report.folders import Folders, of_study, read_folders
+from powermkt.report.sections import SECTIONS
+from powermkt.report.source import Shown, check_language, named
 
-_RECORD = "record.json"
+_NUMBER = re.compile(r"[+-]?[\d,.]*(e[+-]\d+)?%?")
+_RADIOS = 8  # values of a switch; of more there is a list
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,15 @@ class Report:
     sections : list of str
         Names of what it holds.
     missing : list of str
-        Names of tables that the folder does not have and a section would need.
+        Tables that these results should have and do not; the page says so.
+    repeated : dict of str to list of str
+        Tables of a folder that the page does not show since another folder before it has them.
     """
 
     html: str = field(repr=False)
     sections: list[str]
     missing: list[str]
+    repeated: dict[str, list[str]]
 
     def write(self, file: str | Path) -> Path:
         """Write it into a file, which appears complete or not at all.
@@ -63,88 +72,107 @@ class Report:
         return target
 
 
-def read_results(folder: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Read the tables and the record of a results folder.
-
-    Raises
-    ------
-    InputError
-        If it holds no results, results of another version, or tables that cannot be read: all that
-        is wrong at once.
-    """
-    where = Path(folder)
-    if not (where / _RECORD).is_file():
-        what = "holds no results" if where.is_dir() else "is no folder"
-        remedy = "name the folder that `powermkt compare` wrote (--out)"
-        raise InputError([Fault(str(folder), what, remedy)])
-    try:
-        record = json.loads((where / _RECORD).read_text(encoding="utf-8"))
-        version = str(record["versions"]["powermkt"])
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        fault = Fault(str(where / _RECORD), f"cannot be read: {error!r}", "make the results anew")
-        if isinstance(error, KeyError):  # a study that compares no runs
-            remedy = "name the folder of a comparison, or a study with one"
-            fault = Fault(str(folder), "holds results that the page has no part for", remedy)
-        raise InputError([fault]) from None
-    here = metadata.version("powermkt")
-    faults, tables = [], {}
-    if version.split(".")[:2] != here.split(".")[:2]:
-        what = f"is of powermkt {version}, this is {here}"
-        faults.append(Fault(str(folder), what, "make the results anew, or use that version"))
-    for file in sorted(where.glob("*.parquet")):
-        try:
-            tables[file.stem] = pd.read_parquet(file)
-        except (OSError, ValueError) as error:
-            faults.append(Fault(str(file), f"cannot be read: {error}", "make the results anew"))
-    if faults:
-        raise InputError(faults)
-    return tables, record
-
-
-def report_of(folder: str | Path, language: str = "en") -> Report:
-    """Make a page of a results folder.
+def report_of(source: Any, language: str = "en") -> Report:
+    """Make a page of results.
 
     Parameters
     ----------
-    folder : str or Path
-        What `powermkt compare` or `Comparison.to_parquet` wrote.
+    source : str or Path, sequence of them, or a comparison or study
+        Folders that commands, or `to_parquet`, wrote; the first that has a table gives it.
     language : {"en", "zh"}
 
     Raises
     ------
     InputError
-        As `read_results`, and for a language that there is not.
+        As `read_folders`, and for a language that there is not.
     """
-    if language not in LANGUAGES:
-        fault = Fault("lang", f"no language {language!r}", f"one of {', '.join(LANGUAGES)}")
-        raise InputError([fault])
-    tables, record = read_results(folder)
-    names: dict[str, str] = {}
-    if "provinces" in tables:
-        names = dict(tables["provinces"][["province", "name_zh"]].itertuples(index=False))
-    words = Words(language, names)
-    shown: list[dict[str, Any]] = []
-    missing: list[str] = []
+    check_language(language)
+    if isinstance(source, str | Path):
+        found = read_folders([source])
+    elif isinstance(source, Sequence):
+        found = read_folders(source)
+    else:
+        found = Folders(of_study(source), _record_of(source))
+    return _page(found, language)
+
+
+def _record_of(source: Any) -> dict[str, Any]:
+    for part in (source, getattr(source, "comparison", None)):
+        if callable(record := getattr(part, "record", None)):
+            found: dict[str, Any] = record()
+            return found
+    return {"versions": {"powermkt": metadata.version("powermkt")}}
+
+
+def _page(found: Folders, language: str) -> Report:
+    record = found.record
+    shown = named(found.tables, language, record)
+    shown = replace(shown, template={})
+    words = shown.words
+    there: list[dict[str, Any]] = []
+    absent: dict[str, list[str]] = {}
+    missing = [name for names in found.incomplete.values() for name in names]
     for section in SECTIONS:
-        lacking = [name for name in section.needs if name not in tables]
-        missing += [name for name in lacking if name not in missing]
-        content = Content() if lacking else section.make(tables, record, words)
+        lacking = [name for name in section.needs if name not in found.tables]
+        content = Content() if lacking else section.make(shown, record)
         if content.views or content.table is not None or content.texts:
-            shown.append(
-                {"name": section.name, "heading": words(section.heading),
-                 "lead": words.lead(section.name), "table": content.table, "texts": content.texts,
-                 "switches": _switches(content.views), "views": _embedded(content.views),
-                 "title": words(section.heading)}
-            )  # fmt: skip
+            there.append(_laid_out(section, content, shown, _horizon(section, found)))
+        elif lacking and section.by:
+            absent.setdefault(section.by, []).append(words(section.heading))
+            if section.by == "compare" and "comparison" in found.tables:
+                missing += [name for name in lacking if name not in missing]
+    if "comparison" not in found.tables:
+        absent.pop("compare", None)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("powermkt.report", "."), autoescape=True,
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+    template = plotly.io.templates["plotly_white"].to_plotly_json()
     html = environment.get_template("page.html.j2").render(
-        language="zh-CN" if language == "zh" else "en", title=str(record.get("case", "powermkt")),
-        words=words, sections=shown, plotly=get_plotlyjs(), version=record["versions"]["powermkt"],
+        language="zh-CN" if language == "zh" else "en", words=words, sections=there,
+        title=str(record.get("case", record.get("network", "powermkt"))), missing=missing,
+        absent=absent, repeated=found.repeated, plotly=get_plotlyjs(), radios=_RADIOS,
+        template=_plain(json.dumps(template)), version=metadata.version("powermkt"),
     )  # fmt: skip
-    return Report(html, [item["name"] for item in shown], missing)
+    return Report(html, [item["name"] for item in there], missing, found.repeated)
+
+
+def _laid_out(section: Section, content: Content, shown: Shown, note: str) -> dict[str, Any]:
+    words = shown.words
+    return {
+        "name": section.name, "heading": words(section.heading), "lead": words.lead(section.name),
+        "note": note and f"{words('comes from')} {note}", "table": content.table,
+        "texts": content.texts, "switches": _switches(content.views),
+        "views": _embedded(content.views),
+        "height": _height(content.views), "numeric": _numeric(content.table),
+    }  # fmt: skip
+
+
+def _height(views: list[View]) -> int:
+    """Height of the first figure, so that nothing moves when it is drawn."""
+    return int(views[0].figure["layout"]["height"]) if views else 0
+
+
+def _numeric(table: pd.DataFrame | None) -> list[bool]:
+    """Columns of numbers stand to the right."""
+    if table is None:
+        return []
+    return [all(_NUMBER.fullmatch(str(value)) for value in table[name]) for name in table]
+
+
+def _horizon(section: Section, found: Folders) -> str:
+    """Folder and horizon of a section, where the horizon is not the first folder's."""
+    if not section.needs or not found.origin:
+        return ""
+    folder, first = found.origin[section.needs[0]], next(iter(found.horizons))
+    mine, others = (_spans(found.horizons[name]) for name in (folder, first))
+    if mine == others:
+        return ""
+    return f"{folder}: {', '.join(mine) or '-'}"
+
+
+def _spans(windows: Mapping[str, Any]) -> list[str]:
+    return [f"{str(item['from'])[:10]} - {str(item['to'])[:10]}" for item in windows.values()]
 
 
 def _switches(views: list[View]) -> dict[str, list[str]]:
@@ -157,15 +185,17 @@ def _switches(views: list[View]) -> dict[str, list[str]]:
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
-def _embedded(views: list[View]) -> list[dict[str, str]]:
-    return [
-        {
-            "choice": _plain(json.dumps(view.choice, ensure_ascii=False)),
-            "figure": _plain(view.figure.to_json()),
-            "csv": _safe(view.data.to_csv(index=False, float_format="%.9g")),
-        }
-        for view in views
-    ]
+def _embedded(views: list[View]) -> list[dict[str, Markup]]:
+    found = []
+    for view in views:
+        plot = view.figure if isinstance(view.figure, dict) else view.figure.to_plotly_json()
+        plot["layout"].pop("template", None)  # once for the page
+        found.append(
+            {"choice": _plain(json.dumps(view.choice, ensure_ascii=False)),
+             "figure": _plain(plotly.io.json.to_json_plotly(plot)),
+             "csv": _safe(view.data.to_csv(index=False, float_format="%.7g"))}
+        )  # fmt: skip
+    return found
 
 
 def _plain(text: str) -> Markup:

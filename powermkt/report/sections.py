@@ -1,278 +1,285 @@
-"""What a page may hold: each section with the tables that it needs, and what it makes of them."""
+"""Sections of every comparison, and the order of all sections of a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from powermkt.report import figures
-from powermkt.report.figures import Tables, pick, scaled
-from powermkt.report.words import Words
+from powermkt.report.content import (
+    Content,
+    Record,
+    Section,
+    View,
+    by_cell,
+    by_price,
+    columns,
+    one,
+    said,
+)
+from powermkt.report.money import hourly_rates
+from powermkt.report.operation import dispatch_plot, dispatch_rows, price_table
+from powermkt.report.source import Shown, pick
+from powermkt.report.studysections import MARGINS, OF_CURTAILMENT, OF_STUDIES
+from powermkt.report.style import carriers_of
 
 _MOST_WINDOWS = 4
-_MOST_PRICES = 4  # carbon prices that can be switched
+_MOST_PROVINCES = 40  # that can be switched in dispatch
+_SMALL = 1e-6  # of a rate
 
 
-@dataclass(frozen=True)
-class View:
-    """One figure of a section.
-
-    Attributes
-    ----------
-    choice : dict of str to str
-        What was switched, by what is switched: regime, carbon price, week.
-    figure : plotly Figure
-    data : DataFrame
-        What it shows.
-    """
-
-    choice: dict[str, str]
-    figure: Any
-    data: pd.DataFrame
-
-
-@dataclass
-class Content:
-    """What a section holds: views that can be switched, a table, or texts to be unfolded."""
-
-    views: list[View] = field(default_factory=list)
-    table: pd.DataFrame | None = None
-    texts: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of the page.
-
-    Attributes
-    ----------
-    name : str
-    heading : str
-    needs : tuple of str
-        Tables; without them there is no section.
-    make : callable
-    """
-
-    name: str
-    heading: str
-    needs: tuple[str, ...]
-    make: Callable[[Tables, Mapping[str, Any], Words], Content]
-
-
-def _cells(table: pd.DataFrame) -> list[tuple[str, float]]:
-    pairs = table[["regime", "carbon_price"]].drop_duplicates()
-    return [(str(a), float(b)) for a, b in pairs.itertuples(index=False)]
-
-
-def _few(prices: list[float]) -> list[float]:
-    """The first, the last, and some between."""
-    if len(prices) <= _MOST_PRICES:
-        return prices
-    step = (len(prices) - 1) / (_MOST_PRICES - 1)
-    return [prices[round(step * k)] for k in range(_MOST_PRICES)]
-
-
-def _shown(table: pd.DataFrame) -> Iterator[tuple[str, float]]:
-    """Regimes and carbon prices to switch between."""
-    few = set(_few(sorted(set(table["carbon_price"]))))
-    every = _cells(table)
-    for regime, price in every:
-        if price in few or sum(name == regime for name, _ in every) == 1:
-            yield regime, price
-
-
-def _money(record: Mapping[str, Any]) -> str:
-    currency = str(record.get("currency", ""))
-    return "" if currency == "money" else currency
-
-
-def _per(record: Mapping[str, Any], unit: str) -> str:
-    return f"{_money(record) or 'money'}/{unit}"
-
-
-def _headline(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    rows = tables["comparison"]
-    scale, unit = scaled(float(rows["cost"].abs().max()), _money(record))
-    paid_by, paid_unit = scaled(float(rows["consumer_payment"].abs().max()), _money(record))
-    mass, mass_unit = scaled(float(rows["emissions_t"].max()), "t")
+def _headline(shown: Shown, record: Record) -> Content:
+    words, rows = shown.words, shown.table("comparison")
+    scale, unit = shown.scaled(float(rows["cost"].abs().max()), shown.money)
+    paid_by, paid_unit = shown.scaled(float(rows["consumer_payment"].abs().max()), shown.money)
+    mass, mass_unit = shown.scaled(float(rows["emissions_t"].max()), "t")
     found = {
         words("regime"): [words(str(name)) for name in rows["regime"]],
-        f"{words('carbon price')} ({words.unit(_per(record, 't'))})": _said(
-            rows["carbon_price"], "g"
-        ),
-        f"{words('cost')} ({words.unit(unit)})": _said(rows["cost"] / scale, ",.2f"),
-        f"{words('CO2')} ({mass_unit})": _said(rows["emissions_t"] / mass, ",.2f"),
+        f"{words('carbon price')} ({shown.per('t')})": said(rows["carbon_price"], "g"),
+        f"{words('cost')} ({words.unit(unit)})": said(rows["cost"] / scale, ",.2f"),
+        f"{words('CO2')} ({mass_unit})": said(rows["emissions_t"] / mass, ",.2f"),
     }
     for kind in ("wind", "solar", "hydro"):
         rate = rows.get(f"{kind}_curtailment_rate")
         if rate is not None and rate.notna().any():
-            found[f"{words(f'{kind} cut')} (%)"] = _said(100 * rate, ".2f")
+            found[f"{words(f'{kind} cut')} (%)"] = said(100 * rate, ".2f")
     for name, text in (("wholesale_price", "wholesale price"), ("retail_price", "retail price")):
-        found[f"{words(text)} ({words.unit(_per(record, 'MWh'))})"] = _said(rows[name], ",.1f")
-    found[f"{words('users pay')} ({words.unit(paid_unit)})"] = _said(
+        found[f"{words(text)} ({shown.per('MWh')})"] = said(rows[name], ",.1f")
+    found[f"{words('users pay')} ({words.unit(paid_unit)})"] = said(
         rows["consumer_payment"] / paid_by, ",.2f"
     )
     if (rows["load_shed_mwh"] > 0).any():
-        found[f"{words('load shed')} (MWh)"] = _said(rows["load_shed_mwh"], ",.1f")
+        found[f"{words('load shed')} (MWh)"] = said(rows["load_shed_mwh"], ",.1f")
     return Content(table=pd.DataFrame(found))
 
 
-def _said(values: pd.Series, form: str) -> list[str]:
-    return ["" if pd.isna(value) else format(value, form) for value in values]
-
-
-def _dispatch(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    hours = tables["hours"]
-    windows = list(dict.fromkeys(hours["window"]))
+def _dispatch(shown: Shown, record: Record) -> Content:
+    words, hours = shown.words, shown.table("hours")
+    windows = [str(window) for window in hours["window"].unique()]
     step = max(1.0, len(windows) / _MOST_WINDOWS)
     chosen = [windows[int(step * k)] for k in range(min(len(windows), _MOST_WINDOWS))]
     lowest = hours.groupby("regime", sort=False)["carbon_price"].min()
+    cells = [(window, str(regime), float(price)) for window in chosen
+             for regime, price in lowest.items()]  # fmt: skip
+    parts = [(words("all provinces"), window, regime, price, False,
+              dispatch_rows(shown, regime, price, window))
+             for window, regime, price in cells]  # fmt: skip
+    places = _days(shown)
+    parts += [(f"{words(place)}, {words('mean day')}", *cell, True, by_cell[cell])
+              for place, by_cell in places.items() for cell in cells]  # fmt: skip
     views = []
-    for window in chosen:
-        for regime, price in lowest.items():
-            choice = {"regime": words(str(regime))}
-            if len(chosen) > 1:
-                choice["week"] = str(window)
-            rows = pick(hours, regime=regime, carbon_price=price, window=window).head(168)
-            figure = figures.dispatch(tables, str(regime), float(price), str(window), words)
-            views.append(View(choice, figure, rows))
+    for place, window, regime, _, day, rows in parts:
+        choice = {"regime": words(regime)}
+        if len(chosen) > 1:
+            choice["week"] = window
+        if places:
+            choice["province"] = place
+        carriers = carriers_of(rows)
+        kept = [name for name in carriers if rows[name].to_numpy().any()]
+        head = rows.columns[: -len(carriers)]
+        views.append(View(choice, dispatch_plot(shown, rows, day), rows[[*head, *kept]]))
     return Content(views)
 
 
-def _by_price(
-    tables: Tables, record: Mapping[str, Any], words: Words, name: str,
-    make: Callable[[float], Any], data: Callable[[float], pd.DataFrame],
-) -> Content:  # fmt: skip
-    prices = _few(sorted(set(tables[name]["carbon_price"])))
-    unit = words.unit(_per(record, "t"))
-    return Content(
-        [View({"carbon price": f"{price:g} {unit}"}, make(price), data(price)) for price in prices]
-    )
+def _days(shown: Shown) -> dict[str, dict[tuple[str, str, float], pd.DataFrame]]:
+    """Mean days by province, then by window, regime and carbon price; none of a few or many."""
+    if "province_days" not in shown.tables:
+        return {}
+    table = shown.table("province_days")
+    if not 1 < table["province"].nunique() <= _MOST_PROVINCES:
+        return {}
+    found: dict[str, dict[tuple[str, str, float], pd.DataFrame]] = {}
+    keys = ["province", "window", "regime", "carbon_price"]
+    for key, rows in table.groupby(keys, sort=False):
+        place, window, regime = map(str, key[:3])
+        price = float(rows["carbon_price"].iloc[0])
+        found.setdefault(place, {})[window, regime, price] = rows
+    return found
 
 
-def _duration(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    columns = ["regime", "carbon_price", "window", "snapshot", "hours", "price"]
-    return _by_price(
-        tables, record, words, "hours",
-        lambda price: figures.duration(tables, price, words, _per(record, "MWh")),
-        lambda price: pick(tables["hours"], carbon_price=price)[columns],
+def _generation(shown: Shown, record: Record) -> Content:
+    return by_cell(shown, "generation", figures.generation)
+
+
+def _duration(shown: Shown, record: Record) -> Content:
+    return by_price(
+        shown, "hours", lambda price: figures.duration(shown, price),
+        lambda price: price_table(shown, price),
     )  # fmt: skip
 
 
-def _by_cell(
-    tables: Tables, record: Mapping[str, Any], words: Words, name: str,
-    make: Callable[..., Any], unit: str,
-) -> Content:  # fmt: skip
-    found = []
-    for regime, price in _shown(tables[name]):
-        choice = {
-            "regime": words(regime),
-            "carbon price": f"{price:g} {words.unit(_per(record, 't'))}",
-        }
-        figure = make(tables, regime, price, words, unit)
-        rows = pick(tables[name], regime=regime, carbon_price=price)
-        found.append(View(choice, figure, rows))
-    return Content(found)
-
-
-def _map(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    unit = _per(record, "MWh")
-    if not tables["provinces"][["x", "y"]].to_numpy().any():
+def _map(shown: Shown, record: Record) -> Content:
+    if not shown.table("provinces")[["x", "y"]].to_numpy().any():
         return Content()  # a network without coordinates
-    return _by_cell(tables, record, words, "provinces", figures.provinces_map, unit)
+    return by_cell(shown, "provinces", figures.provinces_map)
 
 
-def _by_regime(
-    tables: Tables, words: Words, name: str, make: Callable[[str], Any]
-) -> Content:  # fmt: skip
-    regimes = [str(regime) for regime in dict.fromkeys(tables[name]["regime"])]
-    rows = {regime: pick(tables[name], regime=regime) for regime in regimes}
-    return Content([View({"regime": words(r)}, make(r), rows[r]) for r in regimes])
+def _pass_through(shown: Shown, record: Record) -> Content:
+    return by_price(shown, "pass_through", lambda price: figures.pass_through(shown, price))
 
 
-def _causes(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    return _by_regime(tables, words, "causes", lambda name: figures.causes(tables, name, words))
+def _pass_through_by_hour(shown: Shown, record: Record) -> Content:
+    found = by_cell(shown, "pass_through_hourly", figures.pass_through_by_hour)
+    keys = [(view.data["regime"].iloc[0], view.data["carbon_price"].iloc[0])
+            for view in found.views]  # fmt: skip
+    rates = [hourly_rates(shown, *key) for key in keys]
+    pairs = [
+        pair for pair in zip(found.views, rates, strict=True) if pair[1].notna().any(axis=None)
+    ]
+    pairs.sort(key=lambda pair: not (pair[1].abs() > _SMALL).any(axis=None))  # what moves is first
+    return Content([View(view.choice, view.figure, rate.reset_index()) for view, rate in pairs])
 
 
-def _abatement(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    unit = _per(record, "t")
-    return _by_regime(
-        tables, words, "abatement_curve",
-        lambda name: figures.abatement(tables, name, words, unit),
+def _incidence(shown: Shown, record: Record) -> Content:
+    return by_cell(shown, "incidence", figures.incidence)
+
+
+def _retail(shown: Shown, record: Record) -> Content:
+    table = shown.table("retail")
+    classes = list(dict.fromkeys(map(str, table["user_class"])))
+    views = []
+    for name in classes:
+        part = pick(table, user_class=name)
+        narrowed = replace(shown, tables={"retail": part})
+        found = by_price(
+            narrowed, "retail",
+            lambda price, at=narrowed, of=name: figures.retail(at, price, of),  # type: ignore[misc]
+        )  # fmt: skip
+        more = {"user class": shown.words(name)} if len(classes) > 1 else {}
+        views += [View({**more, **view.choice}, view.figure, view.data) for view in found.views]
+    return Content(views)
+
+
+def _reserve_prices(shown: Shown, record: Record) -> Content:
+    return by_price(shown, "reserve_prices", lambda price: figures.reserve_prices(shown, price))
+
+
+def _payments(shown: Shown, record: Record) -> Content:
+    return by_cell(shown, "payments", figures.payments)
+
+
+def _obligations(shown: Shown, record: Record) -> Content:
+    texts = {name: name.replace("_", " ") for name in
+             ("regime", "carbon_price", "line", "kind", "unit")}  # fmt: skip
+    numbers = {"target": "target", "reached": "reached", "shortfall": "shortfall",
+               "price": "price of a unit"}  # fmt: skip
+    return Content(table=columns(shown, shown.table("obligations"), texts, numbers))
+
+
+def _savings(shown: Shown, record: Record) -> Content:
+    texts = {name: name.replace("_", " ") for name in
+             ("regime", "carbon_price", "measure", "province")}  # fmt: skip
+    rows = shown.table("savings")
+    found = columns(
+        shown, rows, texts,
+        {"potential": "potential (tce)", "saved": "saved (tce)", "unit_cost": "cost per tce",
+         "unit_worth": "worth per tce", "cost": "cost in all", "rent": "rent"},
     )  # fmt: skip
+    return Content(table=found)
 
 
-def _pass_through(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    if not len(tables["pass_through"]):
+def _calibration(shown: Shown, record: Record) -> Content:
+    rows = shown.table("calibration")
+    names = ("quantity", "carrier", "unit", "quality")
+    found = columns(
+        shown, rows, {name: name for name in names},
+        {"model": "model", "observed": "observed", "difference_pct": "difference (%)"},
+    )  # fmt: skip
+    return Content(one(figures.calibration(shown), rows).views, table=found)
+
+
+def _quality(shown: Shown, record: Record) -> Content:
+    counts = record.get("quality") or {}
+    rows = [(table, label, number) for table, part in counts.items()
+            for label, number in part.items()]  # fmt: skip
+    if not rows:
         return Content()
-    return _by_price(
-        tables, record, words, "pass_through",
-        lambda price: figures.pass_through(tables, price, words),
-        lambda price: pick(tables["pass_through"], carbon_price=price),
-    )  # fmt: skip
+    figure = figures.quality(counts, language=shown.words.language)
+    return one(figure, pd.DataFrame(rows, columns=["table", "quality", "rows"]))
 
 
-def _incidence(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    return _by_cell(tables, record, words, "incidence", figures.incidence, _money(record))
+# Key of a record -> the study that states what is under it.
+_STUDIES = {"market": "what the market file states", "assumptions": "flexibility",
+            "study": "overlap", "entry": "entry", "remedies": "remedies",
+            "claims": "claims"}  # fmt: skip
 
 
-def _reserve_prices(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    unit = _per(record, "(MW h)")
-    return _by_price(
-        tables, record, words, "reserve_prices",
-        lambda price: figures.reserve_prices(tables, price, words, unit),
-        lambda price: pick(tables["reserve_prices"], carbon_price=price),
-    )  # fmt: skip
+def _assumptions(shown: Shown, record: Record) -> Content:
+    stated = {name: record[key] for key, name in _STUDIES.items()
+              if isinstance(record.get(key), dict) and record[key]}  # fmt: skip
+    return Content(texts={shown.words(name): _listed(value) for name, value in stated.items()})
 
 
-def _payments(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    return _by_cell(tables, record, words, "payments", figures.payments, _money(record))
+def _listed(stated: Any, indent: str = "") -> str:
+    """Nested keys and values as lines; a mapping of plain values on one of them."""
+    lines = []
+    for key, value in stated.items():
+        if isinstance(value, dict) and any(
+            isinstance(item, dict | list) for item in value.values()
+        ):
+            lines += [f"{indent}{key}:", _listed(value, indent + "  ")]
+        elif isinstance(value, dict):
+            inside = ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
+            lines.append(f"{indent}{key}: {inside}")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            lines.append(f"{indent}{key}:")
+            lines += [f"{indent}  - " + ", ".join(f"{k} {v}" for k, v in item.items() if v)
+                      for item in value if isinstance(item, dict)]  # fmt: skip
+        elif value not in (None, [], {}):
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            lines.append(f"{indent}{key}: {shown}")
+    return "\n".join(line for line in lines if line)
 
 
-def _obligations(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
-    rows = tables["obligations"]
-    found = {}
-    for name in ("regime", "carbon_price", "line", "kind", "unit"):
-        values = _said(rows[name], "g") if name == "carbon_price" else map(str, rows[name])
-        found[words(name.replace("_", " "))] = [words(text) for text in values]
-    for name in ("target", "reached", "shortfall"):
-        found[words(name)] = _said(rows[name], ",.6g")
-    found[words("price of a unit")] = _said(rows["price"], ",.6g")
-    return Content(table=pd.DataFrame(found))
-
-
-def _record(tables: Tables, record: Mapping[str, Any], words: Words) -> Content:
+def _record(shown: Shown, record: Record) -> Content:
+    words = shown.words
     windows = pd.DataFrame(
         [
             {words("week"): label, words("from"): w["from"], words("to"): w["to"],
              words("hours"): f"{w['hours']:,.0f}"}
             for label, w in record.get("windows", {}).items()
         ]
+        if isinstance(record.get("windows"), dict)
+        else []
     )  # fmt: skip
     versions = ", ".join(f"{name} {number}" for name, number in record.get("versions", {}).items())
-    notes = [f"{cell}: {note}" for cell, found in record.get("notes", {}).items() for note in found]
+    notes: list[str] = []
+    given = record.get("notes", {})
+    if isinstance(given, dict):
+        notes += [f"{cell}: {note}" for cell, found in given.items() for note in found]
+    for key in ("mended", "trace", "flexibility", "overlap"):
+        more = record.get(key, [])
+        notes += [str(note) for note in more] if isinstance(more, list) else []
     texts = {words("versions"): f"{versions}\nPython {record.get('python', '')}"}
-    if notes or record.get("mended"):
-        texts[words("notes")] = "\n".join([*notes, *map(str, record.get("mended", []))])
+    if notes:
+        texts[words("notes")] = "\n".join(notes)
     for name, rules in record.get("regimes", {}).items():
         texts[f"{words('rules of')} {words(name)}"] = str(rules)
-    return Content(table=windows, texts=texts)
+    return Content(table=windows if len(windows) else None, texts=texts)
 
 
 SECTIONS = (
     Section("headline", "Rules compared", ("comparison",), _headline),
     Section("dispatch", "Dispatch", ("hours", "carriers"), _dispatch),
+    Section("generation", "Energy by province", ("generation",), _generation),
     Section("duration", "Prices", ("hours",), _duration),
     Section("map", "Curtailment, flows and prices", ("provinces", "corridors"), _map),
-    Section("causes", "Curtailment by cause", ("causes",), _causes),
+    *OF_CURTAILMENT,
     Section("pass_through", "Pass-through of the carbon price", ("pass_through",), _pass_through),
+    Section("pass_through_by_hour", "Pass-through by hour", ("pass_through_hourly",),
+            _pass_through_by_hour, MARGINS),
     Section("incidence", "Who gains and who loses by the carbon price", ("incidence",), _incidence),
-    Section("abatement", "Abatement", ("abatement_curve",), _abatement),
-    Section("reserve_prices", "Reserve prices", ("reserve_prices",), _reserve_prices),
+    Section("retail", "What users pay", ("retail",), _retail),
+    *OF_STUDIES,
+    Section("reserve_prices", "Reserve prices", ("reserve_prices",), _reserve_prices,
+            "compare --services FILE"),
     Section("payments", "Who pays whom", ("payments",), _payments),
-    Section("obligations", "Obligations", ("obligations",), _obligations),
+    Section("obligations", "Obligations", ("obligations",), _obligations, ""),
+    Section("savings", "Savings", ("savings",), _savings, ""),
+    Section("calibration", "Model and observation", ("calibration",), _calibration, ""),
+    Section("quality", "Quality of data", (), _quality),
+    Section("assumptions", "Assumptions", (), _assumptions),
     Section("record", "How it was made", (), _record),
-)
+)  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from powermkt.report.leads import LEADS
+
 LANGUAGES = ("en", "zh")
 
 # English text -> Chinese. What is not here is shown as it is.
@@ -27,11 +29,19 @@ _CHINESE: dict[str, str] = {
     "solar utility": "集中式光伏", "solar distributed": "分布式光伏", "biomass": "生物质",
     "other thermal": "其他火电", "battery": "电池储能", "PHS": "抽水蓄能",
     "Coal": "煤电", "Wind": "风电", "Hydro": "水电", "Nuclear": "核电", "CSP": "光热",
+    "Gas CC": "燃气联合循环", "Gas CT": "燃气轮机", "Oil CT": "燃油轮机", "Oil ST": "燃油汽轮机",
+    "Steam": "汽轮机", "Solar PV": "光伏", "Solar RTPV": "屋顶光伏", "Storage": "储能",
+    "Sync_Cond": "调相机", "solar": "光伏", "wind": "风电", "hydro": "水电", "thermal": "火电",
+    "total": "合计", "coal_thermal": "煤电",
     # groups and accounts
     "consumers": "用户", "producers": "发电企业", "storage": "储能", "grid companies": "电网企业",
     "transmission": "输电", "carbon fund": "碳基金", "allowance exchange": "配额交易所",
     "resource cost": "资源成本", "excess generation": "过剩发电", "market operator": "市场运营机构",
     "charging": "储能充电", "load": "负荷", "curtailed": "弃电", "all": "全国",
+    "reserve provision": "备用供给", "energy users": "用能企业", "electricity users": "电力用户",
+    "users": "用户", "government": "政府", "unserved load": "缺供负荷",
+    "industrial_commercial": "工商业", "energy_intensive": "高耗能",
+    "residential_agricultural": "居民与农业",
     # headings and labels
     "Rules compared": "规则比较",
     "Dispatch": "调度",
@@ -62,68 +72,93 @@ _CHINESE: dict[str, str] = {
     "flexibility": "灵活性", "network": "网架", "barrier": "省间壁垒",
     "dispatch_rule": "调度规则", "surplus": "过剩",
     "quota": "电量计划", "reserves": "备用", "ramping": "爬坡",
-    "Not in these results:": "结果中没有：",
+    "Energy by province": "分省电量结构", "Pass-through by hour": "分时碳价传导",
+    "What users pay": "用户电价", "What remedies are worth": "各项措施的价值",
+    "Where dispatch switches": "燃料切换点", "Whose carbon it is": "碳排放责任",
+    "Carbon in what provinces send each other": "省间转移的碳排放",
+    "Who would pay for carbon": "碳成本由谁承担", "Certificates": "绿证",
+    "Instruments that overlap": "政策工具的重叠", "Prices of instruments": "各政策工具的价格",
+    "What two instruments both count": "两种工具的重复计算", "What plant earns": "电源收益率",
+    "One more plant": "新增一座电厂", "What enters": "新增装机",
+    "What entry changes": "新增装机的影响",
+    "Risk over weather years": "气象年风险", "What flexibility earns": "灵活性收益",
+    "Savings": "节能措施", "Model and observation": "模型与实际对照",
+    "Quality of data": "数据质量",
+    "Not in these results": "本页未包含的内容", "is made by": "由此命令生成：",
+    "incomplete results": "结果不完整，缺少数据表", "comes from": "数据来自",
+    "horizon": "时段", "shown from": "已采用前一文件夹中的同名数据表", "other tables": "其他数据表",
+    "all provinces": "全部省份", "mean day": "平均日",
+    "hour of the day": "时刻", "output and curtailed": "出力与弃电之和", "user class": "用户类别",
+    "what": "指标", "at the margin": "边际值", "cleared again": "重新出清",
+    "resource cost saved": "节约的资源成本", "curtailment avoided": "减少的弃电",
+    "model less observed": "模型相对实际的偏差", "model": "模型", "observed": "实际",
+    "difference (%)": "偏差（%）", "quantity": "指标", "carrier": "电源类型", "quality": "质量标签",
+    "production-based": "生产侧", "consumption-based": "消费侧", "emissions": "排放量",
+    "producer pays": "生产侧承担", "consumer pays": "消费侧承担", "shared": "共同承担",
+    "carbon cost": "碳成本", "internal rate of return": "内部收益率", "capacity": "装机容量",
+    "obligations by province": "各省义务完成情况", "certificates by technology": "分电源绿证去向",
+    "counted twice": "重复计算", "bundled": "证电合一", "local": "本省", "bought": "外购",
+    "short": "缺口", "retired": "已核销", "banked": "结转", "converted": "转为碳抵消",
+    "certificates": "绿证", "cost of instruments": "政策成本", "emissions avoided": "减排量",
+    "renewable share": "可再生能源占比", "cost above none": "相对无政策的成本",
+    "power system": "电力系统", "measures": "节能措施", "plant emits less": "电厂减排",
+    "fuel that measures save": "措施节约的燃料", "with a common ledger": "统一账本后",
+    "share of rows": "数据行占比", "sourced": "有来源", "sourced (derived)": "由来源推算",
+    "model input": "模型输入", "estimated": "估算", "recalled": "凭记忆，未核实",
+    "what the market file states": "市场文件中的设定", "assumptions of the study": "研究假设",
+    "loses output": "减少出力", "gains output": "增加出力",
+    "change of emissions (t)": "排放变化（吨）", "abatement cost": "减排成本",
+    "energy that moves (MWh)": "转移电量（MWh）", "case": "情形", "price of a tonne": "每吨价格",
+    "capacity (MW)": "容量（MW）", "full load hours": "利用小时", "price received": "所得电价",
+    "internal rate of return (%)": "内部收益率（%）", "enters (MW)": "新增（MW）",
+    "wind share (%)": "风电占比（%）", "solar share (%)": "光伏占比（%）", "cost in all": "总成本",
+    "emissions (t)": "排放量（吨）", "curtailment (%)": "弃电率（%）",
+    "potential (tce)": "潜力（吨标准煤）", "saved (tce)": "节约量（吨标准煤）",
+    "cost per tce": "每吨标准煤成本", "worth per tce": "每吨标准煤价值", "rent": "租金",
+    "measure": "措施", "renewable_revenue": "可再生能源收入", "renewable_mwh": "可再生能源电量",
+    "renewable_price": "可再生能源电价", "consumer_bill": "用户电费", "retail_price": "零售电价",
+    "wholesale_price": "批发电价", "emissions_t": "排放量", "curtailment_mwh": "弃电量",
+    "curtailment_rate": "弃电率", "load_shed_mwh": "切负荷", "storage_per_mw": "储能净收入",
+    "arbitrage_per_mw": "最优套利收入", "capture_break_even": "碳捕集盈亏平衡碳价",
+    "corridor": "输电通道", "retrofit": "灵活性改造", "electric boiler": "电锅炉",
+    # tables of input
+    "buses": "节点", "calendar": "日历", "carriers": "电源类型表", "coal_fleets": "煤电机组",
+    "corridors": "输电通道表", "demand_monthly": "月度用电量", "finance": "财务参数",
+    "framework_schedule": "框架计划", "fuel_prices": "燃料价格", "load_shape": "负荷曲线",
+    "must_run": "必开出力", "renewables": "可再生能源", "tariffs": "电价", "technology": "技术参数",
+    "wind_diurnal": "风电日内曲线", "calibration": "校准参数",
+    # payments
+    "retail energy": "零售电量", "interprovincial energy": "省间电量",
+    "allowance sale": "配额出售", "allowance purchase": "配额购买", "allowance auction": "配额拍卖",
+    "network charge": "输配电费", "congestion rent": "阻塞盈余", "wheeling": "过网费",
+    # observed and remedies
+    "generation_twh": "发电量", "capacity_gw": "装机", "utilisation_hours": "利用小时",
+    "curtailment_pct": "弃电率", "coal_rate_gce_per_kwh_net": "供电煤耗",
+    "peak_load_gw": "最大负荷", "consumption_twh": "用电量", "generation_share_pct": "发电占比",
+    "electric_boilers": "电锅炉", "flexible_coal": "煤电灵活性改造",
+    "storage_hours": "储能时长", "storage_power": "储能功率",
+    "spinning": "旋转备用", "non_spinning": "非旋转备用", "regulation up": "上调频",
+    "regulation down": "下调频", "public funds": "公共资金", "derived": "推算",
+    # instruments
+    "separate, claims once": "各自独立，不重复申领", "certificates with carbon": "绿证并入碳市场",
+    "certificates credited in carbon": "绿证抵扣碳排放",
+    "energy-use rights with white certificates": "用能权与白证合并", "unified": "统一市场",
+    "carbon+green": "碳市场+绿证", "energy_use+white": "用能权+白证",
+    "carbon+energy_use+white+green": "四者合一",
+    "none": "无政策", "carbon": "碳市场", "energy_use": "能耗双控", "white": "白证",
+    "green": "绿证",
+    "separate": "各自独立", "all instruments": "全部工具",
+    "Assumptions": "假设", "overlap": "政策重叠", "entry": "新增装机", "remedies": "措施",
+    "claims": "绿证",
+    "This page needs JavaScript for its figures.": "图形需要 JavaScript。",
     "money": "货币", "made by": "计算工具",
 }  # fmt: skip
 
-_UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨"}
-
-# What a section shows, in a sentence or two under its heading.
-LEADS: dict[str, tuple[str, str]] = {
-    "headline": (
-        "One row a regime and carbon price. Cost is resource cost: fuel, operation, starts and "
-        "unserved load, without payments between parties. Prices are weighted by load.",
-        "每行对应一种市场规则和一个碳价。成本为资源成本：燃料、运行、启停与缺供，不含各方之间的支付。电价按负荷加权。",
-    ),
-    "dispatch": (
-        "Output by technology; below zero what storage and boilers take in. The line is the load "
-        "served, the dotted line output and what was curtailed on top.",
-        "各类电源出力；零以下为储能充电和电锅炉用电。实线为所供负荷，虚线为出力加弃电。",
-    ),
-    "duration": (
-        "Wholesale prices, weighted by load over all provinces, from the dearest hour to the "
-        "cheapest, by hours of the horizon.",
-        "全系统按负荷加权的批发电价，自高到低排列，按所代表的小时数。",
-    ),
-    "map": (
-        "Circles: curtailed energy (area) and price (colour). Lines: net energy between provinces "
-        "over the horizon (width); arrows point to who receives. The data have every number.",
-        "圆面积为弃电量，颜色为电价；连线宽度为全时段省间净输送电量，箭头指向受端。",
-    ),
-    "causes": (
-        "Shapley shares of what causes curtailment: they add up to all of it.",
-        "弃电成因的沙普利份额，合计等于全部弃电量。",
-    ),
-    "pass_through": (
-        "Change of the wholesale price over change of the carbon price times the marginal "
-        "emission rate of the province's load: 1 is full pass-through. Empty where a rate has no "
-        "meaning.",
-        "批发电价变化与（碳价变化×边际排放率）之比：1 表示完全传导。无意义处留空。",
-    ),
-    "incidence": (
-        "Change of welfare against the lowest carbon price; all bars add up to zero with the "
-        "change of resource cost as a bar of its own.",
-        "相对最低碳价的福利变化；把资源成本变化单列后，各项合计为零。",
-    ),
-    "abatement": (
-        "What one more tonne abated costs, by tonnes abated: the carbon price at which it is, and "
-        "what it costs in resources.",
-        "按减排量排列的边际减排成本：触发碳价与资源成本。",
-    ),
-    "reserve_prices": ("Prices of reserves, all hours.", "各小时备用价格的分布。"),
-    "payments": (
-        "Every payment has a payer and a payee. The largest flows of money between groups.",
-        "每笔支付都有付款方与收款方。图示各群体之间最大的资金流。",
-    ),
-    "obligations": (
-        "Targets over the horizon, what was reached, and the price at which they are met.",
-        "全时段目标、实现值及达标价格。",
-    ),
-    "record": (
-        "Horizon, versions, notes of the runs, and the rules as they were read.",
-        "时段、软件版本、运行说明及所用规则。",
-    ),
-}
+_UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨",
+          "k USD": "千美元", "m USD": "百万美元", "bn USD": "十亿美元", "USD": "美元",
+          "k EUR": "千欧元", "m EUR": "百万欧元", "bn EUR": "十亿欧元", "EUR": "欧元",
+          "k money": "千货币单位", "m money": "百万货币单位", "bn money": "十亿货币单位",
+          "money": "货币单位"}  # fmt: skip
 
 
 class Words:
@@ -142,13 +177,15 @@ class Words:
 
     def __call__(self, text: str) -> str:
         """Return a text in the language; as it is where there is no other."""
-        if self.language != "zh":
-            return text.replace("_", " ") if text in _CHINESE else text
+        chinese = self.language == "zh"
         if text in self._names:
             return self._names[text]
-        if text.startswith("producers: "):
-            return f"{_CHINESE['producers']}：{self(text.removeprefix('producers: '))}"
-        return _CHINESE.get(text, text)
+        if text in _CHINESE:
+            return _CHINESE[text] if chinese else text.replace("_", " ")
+        head, colon, tail = text.partition(": ")
+        if colon and head in _CHINESE:
+            return f"{self(head)}{'：' if chinese else ': '}{self(tail)}"
+        return text
 
     def lead(self, section: str) -> str:
         """Return what a section shows."""
