@@ -30,10 +30,11 @@ from powermkt.errors import Fault, InputError, faults_of
 from powermkt.forecasts import with_forecast_errors
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
-from powermkt.options import Study
+from powermkt.options import RunOptions
 from powermkt.reading import read
 from powermkt.regime import Regime
 from powermkt.regime import regime as as_regime
+from powermkt.studyfile import Study
 from powermkt.writing import check_target
 
 err = Console(stderr=True)
@@ -144,6 +145,16 @@ def show(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> N
     console = Console(width=None if sys.stdout.isatty() else 80)
     for item in tables:
         console.print(item)
+
+
+def present(
+    table: pd.DataFrame, tables: Iterable[Table | str], run: RunOptions, target: Path | None,
+    more: str = "",
+) -> None:  # fmt: skip
+    """Print what a command found, and say where all of it is."""
+    show(table, tables, run.as_json)
+    if target is not None and not run.quiet:
+        err.print(f"results in {target}{more}", markup=False, highlight=False, soft_wrap=True)
 
 
 def compared(

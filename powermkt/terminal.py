@@ -55,6 +55,19 @@ def report(result: Comparison) -> Iterator[Table | str]:
         yield from _calibration_tables(result)
 
 
+def run_report(result: Comparison) -> Iterator[Table | str]:
+    """Tables of a comparison of one run."""
+    row = result.table.iloc[-1]
+    table = Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column(str(row["regime"]), overflow="fold")
+    at = f"at {row['carbon_price']:g} {result.case.market.currency}/t"
+    table.add_column(at, justify="right", overflow="fold")
+    for name, value in row.drop(["regime", "carbon_price"]).items():
+        table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
+    yield table
+    yield from obligation_tables(result)
+
+
 def _contract_table(table: pd.DataFrame, currency: str) -> Table:
     """Contracts by kind: volume, mean prices by volume, what sellers receive."""
     shown = table_of(

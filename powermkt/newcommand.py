@@ -1,0 +1,1 @@
+"""The command `new`: a starter study."""

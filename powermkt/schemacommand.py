@@ -1,0 +1,1 @@
+"""The command `schema`: JSON schemas of the files that users write."""
