@@ -23,7 +23,8 @@ def report(result: Comparison) -> Iterator[Table | str]:
     money, scale = ("bn", 1e9) if top >= 1e9 else ("m", 1e6)
     tonnes, t_scale = ("Mt", 1e6) if result.table["emissions_t"].max() >= 1e7 else ("kt", 1e3)
     hours = case.weights.sum()
-    caption = f"{case.name}: {len(case.windows)} windows, {hours:,.0f} h; money in {currency}"
+    windows = f"{len(case.windows)} window" + "s" * (len(case.windows) != 1)
+    caption = f"{case.name}: {windows}, {hours:,.0f} h; money in {currency}"
     table = table_of(
         caption,
         ["regime", "tau", f"cost\n{money}", f"CO2\n{tonnes}", "wind\ncut %", "sun\ncut %",
