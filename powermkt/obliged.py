@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.engine import default_workers
+from powermkt.engine import Progress, default_workers
 from powermkt.errors import ClearingError, Fault
 from powermkt.master import Master, Mixture
 from powermkt.mixing import Answer, Window
@@ -134,7 +134,7 @@ class Obliged:
 
 
 def clear_obliged(
-    case: Case, regime: Regime, workers: int | None = None, margins: bool = False
+    case: Case, regime: Regime, workers: int | None, progress: Progress | None, margins: bool
 ) -> tuple[Outcome, Obliged]:
     """Clear all windows of a case such that obligations over all of them are met.
 
@@ -146,8 +146,8 @@ def clear_obliged(
         With rules `Obligation`, and no `obliged_faults`.
     workers : int, optional
         Windows that are cleared at a time, in threads.
-    margins : bool, default False
-        As in `engine.clear_cells`.
+    progress, margins
+        As in `engine.clear_cells`; progress counts rounds, of how many nobody knows (0).
 
     Returns
     -------
@@ -164,7 +164,7 @@ def clear_obliged(
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or default_workers(case)) as pool:
         warnings.simplefilter("ignore", FutureWarning)  # PyPSA announces its next string type
         windows = [Window(case.window(label), regime) for label in case.windows]
-        search = _Search(case, regime, windows, pool)
+        search = _Search(case, regime, windows, pool, progress)
         master, found, rounds = search.run()
         item = regime.priced(*search.named(found))
         shares = found.shares
@@ -218,9 +218,11 @@ class _Search:
     """The rounds: prices from the master programme, dispatches and a bound from the windows."""
 
     def __init__(
-        self, case: Case, regime: Regime, windows: list[Window], pool: ThreadPoolExecutor
-    ) -> None:
+        self, case: Case, regime: Regime, windows: list[Window], pool: ThreadPoolExecutor,
+        progress: Progress | None,
+    ) -> None:  # fmt: skip
         self._case, self._regime, self._windows, self._pool = case, regime, windows, pool
+        self._progress, self._rounds = progress, 0
         rules, targets = regime.obligations, [rule.targets(case) for rule in regime.obligations]
         load = case.dense("Load", "p_set").clip(lower=0.0).mul(case.weights, axis="index")
         self._lines = pd.concat(
@@ -270,6 +272,9 @@ class _Search:
         return master, found, rounds
 
     def _asked(self, prices: np.ndarray) -> list[_Told]:
+        if self._progress is not None:
+            self._progress(self._rounds, 0, f"{self._regime.name}, obligations")
+            self._rounds += 1
         return list(self._pool.map(lambda window: window.ask(prices), self._windows))
 
     def _begin(self, master: Master, first: list[_Told]) -> int:
@@ -282,12 +287,10 @@ class _Search:
         whole = sums.sum(axis=0)
         part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
 
-        def alone(
-            window: Window, share: np.ndarray
-        ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+        def ask(window: Window, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
             return window.ask_alone(master.sign, share * master.target, master.penalty)
 
-        found = list(self._pool.map(alone, self._windows, part))
+        found = list(self._pool.map(ask, self._windows, part))
         told = [one for one in found if one is not None]
         if len(told) < len(found):
             return 0

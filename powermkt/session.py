@@ -18,10 +18,9 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
@@ -183,18 +182,19 @@ def compared(
 
 @contextmanager
 def progress_bar(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], None] | None]:
-    """Show a bar on stderr with what was solved and the time left."""
+    """Show a bar on stderr with what is being solved and the time left."""
     if quiet:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+        BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"),
     )  # fmt: skip
     with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def update(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            # Without a total nobody knows how much there is: the bar runs to and fro.
+            bar.update(task, completed=done, total=total or None, description=what)
 
         yield update
