@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from powermkt.options import JsonOption, PriceOption, RegimeOption, RunOptions, with_run_options
+from powermkt.options import (
+    JsonOption,
+    PriceOption,
+    QuietOption,
+    RegimeOption,
+    RunOptions,
+    with_run_options,
+)
 
 
 @with_run_options
@@ -65,6 +72,7 @@ def instruments(
         typer.Option(help="YAML with more of them under `instruments`", show_default=False),
     ] = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,  # there is nothing to leave out
 ) -> None:
     """List instruments of energy and climate policy: since when, in which unit, for whom."""
     from powermkt import instruments as registry

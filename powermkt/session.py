@@ -26,6 +26,7 @@ from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.fitting import fitted
 from powermkt.forecasts import with_forecast_errors
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
@@ -141,9 +142,12 @@ def show(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> N
     if as_json:
         typer.echo(table.to_json(orient="records", lines=True).rstrip())
         return
-    console = Console(width=None if sys.stdout.isatty() else 80)
+    console = Console(
+        width=None if sys.stdout.isatty() else 80, markup=False, highlight=False, emoji=False
+    )
     for item in tables:
-        console.print(item)
+        for part in [item] if isinstance(item, str) else fitted(item, console.width):
+            console.print(part)
 
 
 def present(
@@ -194,7 +198,8 @@ def progress_bar(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], 
         task = bar.add_task(title, total=None)
 
         def update(done: int, total: int, what: str) -> None:
-            # Without a total nobody knows how much there is: the bar runs to and fro.
+            if not total:  # nobody knows how much there is: the bar runs to and fro
+                bar.tasks[0].total = None
             bar.update(task, completed=done, total=total or None, description=what)
 
         yield update

@@ -310,17 +310,15 @@ def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | 
         + (f"; the largest {len(largest)}" if len(largest) < len(table) else ""),
         ["tau", "switched\nMWh", "CO2\nt", "cost per t", "from", "to"],
     )
+    for column in shown.columns[4:]:
+        column.justify = "left"
     for _, row in largest.iterrows():
         shown.add_row(
             f"{row['tau']:.3f}", f"{row['switched_mwh']:,.0f}",
             f"{row['emissions_change_t']:+,.0f}", rounded(row["abatement_cost"], 2),
-            _cut(row["loses"]), _cut(row["gains"]),
+            row["loses"], row["gains"],
         )  # fmt: skip
     yield shown
-
-
-def _cut(text: str, most: int = 19) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def money_unit(table: pd.DataFrame) -> tuple[str, float]:
