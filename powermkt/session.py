@@ -194,7 +194,7 @@ def progress_bar(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], 
         TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
         BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"),
     )  # fmt: skip
-    with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def update(done: int, total: int, what: str) -> None:

@@ -73,7 +73,8 @@ def test_functions_keep_their_names_beside_modules() -> None:
     modules = {item.name for item in pkgutil.iter_modules(powermkt.__path__)}
     assert set(powermkt._NAMESAKES) == set(api.__all__) & modules - {"rules"}
     for name in powermkt._NAMESAKES:
-        importlib.import_module(f"powermkt.{name}")
+        # As the import of a module does with the package it is in.
+        setattr(powermkt, name, importlib.import_module(f"powermkt.{name}"))
         assert inspect.isfunction(getattr(powermkt, name)), name
     assert set(powermkt.__all__) <= set(dir(powermkt))
     with pytest.raises(AttributeError, match="no attribute 'cleer'"):
