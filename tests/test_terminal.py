@@ -79,6 +79,7 @@ def test_a_split_table_repeats_what_names_its_rows() -> None:
     assert [part.title for part in parts] == ["t"] + [None] * (len(parts) - 1)
 
 
+@pytest.mark.slow
 def test_tables_of_a_comparison_hold_what_is_wide() -> None:
     """Prices of a billion times as much, and a regime with a long name."""
     result = pm.compare(pm.Case(one_bus([50.0, 120.0])), ["full_market"], [0, 60])
