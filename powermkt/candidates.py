@@ -154,7 +154,7 @@ class EntryPlan(Strict):
     iterations: int = pydantic.Field(default=120, ge=1)
 
 
-# What a study file says beside a plan: the command line reads it (`options.Study`).
+# What a study file says beside a plan: the command line reads it (`studyfile.Study`).
 _VARIED = (
     "regimes", "carbon_prices", "weeks", "year", "start", "days", "look_ahead", "forecast_errors",
 )  # fmt: skip

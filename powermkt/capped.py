@@ -28,7 +28,7 @@ import numpy as np
 
 from powermkt.case import Case
 from powermkt.cells import CellStore
-from powermkt.engine import Progress, clear_cells, windows_kept
+from powermkt.engine import Progress, clear_cells, parts_of, windows_kept
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, join, mixed
 from powermkt.regime import Regime
@@ -178,8 +178,10 @@ def clear_capped(
     notes: list[str] = []
 
     def cells(regimes: Sequence[Regime]) -> list[Outcome]:
+        prices = " and ".join(f"{item.carbon_price:.4g}" for item in regimes)
+        (told,) = parts_of(progress, 1, [f"price of the limit, {prices}"])
         found, said = clear_cells(
-            case, regimes, workers=workers, cluster=cluster, store=store, progress=progress,
+            case, regimes, workers=workers, cluster=cluster, store=store, progress=told,
             margins=margins,
         )  # fmt: skip
         notes.extend(said)

@@ -96,7 +96,7 @@ class Case(CaseView):
         label = name or market.name or network.name or "network"
         faults = check(network, market, label)
         faults += series_faults(network, forecast or {}, label, "forecast")
-        faults += [] if faults else service_faults(network, market)
+        faults += service_faults(network, market)
         tops = curve_tops(network)
         book, wrong = offers_of(offers, network, tops, f"{label}: offers")
         if faults or wrong:

@@ -345,3 +345,8 @@ def provinces_of(n: pypsa.Network) -> pd.Series:
         return own
     given = n.buses["province"].astype(object).replace("", np.nan)
     return given.where(given.notna(), own)
+
+
+def sound(n: pypsa.Network) -> bool:
+    """Whether the tables of a network hang together, so that other data can be set beside them."""
+    return not any(_structure(n, ""))

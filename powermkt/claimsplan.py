@@ -106,9 +106,10 @@ class ClaimsPlan(Strict):
     year: int | None = pydantic.Field(default=None, ge=YEARS[0], le=YEARS[1])
     bundled: Literal["retired", "banked"] = "retired"
     registrations: tuple[Registration, ...] = ()
-    obligations: Annotated[dict[str, Share], pydantic.BeforeValidator(_by_province)] = (
-        pydantic.Field(default_factory=dict)
-    )
+    obligations: Annotated[
+        dict[str, Share],
+        pydantic.BeforeValidator(_by_province, json_schema_input_type=dict[str, Share] | Share),
+    ] = pydantic.Field(default_factory=dict)
     tradable: bool = True
     certificate_price: NonNegative | None = None
     shortfall_price: NonNegative | None = None

@@ -165,7 +165,7 @@ def clear_all(
     runs = []
     for item, wanted in zip(chosen, limited, strict=True):
         if item.obligations:
-            outcome, obliged = clear_obliged(case, item, workers, margins)
+            outcome, obliged = clear_obliged(case, item, workers, progress, margins)
             priced = item.priced(obliged.prices, obliged.saved)
             runs.append(Run(case, priced, item.carbon_price, outcome, obliged=obliged))
             continue

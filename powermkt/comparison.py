@@ -14,7 +14,6 @@ import pandas as pd
 
 from powermkt import calibration as calibrate
 from powermkt import incidence, passthrough, regression, windfall
-from powermkt import returns as profits
 from powermkt.case import Case
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
@@ -23,6 +22,7 @@ from powermkt.notebook import ComparisonView
 from powermkt.overview import chinese_names, overview
 from powermkt.quality import assumptions_of, quality_of
 from powermkt.report import report_of
+from powermkt.returns import returns, returns_split, returns_summary
 from powermkt.rules import Coupled, DemandRule
 from powermkt.run import Run, labelled
 from powermkt.userprices import user_prices
@@ -97,17 +97,17 @@ class Comparison(ComparisonView):
     @cached_property
     def returns(self) -> pd.DataFrame:
         """What plant earns on its investment; see `returns.COLUMNS`."""
-        return profits.returns(self.runs)
+        return returns(self.runs)
 
     @cached_property
     def returns_summary(self) -> pd.DataFrame:
         """The same of wind, solar, hydro and all of them, beside the first regime."""
-        return profits.returns_summary(self.runs)
+        return returns_summary(self.runs)
 
     @cached_property
     def returns_split(self) -> pd.DataFrame:
         """Why revenue and IRR differ from the first regime's; see `returns.SPLIT`."""
-        return profits.returns_split(self.runs)
+        return returns_split(self.runs)
 
     @cached_property
     def retail(self) -> pd.DataFrame:

@@ -99,7 +99,7 @@ class Contract(Strict):
     protects: Literal["seller", "buyer"] = "seller"
     up_to_load: bool = False
 
-    @pydantic.field_validator("delivery", mode="before")
+    @pydantic.field_validator("delivery", mode="before", json_schema_input_type=str | int | None)
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         """YAML reads a year as a number and a day as a date, a table a year as 2022.0."""

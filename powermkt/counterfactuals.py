@@ -142,12 +142,14 @@ def clear_counterfactuals(
     notes: list[str] = []
     done = 0
     for batch in batches:
-
-        def report(now: int, _: int, what: str, before: int = done) -> None:
-            if progress is not None:
-                progress(before + now, total, what)
-
         items = list(batch.members.values())
+
+        def report(
+            now: int, _: int, what: str, before: int = done, name: str = _relaxed(items, causes)
+        ) -> None:
+            if progress is not None:
+                progress(before + now, total, f"{what}, {name}")
+
         found, said = _cleared(batch, carbon_price, (workers, report, ranges, cluster, store))
         notes += said
         if result is None:
@@ -208,6 +210,16 @@ def _batches(
         relaxed[combination] = (batch, after)
         batch.members.setdefault(chosen.clearing_key, (after, []))[1].append(combination)
     return list(batches.values())
+
+
+def _relaxed(items: Sequence[tuple[Regime, list[int]]], causes: Sequence[Cause]) -> str:
+    """Say what is relaxed in all combinations of a batch."""
+    common = (1 << len(causes)) - 1
+    for _, numbers in items:
+        for number in numbers:
+            common &= number
+    names = [cause.name for i, cause in enumerate(causes) if common >> i & 1]
+    return f"without {', '.join(names)}" if names else "the network as it is"
 
 
 def _cleared(

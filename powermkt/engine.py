@@ -151,7 +151,8 @@ def clear_cells(
     store : CellStore, optional
         Where finished cells are found and kept.
     progress : callable, optional
-        Called with cells done (loaded ones too), cells in all, and what was done.
+        Called with cells done (loaded ones too), cells in all, and what is being done: at first
+        the first cell, then what was finished last.
 
     Returns
     -------
@@ -180,6 +181,7 @@ def clear_cells(
     }
     if not any(missing.values()):
         return found, notes
+    report(next(Task(label, items[:1]).what for label, items in missing.items() if items))
     if workers is None and not cluster:
         workers = default_workers(case, len({item.structure for item in distinct}))
     most = len(case.windows) * len({item.structure for item in distinct})
@@ -197,6 +199,24 @@ def clear_cells(
             found |= dict(zip(cells, outcomes, strict=True))
             report(task.what)
         return found, notes + executor.notes
+
+
+def parts_of(
+    progress: Progress | None, count: int, names: Sequence[str] | None = None
+) -> list[Progress | None]:
+    """Return the progress of each of so many alike parts of a study, told as that of the whole."""
+    if progress is None:
+        return [None] * count
+    whole = progress
+
+    def part(number: int) -> Progress:
+        def report(done: int, total: int, what: str) -> None:
+            label = f"{names[number]}: {what}" if names else what
+            whole(number * total + done, count * total, label)
+
+        return report
+
+    return [part(number) for number in range(count)]
 
 
 def default_workers(case: Case, structures: int = 1) -> int:

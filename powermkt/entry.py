@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -185,8 +185,7 @@ def entry(
     with opened(store) as kept:
         clear = _Clearer(case, plan, workers, cluster, kept)
         for done, (item, price) in enumerate(cells):
-            if progress is not None:
-                progress(done, len(cells), f"{item.name} at {price:g}")
+            clear.begin(progress, done, len(cells), f"{item.name} at {price:g}")
             before = None
             if runs and cells[done - 1][0] is item:
                 before = entered[-1].set_index("candidate")["entry_mw"]
@@ -194,8 +193,7 @@ def entry(
             runs.append(run)
             entered.append(table)
             lines.append(line)
-        if progress is not None:
-            progress(len(cells), len(cells), "done")
+        clear.begin(progress, len(cells), len(cells), "done")
     whole, convergence = pd.concat(entered, ignore_index=True), pd.DataFrame(lines)
     return EntryStudy(
         case, plan, runs, whole[list(ENTRY)], convergence[list(CONVERGENCE)],
@@ -212,9 +210,19 @@ class _Clearer:
     ) -> None:  # fmt: skip
         self._case, self._plan, self._last = case, plan, case
         self._how = workers, cluster, store
+        self._report: Callable[[str], None] = lambda _: None
         self.notes: list[str] = []
 
+    def begin(self, progress: Progress | None, done: int, total: int, what: str) -> None:
+        """Tell of the clearings of one cell."""
+        if progress is not None:
+            self._report = lambda which: progress(done, total, f"{what}{which}")
+        self._count = 0
+        self._report("")
+
     def __call__(self, size: pd.Series, item: Regime) -> Run:
+        self._count += 1
+        self._report(f", clearing {self._count}")
         more = with_entrants(
             self._case, self._plan.candidates, dict(zip(self._plan.candidates, size, strict=True))
         )

@@ -12,9 +12,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-import pydantic
+if TYPE_CHECKING:
+    import pydantic
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def faults_of(
 
 def _model_at(model: type[pydantic.BaseModel], path: list[str]) -> type[pydantic.BaseModel]:
     """Return the nested model that the key path points into."""
+    import pydantic  # what raises no error of it needs none of it
+
     for key in path:
         field = model.model_fields.get(key)
         annotation = field.annotation if field else None

@@ -28,7 +28,7 @@ from powermkt.cells import CellStore
 from powermkt.clearall import opened
 from powermkt.comparison import Comparison
 from powermkt.counterfactuals import GROUP, Counterfactuals, clear_counterfactuals, kinds_of
-from powermkt.engine import Progress
+from powermkt.engine import Progress, parts_of
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, cut, with_horizon
 from powermkt.regime import Regime, regime
@@ -274,11 +274,11 @@ def explain_regimes(
     """Explain curtailment under several regimes; parameters as of `explain_curtailment`."""
     names = [regime(item).name for item in regimes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        what, remedy = "given twice", "give each its own name"
-        raise InputError(Fault(f"regime {name!r}", what, remedy) for name in twice)
+        raise InputError(Fault(f"regime {n!r}", "given twice", "rename one of them") for n in twice)
     part = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))  # planned once
+    told = zip(regimes, parts_of(options.pop("progress", None), len(names)), strict=True)
     return ExplanationStudy(
-        [explain_curtailment(part, item, carbon_price, **options) for item in regimes]
+        [explain_curtailment(part, r, carbon_price, progress=p, **options) for r, p in told]
     )
 
 

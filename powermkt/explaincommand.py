@@ -2,84 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
-from rich.table import Table
 
-from powermkt.causes import CAUSES, DEFAULT_CAUSES, chosen_causes
-from powermkt.errors import InputError
-from powermkt.explain import Explanation, ExplanationStudy, explain_regimes
-from powermkt.horizon import Horizon
-from powermkt.options import (
-    ClusterOption,
-    DaysOption,
-    FreshOption,
-    LookAheadOption,
-    NetworkArgument,
-    OffersOption,
-    OutOption,
-    QuietOption,
-    RegimesOption,
-    ServicesOption,
-    StartOption,
-    StudyOption,
-    WeeksOption,
-    WorkersOption,
-    YearOption,
-)
-from powermkt.session import collect, compared, err, gather, show, uncalibrated
-from powermkt.terminal import rounded, table_of
-
-_PROVINCES = 8  # shown
+from powermkt.options import PriceOption, RegimesOption, RunOptions, StudyOption, with_run_options
 
 
+@with_run_options
 def explain(
-    network: NetworkArgument,
+    run: RunOptions,
     study: StudyOption = None,
     regime: RegimesOption = None,
     cause: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"{', '.join(CAUSES)}; repeat for more; default: the first four",
+            help="flexibility, network, barrier, dispatch_rule, quota, reserves, ramping; "
+            "repeat for more; default: the first four",
             show_default=False,
         ),
     ] = None,
-    carbon_price: Annotated[
-        float | None,
-        typer.Option(help="money/t; default: what the regime states", show_default=False),
-    ] = None,
+    carbon_price: PriceOption = None,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="what pairs of causes avoid only together")
     ] = False,
     ranges: Annotated[
         bool, typer.Option("--ranges", help="give shares with their range over all optima")
     ] = False,
-    offers: OffersOption = None,
-    services: ServicesOption = None,
-    weeks: WeeksOption = None,
-    year: YearOption = False,
-    start: StartOption = None,
-    days: DaysOption = None,
-    look_ahead: LookAheadOption = None,
-    out: OutOption = None,
-    workers: WorkersOption = None,
-    cluster: ClusterOption = None,
-    fresh: FreshOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print shares as JSON lines")] = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Explain why wind, sun and water are curtailed: shares of causes that add up."""
+    from functools import partial
+
+    from powermkt.causes import DEFAULT_CAUSES, chosen_causes
+    from powermkt.errors import InputError
+    from powermkt.explain import ExplanationStudy, explain_regimes
+    from powermkt.explaintables import explain_report
+    from powermkt.session import collect, compared, gather, present, uncalibrated
+
     faults: list[Any] = []
     causes = collect(faults, lambda: chosen_causes(cause or DEFAULT_CAUSES))
     given = collect(
         faults,
         lambda: gather(
-            network, study, regime, [carbon_price or 0.0], offers, services,
-            Horizon(weeks, year, look_ahead, start, days), out, "-explain",
+            run.network, study, regime, [carbon_price or 0.0], run.offers, run.services,
+            run.horizon, run.out, "-explain",
         ),
     )  # fmt: skip
     if given is None or causes is None:
@@ -90,79 +56,10 @@ def explain(
         return explain_regimes(case, regimes, carbon_price, causes=causes, **options)
 
     result = compared(
-        partial(action, interactions=interactions, ranges=ranges), given, fresh, quiet,
-        workers=workers, cluster=cluster,
+        partial(action, interactions=interactions, ranges=ranges), given, run.fresh, run.quiet,
+        workers=run.workers, cluster=run.cluster,
     )  # fmt: skip
-    show(result.tables["causes"], _report(result), as_json)
-    if not quiet:
-        err.print(f"results in {given.target}, the figure in causes.html")
-
-
-def _report(study: ExplanationStudy) -> Iterator[Table | str]:
-    """Tables of a study for a terminal of 80 columns."""
-    for item in study.explanations:
-        name = item.run.regime.name
-        if item.table.empty:
-            yield f"{name}: no shares can be given, see the notes"
-            continue
-        unit, scale = _scale(item.by_cause["total"])
-        yield _by_cause(item, unit, scale)
-        if item.interactions is not None and len(item.interactions):
-            yield _interactions(item, unit, scale)
-            yield "avoided by both beyond what each avoids alone; below 0: one would do"
-        if len(item.by_province) > 1:
-            yield _by_province(item)
-
-
-def _scale(values: pd.Series) -> tuple[str, float]:
-    """Unit of energy that suits the numbers."""
-    largest = values.abs().sum()
-    return ("TWh", 1e6) if largest >= 1e6 else ("GWh", 1e3) if largest >= 1e3 else ("MWh", 1.0)
-
-
-def _by_cause(item: Explanation, unit: str, scale: float) -> Table:
-    table = item.by_cause
-    ranged = "low" in table
-    shown = table_of(
-        f"{item.run.regime.name}: curtailed by cause, {unit}",
-        ["cause", "wind", "solar", "hydro", "total", "share %", *["low", "high"] * ranged],
-    )
-    if ranged:
-        shown.columns[-2].header, shown.columns[-1].header = "low", "high"
-    total = table.sum().rename("all")
-    for cause, row in pd.concat([table, total.to_frame().T]).iterrows():
-        ends = [row["low"], row["high"]] if ranged and cause != "all" else []
-        shown.add_row(
-            str(cause),
-            *(rounded(row[kind] / scale, 3) for kind in ("wind", "solar", "hydro", "total")),
-            rounded(100 * row["share"], 1),
-            *(rounded(value / scale, 3) for value in ends),
-        )
-    return shown
-
-
-def _by_province(item: Explanation) -> Table:
-    unit, scale = _scale(item.by_province["total"])
-    seen = (item.by_province.abs() >= scale / 2000).any(axis=1)
-    table = item.by_province[seen].head(_PROVINCES)
-    causes = [name for name in table.columns if name != "total"]
-    shown = table_of(
-        f"{item.run.regime.name}: most curtailed provinces, {unit}",
-        ["province", *(name.replace("_", "\n") for name in causes), "total"],
-    )
-    for province, row in table.iterrows():
-        shown.add_row(str(province), *(rounded(row[name] / scale, 3) for name in table.columns))
-    return shown
-
-
-def _interactions(item: Explanation, unit: str, scale: float) -> Table:
-    assert item.interactions is not None
-    pairs = item.interactions.groupby(["cause", "other"], sort=False)["mwh"].sum()
-    shown = table_of(
-        f"{item.run.regime.name}: interaction of causes",
-        ["cause", "other", unit],
-    )
-    shown.columns[1].justify = "left"
-    for _, row in pairs.reset_index().iterrows():
-        shown.add_row(row["cause"], row["other"], rounded(row["mwh"] / scale, 3))
-    return shown
+    present(
+        result.tables["causes"], explain_report(result), run, given.target,
+        ", the figure in causes.html",
+    )  # fmt: skip

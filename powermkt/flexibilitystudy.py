@@ -20,7 +20,7 @@ from powermkt.clearall import clear_all, opened
 from powermkt.compare import DEFAULT_REGIMES, compare
 from powermkt.comparison import Comparison
 from powermkt.demandeffects import demand_effects, without_demand
-from powermkt.engine import Progress
+from powermkt.engine import Progress, parts_of
 from powermkt.errors import Fault, InputError, faults_of
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
@@ -247,8 +247,10 @@ def value_flexibility(
                 if (known := next(same, None)) is not None:
                     return replace(known, regime=at, carbon_price=price)
                 found, said = clear_all(
-                    result.case, [(at, price)], workers, progress, cluster=cluster, store=kept
-                )
+                    result.case, [(at, price)], workers,
+                    parts_of(progress, 1, [f"where capture pays, CO2 at {price:.1f}"])[0],
+                    cluster=cluster, store=kept,
+                )  # fmt: skip
                 notes.extend(said)
                 return found[0]
 

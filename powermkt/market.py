@@ -252,9 +252,37 @@ def read_services(path: Path) -> Services:
         raise InputError(faults_of(error, str(path), Services)) from None
 
 
-def read_market(path: Path) -> Market:
-    """Read a `market.yaml`."""
+def read_market(path: Path, faults: list[Fault] | None = None) -> Market:
+    """Read a `market.yaml`.
+
+    Parameters
+    ----------
+    path : Path
+    faults : list of Fault, optional
+        Takes what is wrong; what is left of the file is returned then, for it may contradict the
+        network as well.
+
+    Raises
+    ------
+    InputError
+        Without such a list.
+    """
     try:
-        return Market.model_validate(load_yaml(path))
+        content = load_yaml(path)
+    except InputError as error:
+        if faults is None:
+            raise
+        faults += error.faults
+        return Market()
+    try:
+        return Market.model_validate(content)
     except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), Market)) from None
+        found = faults_of(error, str(path), Market)
+        if faults is None:
+            raise InputError(found) from None
+        faults += found
+        wrong = {item["loc"][0] for item in error.errors() if item["loc"]}
+    try:
+        return Market.model_validate({key: content[key] for key in content if key not in wrong})
+    except pydantic.ValidationError:  # what is left does not go together
+        return Market()

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.engine import default_workers
+from powermkt.engine import Progress, default_workers
 from powermkt.errors import ClearingError, Fault
 from powermkt.master import Master, Mixture
 from powermkt.mixing import Answer, Window
@@ -45,7 +45,7 @@ _Told = tuple[float, np.ndarray, Answer]  # by a window, as `Window.ask`
 
 
 def clear_obliged(
-    case: Case, regime: Regime, workers: int | None = None, margins: bool = False
+    case: Case, regime: Regime, workers: int | None, progress: Progress | None, margins: bool
 ) -> tuple[Outcome, Obliged]:
     """Clear all windows of a case such that obligations over all of them are met.
 
@@ -57,8 +57,8 @@ def clear_obliged(
         With rules `Obligation`, and no `obliged_faults`.
     workers : int, optional
         Windows that are cleared at a time, in threads.
-    margins : bool, default False
-        As in `engine.clear_cells`.
+    progress, margins
+        As in `engine.clear_cells`; progress counts rounds, of how many nobody knows (0).
 
     Returns
     -------
@@ -74,7 +74,7 @@ def clear_obliged(
     began = time.perf_counter()
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or default_workers(case)) as pool:
         warnings.simplefilter("ignore", FutureWarning)  # PyPSA announces its next string type
-        search = _Search(case, regime, pool)
+        search = _Search(case, regime, pool, progress)
         master, found, rounds = search.run()
         item, windows = regime.priced(*search.named(master, found)), search.windows
         parts = pool.map(lambda w, share: w.outcome(item, share, margins), windows, found.shares)
@@ -126,11 +126,14 @@ def obliged_faults(case: Case, regime: Regime) -> list[Fault]:
 class _Search:
     """The rounds: prices from the master programme, dispatches and a bound from the windows."""
 
-    def __init__(self, case: Case, regime: Regime, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, case: Case, regime: Regime, pool: ThreadPoolExecutor, progress: Progress | None
+    ) -> None:
         self._case, self._regime, self._pool = case, regime, pool
         self.windows: list[Window] = []
         self._building = Lock()
         self._free = 0.0  # cost without any obligation
+        self._progress, self._rounds = progress, 0
         rules, targets = regime.obligations, [rule.targets(case) for rule in regime.obligations]
         load = case.dense("Load", "p_set").clip(lower=0.0).mul(case.weights, axis="index")
         self._lines = pd.concat(
@@ -161,6 +164,7 @@ class _Search:
         """Add dispatches until cost and bound meet; the master, its optimum, and rounds."""
         zero = np.zeros(len(self._lines))
         # The first windows are solved while others are built.
+        self._say()
         opened = list(self._pool.map(lambda label: self._opened(label, zero), self._case.windows))
         self.windows, first = [window for window, _ in opened], [told for _, told in opened]
         self._free = sum(least for least, *_ in first)
@@ -195,7 +199,13 @@ class _Search:
         return value - master.bound <= left
 
     def _asked(self, prices: np.ndarray, far: bool = False) -> list[_Told]:
+        self._say()
         return list(self._pool.map(lambda window: window.ask(prices, far), self.windows))
+
+    def _say(self) -> None:
+        if self._progress is not None:
+            self._progress(self._rounds, 0, f"{self._regime.name}, obligations")
+        self._rounds += 1
 
     def _begin(self, master: Master, first: list[_Told]) -> int:
         """Let each window meet its part of the targets for itself; how many rounds that took.
@@ -207,12 +217,10 @@ class _Search:
         whole = sums.sum(axis=0)
         part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
 
-        def alone(
-            window: Window, share: np.ndarray
-        ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+        def ask(window: Window, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
             return window.ask_alone(master.sign, share * master.target, master.penalty)
 
-        found = list(self._pool.map(alone, self.windows, part))
+        found = list(self._pool.map(ask, self.windows, part))
         told = [one for one in found if one is not None]
         if len(told) < len(found):
             return 0

@@ -14,6 +14,7 @@ from powermkt.case import Case
 from powermkt.compare import DEFAULT_REGIMES, compare
 from powermkt.comparison import Comparison
 from powermkt.curves import mean_costs
+from powermkt.engine import parts_of
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import column, still_on
 from powermkt.plantaccounts import stated
@@ -89,14 +90,17 @@ def return_on_one_more(
     places = _places(case, carrier, province, mw)
     stated(case)
     case = case.with_market(case.market.model_copy(update={"calibration": None}))
-    base = base or compare(case, regimes, carbon_prices, **options)
+    progress = options.pop("progress", None)
+    base = base or compare(case, regimes, carbon_prices, progress=progress, **options)
     rows = []
-    for place in places:
+    names = [f"{mw:,.0f} MW more of {carrier} in {place}" for place in places]
+    told = parts_of(progress, len(names), names)
+    for place, part in zip(places, told, strict=True):
         like = median_plant(case, carrier, place)
         name = _name(case, carrier, place)
         more = with_copy(case, like, name, mw)
         planned = [with_same_energy(regime(item), case, more) for item in regimes]
-        after = compare(more, planned, carbon_prices, **options)
+        after = compare(more, planned, carbon_prices, progress=part, **options)
         rows += [_row(_without(run, base.runs), run, name).assign(like=like) for run in after.runs]
     return pd.concat(rows, ignore_index=True)[list(COLUMNS)]
 

@@ -1,17 +1,18 @@
-"""Options that commands share, and the study file."""
+"""Options that commands share. Nothing is imported here that takes long: `--help` waits for it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import pydantic
 import typer
 
-from powermkt.horizon import Horizon
-from powermkt.market import Day, ForecastErrors
-from powermkt.values import NonNegative, Strict
+if TYPE_CHECKING:
+    from powermkt.horizon import Horizon
 
 NetworkArgument = Annotated[
     Path, typer.Argument(help="folder, PyPSA .nc file or PyPSA CSV folder", show_default=False)
@@ -58,24 +59,64 @@ FreshOption = Annotated[
     bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="print the main table as JSON lines, and nothing else")
+]
+PriceOption = Annotated[
+    float | None,
+    typer.Option("--carbon-price", help="money/t; default: what the regime states",
+                 show_default=False),
+]  # fmt: skip
+RegimeOption = Annotated[str, typer.Option(help="preset or YAML file")]
 
 
-class Study(Strict):
-    """A study file: what is varied."""
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What every command that clears a network can be told, beside what it is about."""
 
-    regimes: list[str | dict[str, Any]] | None = pydantic.Field(default=None, min_length=1)
-    carbon_prices: list[NonNegative] | None = None
-    weeks: int | None = pydantic.Field(default=None, ge=1, le=52)
-    year: bool = False
-    start: Day | None = None
-    days: int | None = pydantic.Field(default=None, ge=1)
-    look_ahead: float | None = pydantic.Field(default=None, ge=0)
-    forecast_errors: ForecastErrors | None = None
+    network: NetworkArgument
+    offers: OffersOption = None
+    services: ServicesOption = None
+    weeks: WeeksOption = None
+    year: YearOption = False
+    start: StartOption = None
+    days: DaysOption = None
+    look_ahead: LookAheadOption = None
+    out: OutOption = None
+    workers: WorkersOption = None
+    cluster: ClusterOption = None
+    fresh: FreshOption = False
+    as_json: JsonOption = False
+    quiet: QuietOption = False
 
-    def horizon(self, said: Horizon) -> Horizon:
-        """Return the horizon of the command line, else that of the file."""
-        if said.weeks is None and not said.year and not said.by_days:
-            said = replace(said, weeks=self.weeks, year=self.year, start=self.start, days=self.days)
-        return replace(
-            said, look_ahead=self.look_ahead if said.look_ahead is None else said.look_ahead
-        )
+    @property
+    def horizon(self) -> Horizon:
+        """What of the network is cleared."""
+        from powermkt.horizon import Horizon
+
+        return Horizon(self.weeks, self.year, self.look_ahead, self.start, self.days)
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command with a parameter `run: RunOptions` each of its fields as an option."""
+    hints = get_type_hints(command, include_extras=True)
+    shared = get_type_hints(RunOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        item.replace(annotation=hints[name], kind=keyword)
+        for name, item in inspect.signature(command).parameters.items()
+        if name != "run"
+    ]
+    options += [
+        item.replace(annotation=shared[name])
+        for name, item in inspect.signature(RunOptions).parameters.items()
+    ]
+
+    @wraps(command)
+    def told(**given: Any) -> None:
+        run = RunOptions(**{field.name: given.pop(field.name) for field in fields(RunOptions)})
+        command(**given, run=run)
+
+    told.__annotations__ = {item.name: item.annotation for item in options}
+    told.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    return told

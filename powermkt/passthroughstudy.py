@@ -13,12 +13,13 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, compare
 from powermkt.comparison import Comparison
+from powermkt.engine import parts_of
 from powermkt.passthrough import LOAD_QUANTILES, check_quantiles, pass_through_by_load
-from powermkt.regime import Regime
+from powermkt.regime import Regime, regime
 from powermkt.switching import SwitchingPoints, switching_points
 from powermkt.writing import write_results
 
-_OF_BOTH = ("weeks", "year", "start", "days", "workers", "cluster", "progress")
+_OF_BOTH = ("weeks", "year", "start", "days", "workers", "cluster")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class PassThroughStudy:
 
     def _steps(self, name: str) -> pd.DataFrame:
         parts = [(part.regime, getattr(part, name).copy()) for part in self.switching]
-        for regime, table in parts:
-            table.insert(0, "regime", regime)
+        for item, table in parts:
+            table.insert(0, "regime", item)
         return pd.concat([table for _, table in parts], ignore_index=True)
 
 
@@ -133,13 +134,16 @@ def pass_through_study(
     """
     check_quantiles(quantiles)
     shared = {key: options[key] for key in _OF_BOTH if key in options}
-    steps = [
-        # Before the comparison: what it refuses is known at once.
-        switching_points(
-            case, item, switching_to, resolution=resolution, tolerance=tolerance, **shared
-        )
-        for item in (regimes if switching_to is not None else ())
-        if switching_to is not None
-    ]
+    steps = []
+    if switching_to is not None:  # first: what it refuses is known at once
+        names = [f"switching points of {regime(item).name}" for item in regimes]
+        told = parts_of(options.get("progress"), len(names), names)
+        steps = [
+            switching_points(
+                case, item, switching_to, resolution=resolution, tolerance=tolerance,
+                progress=part, **shared,
+            )
+            for item, part in zip(regimes, told, strict=True)
+        ]  # fmt: skip
     result = compare(case, regimes, carbon_prices, margins=True, **options)
     return PassThroughStudy(result, quantiles, steps)

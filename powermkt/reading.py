@@ -57,12 +57,9 @@ def read(
     market = Market()
     market_file = folder / "market.yaml"
     if market_file.is_file():
-        try:
-            market = read_market(market_file)
-        except InputError as error:
-            faults += error.faults
-            if not _networks(path):  # it may have named one
-                raise
+        market = read_market(market_file, faults)
+        if faults and not _networks(path):  # it may have named one
+            raise InputError(faults)
     if services is not None:
         try:
             market = market.model_copy(update={"services": read_services(Path(services))})

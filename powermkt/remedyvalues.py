@@ -23,7 +23,7 @@ from powermkt.case import Case
 from powermkt.cells import CellStore
 from powermkt.clearall import clear_all, opened
 from powermkt.comparison import Comparison
-from powermkt.engine import Progress
+from powermkt.engine import Progress, parts_of
 from powermkt.errors import ClearingError, Fault, InputError, in_one_line
 from powermkt.horizon import Horizon, cut, with_horizon
 from powermkt.regime import Regime, regime
@@ -208,10 +208,10 @@ def value_remedies(
         if progress is not None:
             progress(done + more, total, what)
 
-    def cleared(changed: Case, other: Regime) -> tuple[Run, list[str]]:
+    def cleared(changed: Case, other: Regime, what: str = "as it stands") -> tuple[Run, list[str]]:
         runs, said = clear_all(
-            changed, [(other, carbon_price)], workers, lambda now, _, what: report(now, what),
-            False, cluster, kept,
+            changed, [(other, carbon_price)], workers,
+            lambda now, _, label: report(now, f"{label}, {what}"), False, cluster, kept,
         )  # fmt: skip
         return runs[0], said
 
@@ -232,7 +232,8 @@ def value_remedies(
         for i in _best(chosen, order, top):
             remedy = chosen[i]
             try:
-                after, said = cleared(*remedy.apply(part, item, float(table["size"][i])))
+                changed, other = remedy.apply(part, item, float(table["size"][i]))
+                after, said = cleared(changed, other, remedy.label)
                 notes += said
                 table.loc[i, "money_by_difference"] = run.objective - after.objective
                 table.loc[i, "mwh_by_difference"] = _unused(run) - _unused(after)
@@ -270,7 +271,10 @@ def remedies_by_regime(
 ) -> RemedyStudy:
     """Value remedies under several regimes; parameters as of `value_remedies`."""
     part = with_horizon(case, Horizon(weeks, year, look_ahead, start, days))  # planned once
-    return RemedyStudy([value_remedies(part, item, carbon_price, **options) for item in regimes])
+    told = zip(regimes, parts_of(options.pop("progress", None), len(regimes)), strict=True)
+    return RemedyStudy(
+        [value_remedies(part, r, carbon_price, progress=p, **options) for r, p in told]
+    )
 
 
 def number_faults(size: float, top: int, rank_by: str) -> list[Fault]:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from powermkt.report import report_of
-from powermkt.session import err
+from powermkt.options import QuietOption
 
 
 def write_report(
@@ -20,13 +19,17 @@ def write_report(
         Path | None,
         typer.Option(help="HTML file; default: report.html in the folder", show_default=False),
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Write results as one HTML file that works offline; the first folder with a table gives it."""
+    from powermkt.report import report_of
+    from powermkt.session import err
+
     page = report_of(folders, lang)
     name = "report.html" if lang == "en" else f"report-{lang}.html"
     target = page.write(out or folders[0] / name)
-    if page.missing:
+    if page.missing and not quiet:
         err.print(f"missing in these results: {', '.join(page.missing)}")
-    for folder, tables in page.repeated.items():
+    for folder, tables in [] if quiet else page.repeated.items():
         err.print(f"{folder}: a folder before it has {', '.join(tables)}", soft_wrap=True)
     typer.echo(f"{target}: {len(page.html.encode()) / 1e6:.1f} MB")

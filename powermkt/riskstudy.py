@@ -14,7 +14,7 @@ from powermkt.cells import CellStore
 from powermkt.clearall import opened
 from powermkt.compare import compare
 from powermkt.comparison import Comparison
-from powermkt.engine import Progress
+from powermkt.engine import Progress, parts_of
 from powermkt.errors import Fault, InputError
 from powermkt.horizon import Horizon, cut, with_horizon
 from powermkt.parties import CONSUMERS, PRODUCERS, STORAGE
@@ -146,11 +146,12 @@ def weather_risk(
     rows, weather, notes, records = [], [], {}, {}
     own = available(part)
     with opened(store) as kept:
-        for number, (label, series) in enumerate(years.items()):
+        told = parts_of(progress, len(years), list(years))
+        for part_told, (label, series) in zip(told, years.items(), strict=True):
             there = with_horizon(with_weather(case, series), horizon, model=case)
             result = compare(
                 there, chosen, [carbon_price], workers=workers, cluster=cluster, store=kept,
-                progress=_within(progress, number, len(years), label),
+                progress=part_told,
             )  # fmt: skip
             rows += [_quantities(run).assign(weather_year=label) for run in _told(result)]
             energy = available(there)
@@ -266,18 +267,6 @@ def available(case: Case) -> pd.Series:
     found = pd.concat([part.sum() for part in parts]).groupby(level=0).sum()
     load = case.dense("Load", "p_set").mul(weights, axis="index").to_numpy().sum()
     return pd.concat([found[found.index.isin(kept)], pd.Series({"load": float(load)})])
-
-
-def _within(progress: Progress | None, number: int, count: int, label: str) -> Progress | None:
-    """Progress of one year as part of that of all."""
-    if progress is None:
-        return None
-    whole = progress
-
-    def report(done: int, total: int, what: str) -> None:
-        whole(number * total + done, count * total, f"{label}: {what}")
-
-    return report
 
 
 def _preface(case: Case, years: WeatherYears, confidence: float) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import USER_CLASSES, provinces_of
+from powermkt.check import USER_CLASSES, provinces_of, sound
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
 from powermkt.regulation import TYPICAL, Mileage
@@ -46,6 +46,8 @@ def _members(n: pypsa.Network, name: str) -> pd.Index:
 def service_faults(n: pypsa.Network, market: Market) -> list[Fault]:
     """Return every name in `services` that means nothing in a network, and what contradicts."""
     services = market.services
+    if not sound(n):
+        return []
     return [
         *_zones(n, services),
         *_products(n, services),

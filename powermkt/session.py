@@ -18,22 +18,23 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.fitting import fitted
 from powermkt.forecasts import with_forecast_errors
 from powermkt.horizon import Horizon, cut
 from powermkt.market import load_yaml
-from powermkt.options import Study
+from powermkt.options import RunOptions
 from powermkt.reading import read
 from powermkt.regime import Regime
 from powermkt.regime import regime as as_regime
+from powermkt.studyfile import Study
 from powermkt.writing import check_target
 
 err = Console(stderr=True)
@@ -141,9 +142,22 @@ def show(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> N
     if as_json:
         typer.echo(table.to_json(orient="records", lines=True).rstrip())
         return
-    console = Console(width=None if sys.stdout.isatty() else 80)
+    console = Console(
+        width=None if sys.stdout.isatty() else 80, markup=False, highlight=False, emoji=False
+    )
     for item in tables:
-        console.print(item)
+        for part in [item] if isinstance(item, str) else fitted(item, console.width):
+            console.print(part)
+
+
+def present(
+    table: pd.DataFrame, tables: Iterable[Table | str], run: RunOptions, target: Path | None,
+    more: str = "",
+) -> None:  # fmt: skip
+    """Print what a command found, and say where all of it is."""
+    show(table, tables, run.as_json)
+    if target is not None and not run.quiet:
+        err.print(f"results in {target}{more}", markup=False, highlight=False, soft_wrap=True)
 
 
 def compared(
@@ -172,18 +186,20 @@ def compared(
 
 @contextmanager
 def progress_bar(quiet: bool, title: str) -> Iterator[Callable[[int, int, str], None] | None]:
-    """Show a bar on stderr with what was solved and the time left."""
+    """Show a bar on stderr with what is being solved and the time left."""
     if quiet:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold")),
+        BarColumn(bar_width=16), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("left"),
     )  # fmt: skip
-    with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def update(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            if not total:  # nobody knows how much there is: the bar runs to and fro
+                bar.tasks[0].total = None
+            bar.update(task, completed=done, total=total or None, description=what)
 
         yield update

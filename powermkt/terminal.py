@@ -23,7 +23,8 @@ def report(result: Comparison) -> Iterator[Table | str]:
     money, scale = ("bn", 1e9) if top >= 1e9 else ("m", 1e6)
     tonnes, t_scale = ("Mt", 1e6) if result.table["emissions_t"].max() >= 1e7 else ("kt", 1e3)
     hours = case.weights.sum()
-    caption = f"{case.name}: {len(case.windows)} windows, {hours:,.0f} h; money in {currency}"
+    windows = f"{len(case.windows)} window" + "s" * (len(case.windows) != 1)
+    caption = f"{case.name}: {windows}, {hours:,.0f} h; money in {currency}"
     table = table_of(
         caption,
         ["regime", "tau", f"cost\n{money}", f"CO2\n{tonnes}", "wind\ncut %", "sun\ncut %",
@@ -53,6 +54,19 @@ def report(result: Comparison) -> Iterator[Table | str]:
         yield _contract_table(result.contracts, currency)
     if result.calibration is not None:
         yield from _calibration_tables(result)
+
+
+def run_report(result: Comparison) -> Iterator[Table | str]:
+    """Tables of a comparison of one run."""
+    row = result.table.iloc[-1]
+    table = Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column(str(row["regime"]), overflow="fold")
+    at = f"at {row['carbon_price']:g} {result.case.market.currency}/t"
+    table.add_column(at, justify="right", overflow="fold")
+    for name, value in row.drop(["regime", "carbon_price"]).items():
+        table.add_row(str(name), f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}")
+    yield table
+    yield from obligation_tables(result)
 
 
 def _contract_table(table: pd.DataFrame, currency: str) -> Table:
@@ -296,17 +310,15 @@ def _switching_tables(part: SwitchingPoints, currency: str) -> Iterator[Table | 
         + (f"; the largest {len(largest)}" if len(largest) < len(table) else ""),
         ["tau", "switched\nMWh", "CO2\nt", "cost per t", "from", "to"],
     )
+    for column in shown.columns[4:]:
+        column.justify = "left"
     for _, row in largest.iterrows():
         shown.add_row(
             f"{row['tau']:.3f}", f"{row['switched_mwh']:,.0f}",
             f"{row['emissions_change_t']:+,.0f}", rounded(row["abatement_cost"], 2),
-            _cut(row["loses"]), _cut(row["gains"]),
+            row["loses"], row["gains"],
         )  # fmt: skip
     yield shown
-
-
-def _cut(text: str, most: int = 19) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def money_unit(table: pd.DataFrame) -> tuple[str, float]:

@@ -2,76 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
-from rich.table import Table
 
-from powermkt.compare import DEFAULT_REGIMES
-from powermkt.errors import Fault, InputError
-from powermkt.horizon import Horizon
-from powermkt.options import (
-    ClusterOption,
-    DaysOption,
-    FreshOption,
-    LookAheadOption,
-    NetworkArgument,
-    OffersOption,
-    OutOption,
-    PricesOption,
-    QuietOption,
-    RegimesOption,
-    ServicesOption,
-    StartOption,
-    StudyOption,
-    WeeksOption,
-    WorkersOption,
-    YearOption,
-)
-from powermkt.principles import PRINCIPLES, SHARE
-from powermkt.session import collect, compared, err, gather, show
-from powermkt.terminal import rounded, table_of
-from powermkt.tracestudy import CARBON_PRICES, TraceStudy, read_charge, trace_regimes
-
-_PROVINCES = 8  # shown
-_FLOWS = 6
-_HEADS = ("prod.", "cons.", "shared")  # of `PRINCIPLES`
+from powermkt.options import PricesOption, RegimesOption, RunOptions, StudyOption, with_run_options
 
 
+@with_run_options
 def trace(
-    network: NetworkArgument,
+    run: RunOptions,
     study: StudyOption = None,
     regime: RegimesOption = None,
     carbon_price: PricesOption = None,
     share: Annotated[
         float, typer.Option(help="of the consumer, where responsibility is shared")
-    ] = SHARE,
+    ] = 0.5,
     charge: Annotated[
         Path | None,
         typer.Option(help="YAML: `basis` (head or mwh), `tiers` of above, rate",
                      show_default=False),
     ] = None,
-    offers: OffersOption = None,
-    services: ServicesOption = None,
-    weeks: WeeksOption = None,
-    year: YearOption = False,
-    start: StartOption = None,
-    days: DaysOption = None,
-    look_ahead: LookAheadOption = None,
-    out: OutOption = None,
-    workers: WorkersOption = None,
-    cluster: ClusterOption = None,
-    fresh: FreshOption = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print the table of provinces as JSON lines")
-    ] = False,
-    quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """Say whose carbon it is: production, consumption, transfers between provinces, who pays."""
+    from functools import partial
+
+    from powermkt.compare import DEFAULT_REGIMES
+    from powermkt.errors import Fault, InputError
+    from powermkt.session import collect, compared, gather, present
+    from powermkt.tracestudy import CARBON_PRICES, read_charge, trace_regimes
+    from powermkt.tracetables import trace_report
+
     faults: list[Fault] = []
     tiers = None
     if (path := charge) is not None:
@@ -81,113 +43,17 @@ def trace(
     given = collect(
         faults,
         lambda: gather(
-            network, study, regime, carbon_price, offers, services,
-            Horizon(weeks, year, look_ahead, start, days), out, "-trace",
-            DEFAULT_REGIMES, CARBON_PRICES,
+            run.network, study, regime, carbon_price, run.offers, run.services, run.horizon,
+            run.out, "-trace", DEFAULT_REGIMES, CARBON_PRICES,
         ),
     )  # fmt: skip
     if faults or given is None:
         raise InputError(faults)
-    action = partial(trace_regimes, share=share, charge=tiers)
-    result = compared(action, given, fresh, quiet, workers=workers, cluster=cluster)
-    show(result.responsibility, _report(result), as_json)
-    if not quiet:
-        err.print(f"results in {given.target}, the flows in trace.html")
-
-
-def _report(study: TraceStudy) -> Iterator[Table | str]:
-    """Tables of a study for a terminal of 80 columns."""
-    currency = study.comparison.case.market.currency
-    whole = study.responsibility["production_t"].max()
-    unit, scale = _unit(whole)
-    for name, part in _of_runs(study.responsibility):
-        yield _provinces(f"{name} {currency}/t", part, unit, scale)
-    yield _flows(study.transfers, unit, scale)
-    if study.principles["producer"].abs().max() > 0:
-        for name, part in _of_runs(study.principles):
-            yield _payers(name, part, currency)
-    if study.consumption_charge is not None:
-        for name, part in _of_runs(study.consumption_charge):
-            yield f"charge on consumption, {name}: {part['amount'].sum():,.0f} {currency}"
-
-
-def _of_runs(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for (name, price), part in table.groupby(["regime", "carbon_price"], sort=False):
-        yield f"{name} at {price:g}", part
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:,.2f}"
-
-
-def _unit(tonnes: float) -> tuple[str, float]:
-    return ("Mt", 1e6) if tonnes >= 1e7 else ("kt", 1e3) if tonnes >= 1e4 else ("t", 1.0)
-
-
-def _chosen(part: pd.DataFrame, size: pd.Series) -> pd.DataFrame:
-    """The provinces where most moves, then all of them together."""
-    whole = part["province"] == "all"
-    order = size[~whole].abs().sort_values(ascending=False, kind="stable").index[:_PROVINCES]
-    return pd.concat([part.loc[order], part[whole]])
-
-
-def _provinces(title: str, part: pd.DataFrame, unit: str, scale: float) -> Table:
-    shown = table_of(
-        f"{title}: CO2, {unit}, and factors, kg/MWh",
-        ["province", "used\nGWh", "pro-\nduced", "con-\nsumed", "net\nimport", "factor\nprod.",
-         "factor\ncons.", "one\nmore"],
+    result = compared(
+        partial(trace_regimes, share=share, charge=tiers), given, run.fresh, run.quiet,
+        workers=run.workers, cluster=run.cluster,
     )  # fmt: skip
-    for _, row in _chosen(part, part["net_import_t"]).iterrows():
-        shown.add_row(
-            row["province"], f"{row['used_mwh'] / 1e3:,.1f}",
-            *(_number(row[name] / scale)
-              for name in ("production_t", "consumption_t", "net_import_t")),
-            *(rounded(row[f"{name}_factor"] * 1e3, 0)
-              for name in ("production", "consumption", "marginal")),
-        )  # fmt: skip
-    return shown
-
-
-def _flows(table: pd.DataFrame, unit: str, scale: float) -> Table:
-    """The transfers that differ most among regimes, or the largest of one."""
-    between = table[table["origin"] != table["consumer"]]
-    wide = between.pivot_table(
-        index=["origin", "consumer"], columns=["regime", "carbon_price"], values="emissions_t",
-        sort=False,
+    present(
+        result.responsibility, trace_report(result), run, given.target,
+        ", the flows in trace.html",
     )  # fmt: skip
-    order = (wide.max(axis=1) - wide.min(axis=1)) if wide.shape[1] > 1 else wide.iloc[:, 0]
-    wide = wide.loc[order.sort_values(ascending=False, kind="stable").index[:_FLOWS]]
-    several = len(set(wide.columns.get_level_values(1))) > 1
-    labels = wide.columns.to_frame()
-    heads = labels["regime"].astype(str).str.replace("_", "\n")
-    if several:
-        heads = heads + "\n" + labels["carbon_price"].map("{:g}".format)
-    shown = table_of(f"CO2 in one province for what another uses, {unit}", ["from", "to", *heads])
-    shown.columns[1].justify = "left"
-    ends = wide.index.to_frame()
-    for origin, consumer, row in zip(
-        ends["origin"], ends["consumer"], wide.to_numpy(), strict=True
-    ):
-        shown.add_row(origin, consumer, *(_number(value / scale) for value in row))
-    return shown
-
-
-def _payers(title: str, part: pd.DataFrame, currency: str) -> Table:
-    """What provinces pay by each principle."""
-    most = part["producer"].max()
-    money, scale = ("bn", 1e9) if most >= 1e9 else ("m", 1e6) if most >= 1e6 else ("k", 1e3)
-    heads = part["producer_per_head"].notna().any()
-    shown = table_of(
-        f"{title}: who pays, {money} {currency}, {currency}/MWh used"
-        + (f", {currency} a head" if heads else ""),
-        ["province", *_HEADS, *(f"{name}\n/MWh" for name in _HEADS),
-         *([f"{name}\n/head" for name in _HEADS] if heads else [])],
-    )  # fmt: skip
-    for _, row in _chosen(part, part["consumer"] - part["producer"]).iterrows():
-        shown.add_row(
-            row["province"],
-            *(_number(row[name] / scale) for name in PRINCIPLES),
-            *(rounded(row[f"{name}_per_mwh"], 1) for name in PRINCIPLES),
-            *((rounded(row[f"{name}_per_head"], 0) for name in PRINCIPLES) if heads else ()),
-        )  # fmt: skip
-    return shown

@@ -105,7 +105,7 @@ def test_clear_check_and_plan(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["emissions_t"] == pytest.approx(30_810)
     done = inside("check", TWO, cwd=tmp_path)
-    assert done.returncode == 0 and "fixed_tariff: ready" in done.stdout
+    assert done.returncode == 0 and "ready for: fixed_tariff" in done.stdout
     done = inside("plan", TWO, "--out", "planned.nc", "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     done = inside("clear", "planned.nc", "--regime", "priority_dispatch", cwd=tmp_path)

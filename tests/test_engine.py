@@ -148,7 +148,7 @@ def test_processes_and_cluster_give_the_same_and_losing_workers_too(
     killed: list[int] = []
 
     def kill(done: int, total: int, what: str) -> None:
-        if not killed:
+        if done and not killed:
             killed.append(loky_workers()[0])
             os.kill(killed[0], signal.SIGKILL)
 
@@ -165,8 +165,9 @@ def test_a_lost_scheduler_ends_the_study_and_keeps_what_is_done(
     with dask_cluster(tmp_path) as (address, processes):
 
         def kill(done: int, total: int, what: str) -> None:
-            os.killpg(processes[0].pid, signal.SIGKILL)
-            processes[0].wait()
+            if done:
+                os.killpg(processes[0].pid, signal.SIGKILL)
+                processes[0].wait()
 
         with pytest.raises(ExecutionError, match="scheduler is gone; what was finished is kept"):
             study(case, cluster=address, store=store, progress=kill)

@@ -237,6 +237,8 @@ def test_contracts_cost_no_second_clearing_and_nothing_is_cleared_twice(
 
         def stop(count: int, total: int, what: str) -> None:
             assert total == 3 and what.startswith(f"y{len(done)}: ")
+            if count == len(done):  # told before it is cleared
+                return
             done.append(count)
             if count == 2:
                 raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pandas as pd
 import pydantic
@@ -21,7 +21,7 @@ from powermkt.rules.participation import Participation
 from powermkt.rules.plant import plant_of
 from powermkt.rules.retail import FUNDS, passed_on
 from powermkt.rules.savings import Measure, Savings
-from powermkt.values import NonNegative
+from powermkt.values import Names, NonNegative
 
 RENEWABLE = "renewable"  # carriers of `carriers.renewable`
 CERTIFICATES, PERMITS = "certificates ", "permits "  # beginnings of products in the ledger
@@ -29,12 +29,6 @@ CARBON = "carbon "  # before them where emissions are counted
 _STORED = ("StorageUnit-p_dispatch", "StorageUnit-p_store")
 
 
-def _named(value: Any) -> Any:
-    """Take one name for a list of it."""
-    return [value] if isinstance(value, str) else value
-
-
-_Names = Annotated[list[str], pydantic.BeforeValidator(_named)]
 _Rate = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
 
@@ -93,8 +87,8 @@ class Obligation(Rule):
     name: str = pydantic.Field(default="obligation", min_length=1)
     kind: Literal["at_most", "at_least"] = "at_most"
     counts: Literal["emissions", "output"] | dict[str, _Rate] = "emissions"
-    carriers: _Names | None = None
-    provinces: _Names | None = None
+    carriers: Names | None = None
+    provinces: Names | None = None
     target: NonNegative | dict[str, NonNegative] | None = None
     share: NonNegative | dict[str, NonNegative] | None = None
     tradable: bool = True

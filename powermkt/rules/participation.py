@@ -36,8 +36,14 @@ def _keyed(value: Any) -> Any:
     return {RENEWABLE: value} if isinstance(value, int | float | str) else value
 
 
-_Shares = Annotated[dict[str, Share], pydantic.BeforeValidator(_keyed)]
-_Amounts = Annotated[dict[str, NonNegative], pydantic.BeforeValidator(_keyed)]
+_Shares = Annotated[
+    dict[str, Share],
+    pydantic.BeforeValidator(_keyed, json_schema_input_type=dict[str, Share] | Share),
+]
+_Amounts = Annotated[
+    dict[str, NonNegative],
+    pydantic.BeforeValidator(_keyed, json_schema_input_type=dict[str, NonNegative] | NonNegative),
+]
 
 
 class Participation(Rule):

@@ -1,0 +1,36 @@
+"""The command `clear`."""
+
+from __future__ import annotations
+
+from powermkt.options import PriceOption, RegimeOption, RunOptions, with_run_options
+
+
+@with_run_options
+def clear(run: RunOptions, regime: RegimeOption, carbon_price: PriceOption = None) -> None:
+    """Clear one regime at one carbon price."""
+    from powermkt.compare import compare
+    from powermkt.errors import Fault, InputError
+    from powermkt.reading import read
+    from powermkt.regime import regime as as_regime
+    from powermkt.session import Given, collect, compared, present, uncalibrated
+    from powermkt.terminal import run_report
+    from powermkt.writing import check_target
+
+    faults: list[Fault] = []
+    case = collect(faults, lambda: read(run.network, run.offers, run.services))
+    chosen = collect(faults, lambda: as_regime(regime))
+    if chosen is not None and carbon_price is not None:
+        stated, price = chosen, carbon_price
+        if stated.cap is not None:
+            what = "the regime finds the price of its limit"
+            faults.append(Fault("--carbon-price", what, "leave it away, or state CarbonPrice"))
+        chosen = collect(faults, lambda: stated.at(price))
+    if (target := run.out) is not None:
+        collect(faults, lambda: check_target(target))
+    if faults or case is None or chosen is None:
+        raise InputError(faults)
+    given = Given(uncalibrated(case), [chosen], [chosen.carbon_price], run.horizon, target)
+    result = compared(
+        compare, given, run.fresh, run.quiet, workers=run.workers, cluster=run.cluster
+    )
+    present(result.table.tail(1), run_report(result), run, target)

@@ -1,0 +1,47 @@
+"""The study file of entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from powermkt.candidates import EntryPlan
+from powermkt.entry import EntryStudy, entry
+from powermkt.errors import InputError, faults_of
+from powermkt.market import load_yaml
+from powermkt.studyfile import Study
+
+
+class EntryFile(Study, EntryPlan):
+    """A study file of entry: candidates, and what is varied."""
+
+    @property
+    def plan(self) -> EntryPlan:
+        """The candidates, and how what enters is found."""
+        return EntryPlan(**{key: getattr(self, key) for key in EntryPlan.model_fields})
+
+    def beside(self, study: Path) -> list[Any] | None:
+        """Regimes of the file; those in files stand beside it."""
+        return self.regimes and [
+            str(study.parent / item)
+            if isinstance(item, str) and (study.parent / item).is_file()
+            else item
+            for item in self.regimes
+        ]
+
+
+def read_entry_file(path: Path) -> EntryFile:
+    """Read a study file of entry; all its faults at once."""
+    try:
+        return EntryFile.model_validate(load_yaml(path))
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, str(path), EntryFile)) from None
+
+
+def entry_of(
+    case: Any, regimes: Any, prices: Any, *, plan: EntryPlan, **options: Any
+) -> EntryStudy:
+    """Find what enters, with what is cleared in the order of `compare`."""
+    return entry(case, regimes, plan, prices, **options)
