@@ -57,7 +57,7 @@ def compared(case: pm.Case, reduction: float, shortfall_price: float) -> dict[st
     before = pm.clear(case, free)
     cleared = time.perf_counter() - begin
     emitted = _emitted(case, before)
-    caps = {name: (1 - reduction) * value for name, value in emitted.items() if value > 0}
+    caps = {str(name): (1 - reduction) * value for name, value in emitted.items() if value > 0}
     rule = pm.rules.Obligation(
         name="co2", target=caps, tradable=False, shortfall_price=shortfall_price
     )
