@@ -78,9 +78,15 @@ def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
 
 
 def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    if n.snapshots.nlevels > 1 or getattr(n, "has_scenarios", False):
+        yield Fault(
+            where, "investment periods and stochastic scenarios are not cleared", "select one"
+        )
+        return
     if n.buses.empty:
         yield Fault(where, "the network has no buses", "add buses, loads and generators")
         return
+    yield from _index_faults(n, where)
     if n.loads.empty:
         yield Fault(where, "the network has no load", "add at least one Load with p_set")
     if n.generators.empty and n.storage_units.empty:
@@ -89,10 +95,6 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
         yield Fault(where, "the network has no snapshots", "call n.set_snapshots(...)")
     if n.snapshots.has_duplicates:
         yield Fault(where, "snapshots repeat", "give each snapshot once")
-    if n.snapshots.nlevels > 1 or getattr(n, "has_scenarios", False):
-        yield Fault(
-            where, "investment periods and stochastic scenarios are not cleared", "select one"
-        )
     for name in ("generators", "loads", "storage_units", "stores"):
         yield from _unknown_bus(n, where, name, static(n, name)["bus"])
     for name in ("links", "lines", "transformers"):
@@ -102,6 +104,25 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
             yield from _unknown_bus(
                 n, where, name, table.loc[table[end].replace("", np.nan).notna(), end]
             )
+
+
+def _index_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Name rows whose names are no texts, or stand there twice, and types of branches."""
+    for component in n.components:
+        index = component.static.index
+        odd = [name for name in index if not isinstance(name, str)]
+        if odd:
+            yield Fault(f"{where}: {component.list_name}", f"names that are no text: {name_list(odd)}",
+                        "write names as text, e.g. index.astype(str)")  # fmt: skip
+        if index.has_duplicates:
+            twice = index[index.duplicated()].unique()
+            yield Fault(f"{where}: {component.list_name}", f"names twice: {name_list(twice)}",
+                        "give each a name of its own")  # fmt: skip
+    for name, kinds in (("lines", n.line_types), ("transformers", n.transformer_types)):
+        stated = static(n, name)["type"].replace("", np.nan).dropna()
+        for kind in stated[~stated.isin(kinds.index)].unique():
+            yield Fault(f"{where}: {name}.type", f"unknown type {kind!r}",
+                        nearest(kind, kinds.index))  # fmt: skip
 
 
 def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Iterator[Fault]:
@@ -262,6 +283,7 @@ def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
         ("links", "p_nom"),
         ("storage_units", "p_nom"),
         ("lines", "s_nom"),
+        ("transformers", "s_nom"),
         ("stores", "e_nom"),
     ):
         table = static(n, name)

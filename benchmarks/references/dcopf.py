@@ -1,6 +1,6 @@
 """DC optimal power flow: objective and every price, against MATPOWER's `rundcopf`.
 
-MATPOWER's DC model (`matpower_case`): susceptance 1/(x tap), phase shifts kept, Gs added to load,
+MATPOWER's DC model (`powermkt.matpower`): susceptance 1/(x tap), phase shifts kept, Gs added to load,
 RATE_A = 0 no limit. Quadratic costs in 13 of 19 cases, piecewise linear ones in two.
 """
 
