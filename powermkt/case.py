@@ -25,6 +25,7 @@ from powermkt.intake import (
     working_copy,
 )
 from powermkt.levels import Seams, bind_levels
+from powermkt.mapping import mapped
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
 from powermkt.servicecheck import service_faults
@@ -93,7 +94,8 @@ class Case:
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
-        faults = check(network, market, label)
+        network, market, faults = mapped(network, market, label)
+        faults += check(network, market, label)
         faults += series_faults(network, forecast or {}, label, "forecast")
         faults += [] if faults else service_faults(network, market)
         tops = curve_tops(network)
@@ -198,8 +200,7 @@ class Case:
                 "min_down_time": g["min_down_time"],
             }
         )
-        table.index.name = "name"
-        return table
+        return table.rename_axis("name")
 
     @cached_property
     def default_tariff(self) -> float:

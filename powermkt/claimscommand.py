@@ -16,8 +16,8 @@ from powermkt.claims import claims as claims_of
 from powermkt.claimsplan import claims_plan
 from powermkt.compare import compare
 from powermkt.errors import Fault, InputError
+from powermkt.files import load_yaml
 from powermkt.horizon import Horizon
-from powermkt.market import load_yaml
 from powermkt.options import (
     ClusterOption,
     DaysOption,

@@ -35,10 +35,12 @@ _KINDS = {
 def working_copy(network: pypsa.Network) -> pypsa.Network:
     """Copy a network without what is inactive or unattached, with names unique over components.
 
-    Ledger, flows and storage are keyed by name, and PyPSA lets a line and a transformer share one:
-    the later kind is renamed to `Kind name`.
+    Transformers of a type get its numbers. Ledger, flows and storage are keyed by name, and PyPSA
+    lets a line and a transformer share one: the later kind is renamed to `Kind name`.
     """
     n = network.copy()
+    if (n.transformers["type"].astype(str) != "").any():
+        n.calculate_dependent_values()  # the type says the capacity
     seen: set[str] = set()
     attached: set[str] = set()
     for kind, name in _KINDS.items():

@@ -18,8 +18,8 @@ from powermkt.compare import DEFAULT_REGIMES
 from powermkt.entrants import candidate_faults
 from powermkt.entry import EntryStudy, entry
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.horizon import Horizon
-from powermkt.market import load_yaml
 from powermkt.options import (
     ClusterOption,
     DaysOption,
@@ -39,6 +39,7 @@ from powermkt.options import (
     YearOption,
 )
 from powermkt.reading import read
+from powermkt.regime import regime as as_regime
 from powermkt.session import collect, compared, err, gather, show, uncalibrated
 from powermkt.terminal import rounded, table_of
 
@@ -105,12 +106,14 @@ def read_entry_file(path: Path) -> EntryFile:
 
 def _beside(said: Study, study: Path) -> list[Any] | None:
     """Regimes of a study file; those in files stand beside it."""
-    return said.regimes and [
-        str(study.parent / item)
-        if isinstance(item, str) and (study.parent / item).is_file()
-        else item
-        for item in said.regimes
+    faults: list[Fault] = []
+    found = [
+        collect(faults, partial(as_regime, item, within=study.parent))
+        for item in said.regimes or []
     ]
+    if faults:
+        raise InputError(faults)
+    return found or None
 
 
 def _entry(case: Any, regimes: Any, prices: Any, *, plan: EntryPlan, **options: Any) -> EntryStudy:

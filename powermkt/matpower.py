@@ -38,7 +38,9 @@ _NEEDED = {
 }
 _MOST_BYTES = 50_000_000
 # A case may compute on its tables after it has stated them, e.g. ohms to p.u.; only MATLAB can.
-_COMPUTED = re.compile(r"^[ \t]*(mpc\.\w+[ \t]*\([^=\n]*\)[ \t]*=|\[[^\n=]*\][ \t]*=)", re.MULTILINE)
+_COMPUTED = re.compile(
+    r"^[ \t]*(mpc\.\w+[ \t]*\([^=\n]*\)[ \t]*=|\[[^\n=]*\][ \t]*=)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _cost_faults(frames: Any, where: str) -> Iterator[Fault]:
 
 
 def _convex(points: np.ndarray) -> bool:
-    """Whether points [MW, money/h] rise in MW and lie, but for printed digits, on a convex curve."""
+    """Whether points [MW, money/h] rise and, but for printed digits, lie on a convex curve."""
     step = np.diff(points, axis=0)
     step = step[(step != 0).any(axis=1)]
     if (step[:, 0] <= 0).any():
@@ -254,7 +256,7 @@ def add_branches(
     else:
         x, shift = (table["BR_R"] ** 2 + table["BR_X"] ** 2) / table["BR_X"], 0 * table["SHIFT"]
     limit = table["RATE_A"].astype(float).replace(0.0, _NO_LIMIT_MW)
-    limit = np.minimum(limit, _by_angle(table, base / x, shift.astype(float)))
+    limit = limit.clip(upper=_by_angle(table, base / x, shift.astype(float)))
     ends = {f"bus{i}": table[f"{end}_BUS"].astype(int).astype(str) for i, end in enumerate("FT")}
     data = pd.DataFrame({**ends, "s_nom": limit, "x": x / base})
     shifted = shift != 0
