@@ -14,6 +14,7 @@ their numbers: MATPOWER User's Manual, appendix B (case format version 2).
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,11 @@ def _frames(path: Path) -> Any:
             what = f"more than {_MOST_BYTES / 1e6:g} MB"
             raise InputError([Fault(str(path), what, "give a case file")])
         text = path.read_text(encoding="utf-8", errors="replace")
-        frames = CaseFrames(str(path.resolve()), load_case_engine=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # points beside polynomials: rows are read as they stand
+            frames = CaseFrames(str(path.resolve()), load_case_engine=None)
     except InputError:
         raise
     except Exception as error:  # the package raises whatever its parsing raises
