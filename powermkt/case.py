@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import check, provinces_of
+from powermkt.check import provinces_of
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import (
     after,
     column,
+    prepared,
     present_forecasts,
     series_faults,
     still_on,
@@ -25,7 +26,6 @@ from powermkt.intake import (
     working_copy,
 )
 from powermkt.levels import Seams, bind_levels
-from powermkt.mapping import mapped
 from powermkt.market import Carriers, Market
 from powermkt.offers import offers_of
 from powermkt.servicecheck import service_faults
@@ -94,8 +94,7 @@ class Case:
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
-        network, market, faults = mapped(network, market, label)
-        faults += check(network, market, label)
+        network, market, faults = prepared(network, market, label)
         faults += series_faults(network, forecast or {}, label, "forecast")
         faults += [] if faults else service_faults(network, market)
         tops = curve_tops(network)

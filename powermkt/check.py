@@ -85,15 +85,10 @@ def check(n: pypsa.Network, market: Market, where: str) -> list[Fault]:
 
 
 def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
-    if n.snapshots.nlevels > 1 or getattr(n, "has_scenarios", False):
-        yield Fault(
-            where, "investment periods and stochastic scenarios are not cleared", "select one"
-        )
-        return
     if n.buses.empty:
         yield Fault(where, "the network has no buses", "add buses, loads and generators")
         return
-    yield from _index_faults(n, where)
+    yield from _branch_faults(n, where)
     if n.loads.empty:
         yield Fault(where, "the network has no load", "add at least one Load with p_set")
     if n.generators.empty and n.storage_units.empty:
@@ -113,18 +108,8 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
             )
 
 
-def _index_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
-    """Name rows whose names are no texts, or stand there twice, and types of branches."""
-    for component in n.components:
-        index = component.static.index
-        odd = [name for name in index if not isinstance(name, str)]
-        if odd:
-            what = f"names that are no text: {name_list(odd)}"
-            yield Fault(f"{where}: {component.list_name}", what, "write them as text")
-        if index.has_duplicates:
-            twice = index[index.duplicated()].unique()
-            yield Fault(f"{where}: {component.list_name}", f"names twice: {name_list(twice)}",
-                        "give each a name of its own")  # fmt: skip
+def _branch_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Name unknown types of branches, and branches without impedance that form a ring."""
     bare = []
     for name, kinds in (("lines", n.line_types), ("transformers", n.transformer_types)):
         table = static(n, name)

@@ -14,8 +14,29 @@ import yaml
 from powermkt.errors import Fault, InputError, name_list
 
 _MOST_BYTES = 2_000_000
-_MOST_VALUES = 200_000  # with aliases written out: nine lines of them may stand for a billion
+_MOST_VALUES = 100_000  # with aliases written out: nine lines of them may stand for a billion
 _DEEPEST = 50
+_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in (
+    "map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value",
+)}  # fmt: skip
+_DIGITS = 40  # of a whole number
+
+
+class _Loader(yaml.SafeLoader):
+    """Gives up at once on what is too deep or too long, however much is still to come."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._count = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        self._count += 1
+        if self._depth > _DEEPEST or self._count > _MOST_VALUES:
+            raise RecursionError
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -25,22 +46,25 @@ def load_yaml(path: Path) -> dict[str, Any]:
     ------
     InputError
         If there is no such file, it is no mapping of texts to values, is larger or deeper than
-        such files are (2 MB, 200,000 values, 50 levels), states a key twice, or refers to itself.
+        such files are (2 MB, 100,000 values, 50 levels), states a key twice, or refers to itself.
     """
     text = _text(path)
-    loader = yaml.SafeLoader(text)
+    faults: list[Fault] = []
+    content = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
-        faults = [] if node is None else _faults(node, str(path))
-        content = None if node is None or faults else loader.construct_document(node)
+        if node is not None:
+            faults = _faults(node, str(path))
+            content = None if faults else loader.construct_document(node)
     except RecursionError:
-        what = f"is nested more than {_DEEPEST} levels deep"
-        raise InputError([Fault(str(path), what, "write fewer levels")]) from None
-    except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:  # also of its values
+        what = f"is deeper than {_DEEPEST} levels, or states more than {_MOST_VALUES:,} values"
+        remedy = "keep series and long tables in CSV files"
+        raise InputError([Fault(str(path), what, remedy)]) from None
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError, AttributeError) as error:
+        # PyYAML's own, and whatever its making of values raises
         detail = " ".join(str(error).split())[:300]
         raise InputError([Fault(str(path), f"is no valid YAML: {detail}", "mend it")]) from None
-    finally:
-        loader.dispose()
     if faults:
         raise InputError(faults)
     if content is None:
@@ -81,6 +105,14 @@ def _faults(root: yaml.Node, where: str) -> list[Fault]:
             raise InputError([Fault(f"{where}: line {line}", "refers to itself", "write it out")])
         if depth > _DEEPEST:
             raise RecursionError
+        kind = node.tag.rpartition(":")[2]
+        if node.tag not in _TAGS:
+            faults.append(
+                Fault(f"{where}: line {line}", f"tag {node.tag[:80]!r}", "write plain values")
+            )
+        elif kind == "int" and len(node.value) > _DIGITS:
+            what = f"a number of {len(node.value)} digits"
+            faults.append(Fault(f"{where}: line {line}", what, "write a smaller one"))
         open_nodes.add(id(node))
         total = 1
         if isinstance(node, yaml.MappingNode):

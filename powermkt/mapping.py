@@ -53,8 +53,7 @@ def mapped(
         Names that match nothing, capacities that were never found, carriers that cannot be one.
     """
     plan = market.mapping
-    simple = network.snapshots.nlevels == 1 and not getattr(network, "has_scenarios", False)
-    if plan is None or not simple:  # what is not simple is refused in any case
+    if plan is None:
         return network, market, []
     n = network.copy()
     faults = [*_unknown(n, plan, where), *_fix_capacities(n, plan, where)]

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pypsa
 
@@ -198,8 +199,9 @@ def read_series(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
             csv = file.suffix == ".csv"
             frame = pd.read_csv(file, index_col=0) if csv else pd.read_parquet(file)
             if isinstance(snapshots, pd.DatetimeIndex):
-                frame.index = pd.to_datetime(frame.index)
-        except (OSError, ValueError) as error:
+                with np.errstate(invalid="ignore"):
+                    frame.index = pd.to_datetime(frame.index)
+        except (OSError, ValueError, TypeError) as error:
             faults.append(Fault(str(file), f"cannot be read ({error})", "check the file"))
             continue
         found[f"{table}_t.{attribute}"] = frame.rename_axis(str(snapshots.name))
@@ -230,8 +232,12 @@ def _csv_faults(folder: Path) -> list[Fault]:
         component = item.stem.partition("-")[0]
         static = folder / f"{component}.csv"
         if static.is_file():
-            names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
-            columns = pd.read_csv(item, nrows=0).columns[1:]
+            try:
+                names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
+                columns = pd.read_csv(item, nrows=0).columns[1:]
+            except (OSError, ValueError, IndexError) as error:
+                faults.append(Fault(str(static), f"cannot be read ({error})", "check the file"))
+                continue
             faults += [
                 Fault(str(item), f"column {name!r} is none of {component}", nearest(name, names))
                 for name in columns
