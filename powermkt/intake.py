@@ -145,7 +145,7 @@ def _crossed(
         given = given.apply(numbers).astype(float)
         known = given.columns.intersection(n.generators.index)
         bounds[attribute][known] = given[known]
-        changed = changed.union(known, sort=False)
+        changed = changed.append(known).unique()
     names = changed.difference(n.generators.index[n.generators["committable"].astype(bool)])
     least, most = bounds["p_min_pu"][names], bounds["p_max_pu"][names]
     crossed = names[(most < least - 1e-9).any()]

@@ -25,6 +25,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.tables import numbers
 
 Model = Literal["matpower", "powermodels"]
 
@@ -129,6 +130,9 @@ def _frames(path: Path) -> Any:
         what = f"computes its tables: {computed[0].strip()} ..."
         remedy = "save the case that MATPOWER loads: savecase('case.m', loadcase('...'))"
         raise InputError([Fault(str(path), what, remedy)])
+    for name in _NEEDED:
+        if isinstance(table := getattr(frames, name, None), pd.DataFrame):
+            setattr(frames, name, table.apply(numbers))
     return frames
 
 
@@ -147,8 +151,7 @@ def _faults(frames: Any, where: str) -> Iterator[Fault]:
             lacking.append(name)
             continue
         used = table[list(columns)] if columns else table.fillna(0.0)
-        values = used.apply(pd.to_numeric, errors="coerce")
-        rows = np.flatnonzero(values.isna().any(axis=1)) + 1
+        rows = np.flatnonzero(used.isna().any(axis=1)) + 1
         if len(rows):
             yield Fault(f"{where}: mpc.{name}", f"no numbers in rows {name_list(rows)}", "mend it")
             lacking.append(name)

@@ -129,7 +129,7 @@ def _columns(
         if column in own:
             kind: object = float
         elif column in defaults.index:
-            kind = defaults.at[column, "typ"]
+            kind = defaults.loc[column, "typ"]
         else:
             continue
         if kind is str:

@@ -44,9 +44,10 @@ Reader = Callable[[Random, Path], object]
 
 NASTY: list[Any] = [
     None, "", " ", "x", "NaN", "nan", "inf", "-1", "1e400", "\x00", "ä" * 300, "../../etc/passwd",
-    "/etc/passwd", "0001-01-01", "9999-12-31", "2022-02-30", True, False, 0, -1, 1, 2, 10**9, 10**30,
-    10**400, -(10**400), 0.5, -0.5, 1e-300, 1e300, -1e300, float("nan"), float("inf"), -float("inf"),
-    [], [None], [[]], {}, {"": None}, {"x": {"y": []}}, [1, "a", None], "full_market", "coal", "A",
+    "/etc/passwd", "0001-01-01", "9999-12-31", "2022-02-30", True, False, 0, -1, 1, 2, 10**9,
+    10**30, 10**400, -(10**400), 0.5, -0.5, 1e-300, 1e300, -1e300, float("nan"), float("inf"),
+    -float("inf"), [], [None], [[]], {}, {"": None}, {"x": {"y": []}}, [1, "a", None],
+    "full_market", "coal", "A",
 ]  # fmt: skip
 
 
@@ -259,7 +260,8 @@ BOMBS = [
     "a: &a {b: *a}\n", "regimes: [&r {extends: *r}]\n", "a: 1\na: 2\n", "? [1, 2]\n: 3\n",
     "a: !!binary '====='\n", "a: !!set {b, c}\n", "a: !!omap [b: 1]\n", "a: 0x" + "f" * 9000 + "\n",
     "a: 1:2:3:4:5:6\n", "a: .inf\nb: .nan\n", "--- a: 1\n--- b: 2\n", "a: 2022-13-45\n",
-    "\ufeffa: 1\n", "<<: *x\n", "a: &x 1\nb: {<<: *x}\n", "=: 1\n", "1: 2\n", "null: 2\n", "a: !!timestamp 'x'\n",
+    "\ufeffa: 1\n", "<<: *x\n", "a: &x 1\nb: {<<: *x}\n", "=: 1\n", "1: 2\n", "null: 2\n",
+    "a: !!timestamp 'x'\n",
 ]  # fmt: skip
 
 
