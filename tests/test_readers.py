@@ -298,3 +298,60 @@ def test_carriers_of_different_content_are_not_made_one_under_a_limit() -> None:
     plan = {"carriers": {"coal": "thermal", "gas": "thermal"}}
     with pytest.raises(pm.InputError, match="different co2_emissions become 'thermal'"):
         pm.Case(n, pm.Market.model_validate({"mapping": plan}))
+
+
+# ---- what is refused, though PyPSA may take it -------------------------------------------------
+
+
+def broken(what: str) -> pypsa.Network:
+    n = one_bus([50.0, 60.0])
+    n.add("Bus", "B", v_nom=220.0, carrier="AC")
+    if what == "ring":
+        n.add("Line", ["one", "two"], bus0="A", bus1="B", x=0.0, s_nom=10.0)
+    elif what == "type":
+        n.add("Line", "one", bus0="A", bus1="B", type="nope", s_nom=10.0)
+    elif what == "transformer":
+        n.add("Transformer", "one", bus0="A", bus1="B", x=0.1, s_nom_extendable=True)
+    elif what == "limit":
+        n.add("GlobalConstraint", "one", type="fancy", sense="<=", constant=1.0)
+    elif what == "names":
+        n.loads.index = pd.Index([7], name="name")
+    elif what == "twice":
+        n.generators.index = pd.Index(["coal", "coal", "wind"], name="name")
+    elif what == "column":
+        n.components["generators"].static = n.generators.drop(columns="bus")
+    elif what == "text":
+        n.generators["p_nom"] = ["a", 1.0, 10**400]
+    elif what == "flag":
+        n.generators["committable"] = ["perhaps", False, False]
+    return n
+
+
+@pytest.mark.parametrize(
+    ("what", "word"),
+    [
+        ("ring", "a ring without impedance: one, two"),
+        ("type", "unknown type 'nope'"),
+        ("transformer", "transformers.s_nom_extendable: capacities to be found"),
+        ("limit", "no type 'fancy'"),
+        ("names", "names that are no text: 7"),
+        ("twice", "names twice: coal"),
+        ("column", "lacks PyPSA's columns bus"),
+        ("text", "no finite number, for coal, wind"),
+        ("flag", "neither true nor false for coal"),
+    ],
+)
+def test_what_cannot_be_cleared_is_refused(what: str, word: str) -> None:
+    with pytest.raises(pm.InputError, match=word):
+        pm.Case(broken(what))
+
+
+def test_values_of_another_kind_are_read_as_they_are_meant() -> None:
+    n = one_bus([50.0])
+    n.generators["p_nom"] = ["100", 100, 50.0]
+    n.generators["active"] = ["True", 1, 0.0]
+    n.generators["tariff"] = ["", None, "7"]
+    case = pm.Case(n)
+    assert case.generators["p_nom"].tolist() == [100.0, 100.0]
+    assert (case.generators["tariff"] == case.default_tariff).all()
+    assert n.generators["p_nom"].tolist() == ["100", 100, 50.0]  # never changed
