@@ -118,8 +118,8 @@ def _branch_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
             yield Fault(f"{where}: {name}.type", f"unknown type {kind!r}",
                         nearest(kind, kinds.index))  # fmt: skip
         direct = table["bus0"].map(n.buses["carrier"]).eq("DC") & (name == "lines")
-        none = table["x"].mask(direct, table["r"]).eq(0)
-        bare.append(table[none & ~table.index.isin(stated.index)])
+        zero = table["x"].mask(direct, table["r"]).eq(0)
+        bare.append(table[zero & ~table.index.isin(stated.index)])
     none = pd.concat(bare)
     codes, buses = pd.factorize(none[["bus0", "bus1"]].to_numpy().ravel())
     edges, size = codes.reshape(-1, 2), len(buses)
