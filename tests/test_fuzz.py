@@ -23,7 +23,7 @@ from powermkt.files import load_yaml
 from powermkt.investcommand import _beside, read_entry_file
 from powermkt.session import _regimes, _study
 
-QUICK = {"yaml": 12, "offers": 20, "series": 20, "book": 20, "results": 15, "matpower": 8}
+QUICK = {"yaml": 10, "offers": 8, "series": 12, "book": 12, "results": 12, "matpower": 2}
 MANY = [pytest.param(*item, id=item[0]) for item in QUICK.items()]
 MANY += [
     pytest.param(name, count, id=f"{name} {count}", marks=pytest.mark.long)

@@ -212,6 +212,7 @@ EUROPEAN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_european_network_is_read_with_a_mapping_alone(tmp_path: Path) -> None:
     n = european()
     n.export_to_netcdf(str(tmp_path / "elec_s_3.nc"))
