@@ -8,6 +8,7 @@ import pandas as pd
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.files import beside
 from powermkt.market import Calibration
 from powermkt.run import Run
 
@@ -23,9 +24,9 @@ def observed_table(case: Case, settings: Calibration) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the file is missing or lacks columns.
+        If the file is missing, lacks columns, or lies outside the network's folder.
     """
-    path = (case.folder or Path()) / settings.observed
+    path = beside(case.folder or Path(), settings.observed, "market.yaml: calibration.observed")
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:

@@ -8,8 +8,8 @@ from typing import Literal
 import pydantic
 
 from powermkt.errors import InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.finance import annuity
-from powermkt.market import load_yaml
 from powermkt.values import NonNegative, Share, Strict
 
 Kind = Literal["generator", "storage", "corridor"]

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import check, provinces_of
+from powermkt.check import provinces_of
 from powermkt.curves import curve_tops, mean_costs, take_ladders
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.intake import (
     after,
     column,
+    prepared,
     present_forecasts,
     series_faults,
     still_on,
@@ -94,7 +95,7 @@ class Case(CaseView):
     ) -> None:
         market = market or Market()
         label = name or market.name or network.name or "network"
-        faults = check(network, market, label)
+        network, market, faults = prepared(network, market, label)
         faults += series_faults(network, forecast or {}, label, "forecast")
         faults += service_faults(network, market)
         tops = curve_tops(network)
@@ -199,8 +200,7 @@ class Case(CaseView):
                 "min_down_time": g["min_down_time"],
             }
         )
-        table.index.name = "name"
-        return table
+        return table.rename_axis("name")
 
     @cached_property
     def default_tariff(self) -> float:

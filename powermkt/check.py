@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import pypsa
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from powermkt.curves import curve_faults, quadratic_faults
 from powermkt.errors import Fault, name_list, nearest
@@ -50,7 +52,7 @@ _NUMBERS: dict[str, dict[str, tuple[float, float]]] = {
 }
 _UNBOUNDED = ("p_nom", "s_nom", "e_nom")
 # own columns: may be absent or empty (default), else in a range
-_OWN: dict[str, dict[str, tuple[float, float]]] = {
+OWN: dict[str, dict[str, tuple[float, float]]] = {
     "generators": {
         "units": (1e-9, _INF),
         "emission_rate": (0, _INF),
@@ -64,6 +66,11 @@ _OWN: dict[str, dict[str, tuple[float, float]]] = {
     "storage_units": {"tariff": (0, _INF)},
     "links": {"wheeling_fee": (0, _INF)},
 }
+# Global constraints that PyPSA writes, the last three of what is built: nothing is, here.
+_LIMITS = (
+    "primary_energy", "operational_limit", "transmission_volume_expansion_limit",
+    "transmission_expansion_cost_limit", "tech_capacity_expansion_limit",
+)  # fmt: skip
 USER_CLASSES = ("industrial_commercial", "energy_intensive", "residential_agricultural")
 
 
@@ -81,6 +88,7 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
     if n.buses.empty:
         yield Fault(where, "the network has no buses", "add buses, loads and generators")
         return
+    yield from _branch_faults(n, where)
     if n.loads.empty:
         yield Fault(where, "the network has no load", "add at least one Load with p_set")
     if n.generators.empty and n.storage_units.empty:
@@ -89,10 +97,6 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
         yield Fault(where, "the network has no snapshots", "call n.set_snapshots(...)")
     if n.snapshots.has_duplicates:
         yield Fault(where, "snapshots repeat", "give each snapshot once")
-    if n.snapshots.nlevels > 1 or getattr(n, "has_scenarios", False):
-        yield Fault(
-            where, "investment periods and stochastic scenarios are not cleared", "select one"
-        )
     for name in ("generators", "loads", "storage_units", "stores"):
         yield from _unknown_bus(n, where, name, static(n, name)["bus"])
     for name in ("links", "lines", "transformers"):
@@ -102,6 +106,28 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
             yield from _unknown_bus(
                 n, where, name, table.loc[table[end].replace("", np.nan).notna(), end]
             )
+
+
+def _branch_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:
+    """Name unknown types of branches, and branches without impedance that form a ring."""
+    bare = []
+    for name, kinds in (("lines", n.line_types), ("transformers", n.transformer_types)):
+        table = static(n, name)
+        stated = table["type"].replace("", np.nan).dropna()
+        for kind in stated[~stated.isin(kinds.index)].unique():
+            yield Fault(f"{where}: {name}.type", f"unknown type {kind!r}",
+                        nearest(kind, kinds.index))  # fmt: skip
+        direct = table["bus0"].map(n.buses["carrier"]).eq("DC") & (name == "lines")
+        zero = table["x"].mask(direct, table["r"]).eq(0)
+        bare.append(table[zero & ~table.index.isin(stated.index)])
+    none = pd.concat(bare)
+    codes, buses = pd.factorize(none[["bus0", "bus1"]].to_numpy().ravel())
+    edges, size = codes.reshape(-1, 2), len(buses)
+    graph = sparse.coo_array((np.ones(len(edges)), edges.T), shape=(size, size))
+    # A forest has as many edges as nodes less trees.
+    if len(edges) and len(edges) > size - csgraph.connected_components(graph)[0]:
+        yield Fault(f"{where}: lines.x", f"a ring without impedance: {name_list(none.index)}",
+                    "give x (r of DC lines) above 0, or make one bus of the two")  # fmt: skip
 
 
 def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Iterator[Fault]:
@@ -135,7 +161,7 @@ def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
             bad += frame.columns[((frame < low) | (frame > high)).any()].tolist()
             if bad:
                 yield Fault(place, f"{_outside(low, high)} for {name_list(bad)}", "correct it")
-    for name, columns in _OWN.items():
+    for name, columns in OWN.items():
         table = static(n, name)
         for column, (low, high) in columns.items():
             if column not in table:
@@ -257,11 +283,19 @@ def _support(n: pypsa.Network, where: str) -> Iterator[Fault]:
                 f"on links that run both ways: {name_list(both)}",
                 "use two links, one for each direction, with p_min_pu >= 0",
             )
+    kinds = n.global_constraints["type"].astype(str)
+    for kind in sorted(set(kinds) - set(_LIMITS)):
+        yield Fault(
+            f"{where}: global_constraints[{kinds.index[kinds == kind][0]!r}]",
+            f"no type {kind!r}",
+            nearest(kind, _LIMITS),
+        )
     for name, nominal in (
         ("generators", "p_nom"),
         ("links", "p_nom"),
         ("storage_units", "p_nom"),
         ("lines", "s_nom"),
+        ("transformers", "s_nom"),
         ("stores", "e_nom"),
     ):
         table = static(n, name)

@@ -77,7 +77,7 @@ def instruments(
     """List instruments of energy and climate policy: since when, in which unit, for whom."""
     from powermkt import instruments as registry
     from powermkt.claimstables import instrument_table
-    from powermkt.market import load_yaml
+    from powermkt.files import load_yaml
     from powermkt.session import show
 
     own = [] if file is None else registry.stated_instruments(load_yaml(file), str(file))

@@ -10,8 +10,8 @@ import pydantic
 
 from powermkt.conversion import Factor
 from powermkt.errors import InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.instruments import YEARS, Instrument
-from powermkt.market import load_yaml
 from powermkt.values import NonNegative, Share, Strict
 
 ALL = "all"  # key of every province

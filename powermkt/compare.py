@@ -98,9 +98,8 @@ def compare(
     faults += [fault for item in chosen for fault in item.faults(part)]
     settings = case.market.calibration
     if settings is not None:
-        in_folder = (case.folder or Path()) / settings.regime
         try:
-            reference = regime(in_folder if in_folder.is_file() else settings.regime)
+            reference = regime(settings.regime, within=case.folder or Path())
             calibrate.observed_table(case, settings)
             cells.append((reference, settings.carbon_price))
         except InputError as error:

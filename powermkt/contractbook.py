@@ -26,7 +26,7 @@ import pydantic
 
 from powermkt.deliveries import Delivery
 from powermkt.errors import Fault, InputError, faults_of
-from powermkt.market import load_yaml
+from powermkt.files import load_yaml
 from powermkt.values import NonNegative, Strict
 
 Kind = Literal["fixed_price", "green_power", "cfd", "forward", "one_way_cfd", "cap", "floor"]

@@ -9,8 +9,9 @@ import pydantic
 
 from powermkt.candidates import EntryPlan
 from powermkt.entry import EntryStudy, entry
-from powermkt.errors import InputError, faults_of
-from powermkt.market import load_yaml
+from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import load_yaml
+from powermkt.regime import Regime, regime
 from powermkt.studyfile import Study
 
 
@@ -22,14 +23,18 @@ class EntryFile(Study, EntryPlan):
         """The candidates, and how what enters is found."""
         return EntryPlan(**{key: getattr(self, key) for key in EntryPlan.model_fields})
 
-    def beside(self, study: Path) -> list[Any] | None:
+    def beside(self, study: Path) -> list[Regime] | None:
         """Regimes of the file; those in files stand beside it."""
-        return self.regimes and [
-            str(study.parent / item)
-            if isinstance(item, str) and (study.parent / item).is_file()
-            else item
-            for item in self.regimes
-        ]
+        faults: list[Fault] = []
+        found = []
+        for item in self.regimes or []:
+            try:
+                found.append(regime(item, within=study.parent))
+            except InputError as error:
+                faults += error.faults
+        if faults:
+            raise InputError(faults)
+        return found or None
 
 
 def read_entry_file(path: Path) -> EntryFile:

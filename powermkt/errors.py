@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, get_args
 if TYPE_CHECKING:
     import pydantic
 
+_LONGEST = 300  # letters of a name in a message
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -76,16 +78,25 @@ def in_one_line(error: ClearingError | InputError) -> str:
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Say which valid name is meant: ``did you mean 'x'? valid: ...``."""
-    options = sorted(map(str, valid))
-    close = difflib.get_close_matches(str(name), options, n=1, cutoff=0.5)
+    options = sorted(str(option)[:_LONGEST] for option in valid)
+    close = difflib.get_close_matches(str(name)[:_LONGEST], options, n=1, cutoff=0.5)
     listed = ", ".join(options[:20]) + (", ..." if len(options) > 20 else "")
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}valid: {listed}"
 
 
+def short(value: object, most: int = 200) -> str:
+    """How a value is written, cut after `most` letters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        text = f"some {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 def name_list(names: Iterable[object], most: int = 5) -> str:
     """Join names for a message, cut after `most`."""
-    items = [str(name) for name in names]
+    items = [str(name)[:_LONGEST] for name in names]
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more
 
@@ -105,7 +116,7 @@ def faults_of(
             )
         else:
             faults.append(
-                Fault(place, f"{item['msg']} (given {item['input']!r})", "correct the value")
+                Fault(place, f"{item['msg']} (given {short(item['input'])})", "correct the value")
             )
     return faults
 

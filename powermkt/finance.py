@@ -18,6 +18,7 @@ import pyxirr
 
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.market import Market
+from powermkt.tables import numbers
 
 DEFAULT = "default"
 STATED = ["capex", "fixed_om", "lifetime", "discount_rate"]
@@ -133,7 +134,7 @@ def _given(table: pd.DataFrame, column: str) -> pd.Series:
     """Finite numbers of a column that may be absent, else NaN."""
     if column not in table:
         return pd.Series(np.nan, table.index)
-    value = pd.to_numeric(table[column], errors="coerce").astype(float)
+    value = numbers(table[column])
     return value.where(np.isfinite(value))
 
 

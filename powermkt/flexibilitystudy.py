@@ -22,8 +22,8 @@ from powermkt.comparison import Comparison
 from powermkt.demandeffects import demand_effects, without_demand
 from powermkt.engine import Progress, parts_of
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.horizon import Horizon, cut
-from powermkt.market import load_yaml
 from powermkt.passthrough import NATION
 from powermkt.regime import Regime, regime
 from powermkt.run import Run

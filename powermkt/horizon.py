@@ -65,6 +65,9 @@ class Horizon:
         elif self.look_ahead is not None and not (self.year or self.by_days):
             remedy = "clear every week (year, --year) or days in a row (start, days)"
             found.append(Fault("look_ahead", "there is nothing in a row to look at", remedy))
+        for name, value, most in (("weeks", self.weeks, 53), ("days", self.days, 100_000)):
+            if value is not None and not 1 <= value <= most:
+                found.append(Fault(name, f"{value} is no number of {name}", f"give 1 to {most:,}"))
         return found
 
 
@@ -125,9 +128,9 @@ def days_in_a_row(case: Case, start: str | None, days: int, look_ahead: float | 
     index = _times(case, "days")
     try:
         first = index[0] if start is None else pd.Timestamp(start)
-    except ValueError:
+        end = first + pd.Timedelta(days=days)
+    except (ValueError, OverflowError):
         raise InputError([Fault("start", f"{start!r} is no time", "write 2020-07-10")]) from None
-    end = first + pd.Timedelta(days=days)
     last = index[-1] + (index[1] - index[0])
     if first not in index or end > last:
         what = f"{days} days from {first} are not in the snapshots {index[0]} .. {index[-1]}"

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.check import provinces_of, was_off
+from powermkt.check import OWN, check, provinces_of, was_off
 from powermkt.errors import Fault, name_list, nearest
+from powermkt.mapping import mapped
+from powermkt.market import Market
+from powermkt.tables import numbers, sound
 
 # Series that may be forecast, and that differ from one weather year to another.
 SERIES = (
@@ -32,13 +35,30 @@ _KINDS = {
 }
 
 
+def prepared(
+    network: pypsa.Network, market: Market, where: str
+) -> tuple[pypsa.Network, Market, list[Fault]]:
+    """Return a network whose tables are sound, named as powermkt names things; and every fault.
+
+    Raises
+    ------
+    InputError
+        As `tables.sound`: nothing more can then be said of the network.
+    """
+    network = sound(network, OWN, where)
+    network, market, faults = mapped(network, market, where)
+    return network, market, faults + check(network, market, where)
+
+
 def working_copy(network: pypsa.Network) -> pypsa.Network:
     """Copy a network without what is inactive or unattached, with names unique over components.
 
-    Ledger, flows and storage are keyed by name, and PyPSA lets a line and a transformer share one:
-    the later kind is renamed to `Kind name`.
+    Transformers of a type get its numbers. Ledger, flows and storage are keyed by name, and PyPSA
+    lets a line and a transformer share one: the later kind is renamed to `Kind name`.
     """
     n = network.copy()
+    if (n.transformers["type"].astype(str) != "").any():
+        n.calculate_dependent_values()  # the type says the capacity
     seen: set[str] = set()
     attached: set[str] = set()
     for kind, name in _KINDS.items():
@@ -99,7 +119,7 @@ def series_faults(
         unknown = frame.columns.difference(known)
         if len(unknown):
             yield Fault(place, f"unknown: {name_list(unknown)}", nearest(unknown[0], known))
-        values = frame.apply(pd.to_numeric, errors="coerce")
+        values = frame.apply(numbers).astype(float)
         bad = values.columns[(values.isna() | np.isinf(values)).any()]
         if len(bad):
             yield Fault(place, f"no finite number for {name_list(bad)}", "fill the gaps")
@@ -122,10 +142,10 @@ def _crossed(
             continue
         if not given.index.equals(n.snapshots):
             return
-        given = given.apply(pd.to_numeric, errors="coerce")
+        given = given.apply(numbers).astype(float)
         known = given.columns.intersection(n.generators.index)
         bounds[attribute][known] = given[known]
-        changed = changed.union(known)
+        changed = changed.append(known).unique()
     names = changed.difference(n.generators.index[n.generators["committable"].astype(bool)])
     least, most = bounds["p_min_pu"][names], bounds["p_max_pu"][names]
     crossed = names[(most < least - 1e-9).any()]
@@ -187,7 +207,7 @@ def column(table: pd.DataFrame, name: str, default: pd.Series | float) -> pd.Ser
         default = pd.Series(float(default), index=table.index)
     if name not in table:
         return default.astype(float)
-    return pd.to_numeric(table[name], errors="coerce").fillna(default).astype(float)
+    return numbers(table[name]).fillna(default)
 
 
 def still_on(n: pypsa.Network) -> dict[str, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
-import yaml
 
 from powermkt.conversion import Factor
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.instruments import Instrument
 from powermkt.services import Services
 from powermkt.values import NonNegative, Share, Strict
@@ -32,6 +32,7 @@ def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
+Finite = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 Day = Annotated[str, pydantic.BeforeValidator(_as_text)]
 
 
@@ -172,6 +173,26 @@ class Finance(Strict):
     )
 
 
+class Mapping(Strict):
+    """What a network of another project calls what powermkt needs (`powermkt.mapping`)."""
+
+    carriers: dict[str, str] = pydantic.Field(
+        default_factory=dict, description="name of a carrier here, by its name in the network"
+    )
+    columns: dict[str, str | Finite | dict[str, str | Finite]] = pydantic.Field(
+        default_factory=dict,
+        description="by one of powermkt's own columns (`buses.province`): a column of the same "
+        "table, a value for all, or values by carrier, `default` for the rest",
+    )
+    capacities: Literal["given", "optimal"] | None = pydantic.Field(
+        default=None, description="what extendable capacities are fixed at; absent: refused"
+    )
+    drop: tuple[str, ...] = pydantic.Field(
+        default=(), description="carriers whose plant, links and stores are left away"
+    )
+    global_constraints: Literal["keep", "drop"] = "keep"
+
+
 class Market(Strict):
     """Contents of a `market.yaml`; every key is optional."""
 
@@ -193,6 +214,7 @@ class Market(Strict):
     )
     start: Day | None = pydantic.Field(default=None, description="default horizon: first day")
     days: int | None = pydantic.Field(default=None, ge=1, description="default horizon: days")
+    mapping: Mapping | None = None
     quota: Quota = Quota()
     trade: Trade = Trade()
     seams: SeamSettings = SeamSettings()
@@ -222,22 +244,6 @@ class Market(Strict):
                 key = "value_of_lost_load" if name == "unserved" else "price_of_excess"
                 raise ValueError(f"penalties: {name} needs {key}")
         return self
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping safely; a file that is none is an InputError."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([Fault(str(path), f"cannot be read: {error}", "check the file")]) from None
-    except yaml.YAMLError as error:
-        detail = " ".join(str(error).split())
-        raise InputError([Fault(str(path), f"is no valid YAML: {detail}", "mend it")]) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise InputError([Fault(str(path), "is no mapping of keys", "write `key: value` lines")])
-    return content
 
 
 def read_services(path: Path) -> Services:

@@ -19,6 +19,7 @@ from powermkt.outcome import Outcome
 
 _CODEC = "zstd"
 _DIGEST, _LENGTH = 32, 8  # bytes
+_MOST_BYTES = 2**33  # of an outcome that is believed; China for a week has 0.1 GB
 _RAW = "biufmM"  # numpy kinds that are stored as raw bytes; everything else must be text
 
 
@@ -55,9 +56,17 @@ def unpack(data: bytes) -> Outcome:
     if hashlib.sha256(block).digest() != digest:
         raise DamagedError
     size = int.from_bytes(block[:_LENGTH], "little")
-    raw = pa.decompress(block[_LENGTH:], size, codec=_CODEC, asbytes=True)
-    start = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
-    return _put_together(json.loads(raw[_LENGTH:start]), raw[start:])
+    if size > _MOST_BYTES:
+        raise DamagedError
+    try:  # a digest that is right does not say who made it
+        raw = pa.decompress(block[_LENGTH:], size, codec=_CODEC, asbytes=True)
+        start = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
+        outcome = _put_together(json.loads(raw[_LENGTH:start]), raw[start:])
+    except Exception as error:  # whatever Arrow, JSON, NumPy and pandas raise at what is no outcome
+        raise DamagedError from error
+    if not isinstance(outcome, Outcome):
+        raise DamagedError
+    return outcome
 
 
 def canonical(outcome: Outcome) -> Outcome:

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pypsa
 
@@ -16,8 +17,11 @@ from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market, read_market, read_services
+from powermkt.matpower import read_matpower
 from powermkt.offers import find_file
 from powermkt.servicecheck import WHERE as SERVICES
+
+_SUFFIXES = (".nc", ".h5", ".m")
 
 
 def read(
@@ -28,10 +32,10 @@ def read(
     Parameters
     ----------
     path : str or Path
-        A PyPSA netCDF file, a PyPSA CSV folder, or a folder with a `market.yaml` and one of the two
-        (one .nc file, or the CSV files in it or in its subfolder `network`), or one that names the
-        `source` of its network instead. For a file, a `market.yaml` beside it is read, and so are
-        offers, `offers.csv` or `offers.parquet`.
+        A PyPSA netCDF or HDF5 file, a PyPSA CSV folder, a MATPOWER case (.m), or a folder with a
+        `market.yaml` and one of them (one file, or the CSV files in it or in its subfolder
+        `network`), or one that names the `source` of its network instead. For a file, a
+        `market.yaml` beside it is read, and so are offers, `offers.csv` or `offers.parquet`.
     offers : str or Path, optional
         Another file of offers, which takes the place of what lies beside the network.
     services : str or Path, optional
@@ -126,17 +130,18 @@ def _from_source(path: Path) -> tuple[pypsa.Network, dict[str, pd.DataFrame]]:
 
 
 def _networks(path: Path) -> list[Path]:
-    """Networks in a path: it is a .nc file, or folders with buses.csv, or .nc files in it."""
+    """Networks in a path: it is a file, or there are folders with buses.csv, or files in it."""
     if path.is_file():
         return [path]
     tables = [folder for folder in (path, path / "network") if (folder / "buses.csv").is_file()]
-    return tables[:1] or sorted(path.glob("*.nc"))
+    files = (sorted(path.glob(f"*{suffix}")) for suffix in _SUFFIXES)
+    return tables[:1] or next((found for found in files if found), [])
 
 
 def _found(path: Path) -> Path:
     """Find the one network in a path."""
     found = _networks(path)
-    if path.is_file() and path.suffix not in (".nc", ".h5"):
+    if path.is_file() and path.suffix not in _SUFFIXES:
         raise InputError([Fault(str(path), "is no PyPSA network", "give a .nc file")])
     if len(found) != 1:
         names = name_list([file.name for file in found])
@@ -147,6 +152,8 @@ def _found(path: Path) -> Path:
 
 
 def _load(source: Path) -> pypsa.Network:
+    if source.suffix == ".m":
+        return read_matpower(source).network
     if source.is_dir():
         faults = _csv_faults(source)
         if faults:
@@ -189,8 +196,9 @@ def read_series(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
             csv = file.suffix == ".csv"
             frame = pd.read_csv(file, index_col=0) if csv else pd.read_parquet(file)
             if isinstance(snapshots, pd.DatetimeIndex):
-                frame.index = pd.to_datetime(frame.index)
-        except (OSError, ValueError) as error:
+                with np.errstate(invalid="ignore"):
+                    frame.index = pd.to_datetime(frame.index)
+        except (OSError, ValueError, TypeError) as error:
             faults.append(Fault(str(file), f"cannot be read ({error})", "check the file"))
             continue
         found[f"{table}_t.{attribute}"] = frame.rename_axis(str(snapshots.name))
@@ -221,8 +229,12 @@ def _csv_faults(folder: Path) -> list[Fault]:
         component = item.stem.partition("-")[0]
         static = folder / f"{component}.csv"
         if static.is_file():
-            names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
-            columns = pd.read_csv(item, nrows=0).columns[1:]
+            try:
+                names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
+                columns = pd.read_csv(item, nrows=0).columns[1:]
+            except (OSError, ValueError, IndexError) as error:
+                faults.append(Fault(str(static), f"cannot be read ({error})", "check the file"))
+                continue
             faults += [
                 Fault(str(item), f"column {name!r} is none of {component}", nearest(name, names))
                 for name in columns

@@ -15,7 +15,7 @@ import yaml
 
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, faults_of, nearest
-from powermkt.market import load_yaml
+from powermkt.files import beside, is_file, load_yaml
 from powermkt.mip import UnitCommitment
 from powermkt.notebook import RegimeView
 from powermkt.products import procures
@@ -44,6 +44,7 @@ _ANY = (
     "carbon", "ancillary", "settlement", "renewables", "contract", "retail", "demand", "obligation",
 )  # fmt: skip
 _PAY = ("ancillary", "contract", "retail")  # may leave the clearing alone
+_MOST_PARENTS = 20
 _KEYS = ("name", "extends", "description", *_ONE, *_ANY)
 
 
@@ -298,8 +299,15 @@ class Regime(RegimeView):
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def regime(value: str | Path | Regime | dict[str, Any], _parents: tuple[Path, ...] = ()) -> Regime:
+def regime(
+    value: str | Path | Regime | dict[str, Any],
+    _parents: tuple[Path, ...] = (),
+    *,
+    within: Path | None = None,
+) -> Regime:
     """Return a regime from a preset's name, a YAML path, a mapping, or a regime itself.
+
+    `within` is the folder of the file that names it: another file lies there, or below.
 
     Raises
     ------
@@ -309,20 +317,22 @@ def regime(value: str | Path | Regime | dict[str, Any], _parents: tuple[Path, ..
     if isinstance(value, Regime):
         return value
     if isinstance(value, dict):
-        return _from_mapping(value, "regime", Path("."), _parents)
+        return _from_mapping(value, "regime", within, _parents)
     text = str(value)
     if text in presets():
         source = resources.files("powermkt") / "presets" / f"{text}.yaml"
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
-        return _from_mapping({"name": text, **content}, f"preset {text}", Path("."), _parents)
-    path = Path(text)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _from_mapping({"name": text, **content}, f"preset {text}", None, _parents)
+    where = f"regime {text[:200]!r}"
+    path = Path(text) if within is None else beside(within, text, where)
+    if path.suffix in (".yaml", ".yml") or is_file(path):
         content = load_yaml(path)
-        if path.resolve() in _parents:
-            raise InputError([Fault(f"{path}: extends", "extends itself", "name another regime")])
+        if path.resolve() in _parents or len(_parents) >= _MOST_PARENTS:
+            what = "extends itself, or a long row of others"
+            raise InputError([Fault(f"{path}: extends", what, "name another regime")])
         parents = (*_parents, path.resolve())
         return _from_mapping({"name": path.stem, **content}, str(path), path.parent, parents)
-    raise InputError([Fault(f"regime {text!r}", "unknown regime", nearest(text, presets()))])
+    raise InputError([Fault(where, "unknown regime", nearest(text, presets()))])
 
 
 def presets() -> list[str]:
@@ -333,7 +343,7 @@ def presets() -> list[str]:
 
 
 def _from_mapping(
-    content: dict[str, Any], where: str, folder: Path, parents: tuple[Path, ...]
+    content: dict[str, Any], where: str, folder: Path | None, parents: tuple[Path, ...]
 ) -> Regime:
     faults = [
         Fault(f"{where}: {key}", f"unknown key {key!r}", nearest(key, _KEYS))
@@ -342,8 +352,7 @@ def _from_mapping(
     ]
     inherited: dict[str, list[Rule]] = {}
     if (base := content.get("extends")) is not None:
-        in_folder = folder / str(base)
-        parent = regime(in_folder if in_folder.is_file() else str(base), parents)
+        parent = regime(str(base), parents, within=folder)
         for rule in parent.rules:
             inherited.setdefault(rule.role, []).append(rule)
     rules: list[Rule] = []

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -26,10 +27,10 @@ from powermkt.case import Case
 from powermkt.cells import CellStore, store_of
 from powermkt.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import is_file, load_yaml
 from powermkt.fitting import fitted
 from powermkt.forecasts import with_forecast_errors
 from powermkt.horizon import Horizon, cut
-from powermkt.market import load_yaml
 from powermkt.options import RunOptions
 from powermkt.reading import read
 from powermkt.regime import Regime
@@ -73,14 +74,19 @@ def _study(path: Path | None) -> Study:
         raise InputError(faults_of(error, str(path), Study)) from None
 
 
-def _regimes(names: Sequence[str | dict[str, Any]], study: Path | None) -> list[Regime]:
-    """Regimes by name, file or mapping; files stand beside the study file, if there is one."""
+def _regimes(names: Sequence[Any], study: Path | None, own: bool) -> list[Regime]:
+    """Regimes by name, file or mapping, of the command line (`own`) or else of the study file.
+
+    Files that the study file names stand beside it; those of the command line, where it does not
+    find them there, anywhere.
+    """
     faults: list[Fault] = []
     found = []
     for item in names:
-        beside = study.parent / item if study is not None and isinstance(item, str) else None
-        source = beside if beside is not None and beside.is_file() else item
-        result = collect(faults, lambda source=source: as_regime(source))  # type: ignore[misc]
+        near = study.parent / item if study is not None and isinstance(item, str) else None
+        source = near if own and near is not None and is_file(near) else item
+        within = None if own or study is None else study.parent
+        result = collect(faults, partial(as_regime, source, within=within))
         found += [result] if result is not None else []
     if faults:
         raise InputError(faults)
@@ -99,7 +105,7 @@ class Given:
 
 
 def gather(
-    network: Path, study: Path | None, names: list[str] | None, prices: list[float] | None,
+    network: Path, study: Path | None, names: Sequence[str | Regime] | None, prices: list[float] | None,
     offers: Path | None, services: Path | None, horizon: Horizon, out: Path | None, suffix: str,
     default_regimes: Sequence[str] = DEFAULT_REGIMES,
     default_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
@@ -109,7 +115,7 @@ def gather(
     plan = collect(faults, lambda: _study(study)) or Study()
     horizon = plan.horizon(horizon)
     chosen = names or plan.regimes or default_regimes
-    regimes = collect(faults, lambda: _regimes(chosen, study)) or []
+    regimes = collect(faults, lambda: _regimes(chosen, study, bool(names))) or []
     case = collect(faults, lambda: _read(network, offers, services, plan))
     target = out or Path("results") / f"{case.name if case else network.stem}{suffix}"
     collect(faults, lambda: check_target(target))

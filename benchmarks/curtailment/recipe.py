@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import pydantic
 
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.market import load_yaml
+from powermkt.files import load_yaml
 from powermkt.values import NonNegative, Strict
 
 FILE = Path(__file__).parent / "recipe.yaml"

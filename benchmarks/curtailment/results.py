@@ -17,7 +17,7 @@ from benchmarks.curtailment.recipe import FILE, Cell, Tolerances, book
 from benchmarks.measure import machine, versions
 from powermkt.counterfactuals import kinds_of
 from powermkt.errors import Fault, InputError
-from powermkt.market import load_yaml
+from powermkt.files import load_yaml
 from powermkt.periods import months_of
 from powermkt.writing import write_results
 

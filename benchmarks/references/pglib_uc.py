@@ -26,9 +26,10 @@ import xarray as xr
 
 import powermkt as pm
 from benchmarks.references.check import Check, Reference
-from benchmarks.references.matpower_case import breakpoints, path_of
+from benchmarks.references.matpower_case import path_of
 from powermkt.case import Case
 from powermkt.ladders import STEP, steps
+from powermkt.matpower import breakpoints
 from powermkt.mip import UnitCommitment
 from powermkt.rules import Coupled, LocationalPrice, MeritOrder
 from powermkt.units import SHUT, START, STATUS

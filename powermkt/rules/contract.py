@@ -18,6 +18,7 @@ import pydantic
 from powermkt.case import Case
 from powermkt.contractbook import Contract, book_faults, read_book, stated
 from powermkt.errors import Fault, InputError, name_list, nearest
+from powermkt.files import beside
 from powermkt.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
 from powermkt.rules.counterparties import Basis, Parties, reserved_names
@@ -170,7 +171,9 @@ class Contracts(ContractRule):
         InputError
             If the file cannot be used.
         """
-        more = [] if self.file is None else read_book((case.folder or Path()) / self.file)
+        more: list[Contract] = []
+        if self.file is not None:
+            more = read_book(beside(case.folder or Path(), self.file, "Contracts.file"))
         provinces = [str(name) for name in pd.unique(case.provinces)]
         return [item for one in (*self.book, *more) for item in one.in_each(provinces)]
 
