@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from powermkt.certificate import Certificate
 from powermkt.outcome import Outcome
 
 _CODEC = "zstd"
@@ -115,6 +116,12 @@ class _Writer:
                 "values": self._array(value),
                 "name": value.name,
             }
+        if isinstance(value, Certificate):
+            parts = {item.name: getattr(value, item.name) for item in fields(value)}
+            packed = self._array(np.frombuffer(value.packed, np.uint8))
+            return {"kind": "certificate", "fields": {**parts, "packed": packed}}
+        if isinstance(value, list) and value and isinstance(value[0], Certificate):
+            return {"kind": "list", "items": [self.value(item) for item in value]}
         if isinstance(value, np.generic):
             value = value.item()
         plain = value is None or isinstance(value, (bool, int, float, str))
@@ -170,6 +177,12 @@ class _Reader:
             return entry["value"]
         if entry["kind"] == "outcome":
             return Outcome(**{name: self.value(part) for name, part in entry["fields"].items()})
+        if entry["kind"] == "list":
+            return [self.value(item) for item in entry["items"]]
+        if entry["kind"] == "certificate":
+            said = entry["fields"]
+            packed, names = self._array(said["packed"]).tobytes(), tuple(said["names"])
+            return Certificate(**{**said, "packed": packed, "names": names})
         index = self._indexes[entry["index"]]
         if entry["kind"] == "series":
             return self._series(entry["values"], index).rename(entry["name"])
