@@ -27,8 +27,8 @@ class DamagedError(Exception):
     """Bytes are not what was packed."""
 
 
-def pack(outcome: Outcome) -> bytes:
-    """Return an outcome as bytes.
+def pack(outcome: Outcome | list[Certificate]) -> bytes:
+    """Return an outcome, or the certificates of one, as bytes.
 
     Raises
     ------
@@ -52,6 +52,17 @@ def unpack(data: bytes) -> Outcome:
     DamagedError
         If the bytes are not complete or not what was written.
     """
+    outcome: Outcome = _unpacked(data)
+    return outcome
+
+
+def unpack_certificates(data: bytes) -> list[Certificate]:
+    """Return the certificates that `pack` packed; errors as `unpack`."""
+    certificates: list[Certificate] = _unpacked(data)
+    return certificates
+
+
+def _unpacked(data: bytes) -> Any:
     digest, block = data[:_DIGEST], data[_DIGEST:]
     if hashlib.sha256(block).digest() != digest:
         raise DamagedError
@@ -69,21 +80,21 @@ def canonical(outcome: Outcome) -> Outcome:
     of a kind that no file can hold (periods, mixed objects) never come from one.
     """
     try:
-        return _put_together(*_taken_apart(outcome))
+        same: Outcome = _put_together(*_taken_apart(outcome))
+        return same
     except TypeError:
         return outcome
 
 
-def _taken_apart(outcome: Outcome) -> tuple[dict[str, Any], bytes]:
+def _taken_apart(outcome: Outcome | list[Certificate]) -> tuple[dict[str, Any], bytes]:
     writer = _Writer()
     content = writer.value(outcome)
     return {"outcome": content, "indexes": writer.indexes}, b"".join(writer.arrays)
 
 
-def _put_together(header: dict[str, Any], arrays: bytes) -> Outcome:
+def _put_together(header: dict[str, Any], arrays: bytes) -> Any:
     reader = _Reader(header["indexes"], arrays)
-    outcome: Outcome = reader.value(header["outcome"])
-    return outcome
+    return reader.value(header["outcome"])
 
 
 class _Writer:
