@@ -15,6 +15,7 @@ import rich.box
 import typer
 from rich.table import Table
 
+from powermkt.auditcommand import audit
 from powermkt.claimscommand import claims, instruments
 from powermkt.compare import compare as compare_regimes
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
@@ -254,6 +255,7 @@ app.command()(instruments)
 app.command("report")(write_report)
 app.command()(trace)
 app.command()(overlap)
+app.command()(audit)
 
 
 def main() -> None:

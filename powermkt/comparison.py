@@ -337,9 +337,7 @@ class Comparison:
             write_evidence, case=self.case, runs=self.runs, calibration=self.calibration_run
         )
         record = self.record()
-        return write_results(
-            Path(folder), self.tables, record, beside=beside if evidence else None
-        )
+        return write_results(Path(folder), self.tables, record, beside=beside if evidence else None)
 
 
 def _burnt(run: Run) -> list[str]:

@@ -111,7 +111,8 @@ def beyond(
     where : str, optional
         Key of what the frame belongs to.
     """
-    bad = ~(excess <= tolerance).to_numpy()
+    limit = tolerance.to_numpy(dtype=float) if isinstance(tolerance, pd.DataFrame) else tolerance
+    bad = ~(excess.to_numpy(dtype=float) <= limit)
     rows, columns = np.nonzero(bad)
     for i, j in list(zip(rows, columns, strict=True))[:_MOST]:
         names = key(**{keys[0]: excess.index[i], keys[1]: _text(excess.columns[j])})

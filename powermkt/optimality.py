@@ -23,7 +23,7 @@ from powermkt import fleet
 from powermkt.case import Case
 from powermkt.certificate import DISPATCH, MINIMISED, PRICES, Certificate
 from powermkt.clearing import offered_cost_of
-from powermkt.findings import AuditReport, Finding, apart, key, number
+from powermkt.findings import AuditReport, Finding, apart, number
 from powermkt.outcome import Outcome
 from powermkt.posing import Numbers, Posed, posed, repriced
 from powermkt.programme import Point, Programme
@@ -125,7 +125,9 @@ def audit_certificate(
     again = repriced(case, programme, asked, _pricing(numbers, found))
     if again is not None:
         _reprice(report, case, programme, numbers, kept, asked, again, (lower, upper), found, where)
-    report.add(_frames(found, kept.outcome, bool(curves), where), "numbers read from points", x.size)
+    report.add(
+        _frames(found, kept.outcome, bool(curves), where), "numbers read from points", x.size
+    )
     return {
         "cost": None if curves else float(programme.cost @ x),
         "minimised": None if curves else float(asked.ranked @ x),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +232,18 @@ def join(parts: list[Outcome]) -> Outcome:
         else:
             joined[item.name] = sum(values)
     return Outcome(**joined)  # type: ignore[arg-type]
+
+
+def cut(outcome: Outcome, snapshots: pd.Index) -> Outcome:
+    """Return the tables of an outcome at some of its snapshots; what is a sum stays whole."""
+    index = outcome.dispatch.index
+    kept = {
+        item.name: value.loc[snapshots]
+        for item in fields(outcome)
+        if isinstance(value := getattr(outcome, item.name), pd.DataFrame)
+        and value.index.equals(index)
+    }
+    return replace(outcome, **kept)
 
 
 def mixed(a: Outcome, b: Outcome, share: float) -> Outcome:
