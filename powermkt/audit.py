@@ -147,10 +147,8 @@ def _check_record(
         told = json.loads(json.dumps(value, ensure_ascii=False))
         if stored.get(name) != told:
             what = "is not what the evidence gives"
-            texts = (
-                json.dumps(part, ensure_ascii=False)[:200] for part in (stored.get(name), told)
-            )
-            report.add([Finding("record.json", name, what, *texts)])
+            was, is_ = (json.dumps(x, ensure_ascii=False)[:200] for x in (stored.get(name), told))
+            report.add([Finding("record.json", name, what, was, is_)])
     report.add([], "entries of the record", len(expected))
 
 
@@ -158,9 +156,7 @@ def _say_rest(report: AuditReport, cleared: Iterable[Cleared]) -> None:
     """Say what no certificate speaks of."""
     runs = [item.run for item in cleared]
     if runs:
-        report.leave(
-            "whether a price is the only one (`unique`), seconds, and what the solver said"
-        )
+        report.leave("whether a price is the only one (`unique`), and what the solver said")
     if any(len(run.marginal_mix.columns) for run in runs):
         report.leave("which carriers give one more MWh (marginal_mix)")
     if any(run.outcome.curtailment_range is not None for run in runs):

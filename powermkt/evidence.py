@@ -126,12 +126,8 @@ def _write_files(target: Path, case: Case, runs: Sequence[Run]) -> None:
 
 
 def _named_files(market: Market, regimes: Sequence[Regime]) -> set[str]:
-    found = {
-        str(rule.file)
-        for item in regimes
-        for rule in item.rules
-        if getattr(rule, "file", None) is not None
-    }
+    given = [getattr(rule, "file", None) for item in regimes for rule in item.rules]
+    found = {str(file) for file in given if file is not None}
     return found | ({market.calibration.observed} if market.calibration is not None else set())
 
 
@@ -243,11 +239,11 @@ def _read_run(
     item = regime(yaml.safe_load(entry["regime"]))
     obliged = None
     if entry["obliged"] is not None:
-        tables = [
+        table, savings = (
             pd.read_parquet(target / f"obliged-{i:02d}-{part}.parquet")
             for part in ("table", "savings")
-        ]
-        obliged = Obliged(*tables, **entry["obliged"])
+        )
+        obliged = Obliged(table, savings, **entry["obliged"])
         # Prices and savings are no part of a regime's text.
         item = item.priced(obliged.prices, obliged.saved)
     cap = None if entry["cap"] is None else Capped(**entry["cap"])

@@ -115,8 +115,8 @@ def beyond(
     bad = ~(excess.to_numpy(dtype=float) <= limit)
     rows, columns = np.nonzero(bad)
     for i, j in list(zip(rows, columns, strict=True))[:_MOST]:
-        names = key(**{keys[0]: excess.index[i], keys[1]: _text(excess.columns[j])})
-        found = number(float(excess.iat[i, j]))
+        names = key(**{keys[0]: excess.index[int(i)], keys[1]: _text(excess.columns[int(j)])})
+        found = number(float(excess.to_numpy()[i, j]))
         yield Finding(table, ", ".join(p for p in (where, names) if p), violated, f"by {found}")
     if len(rows) > _MOST:
         yield Finding(table, where, f"{violated}: in {len(rows) - _MOST} more places")
@@ -134,7 +134,7 @@ def apart(
     same = (np.abs(a - b) <= tolerance) | (np.isnan(a) & np.isnan(b)) | (a == b)
     rows, columns = np.nonzero(~same)
     for i, j in list(zip(rows, columns, strict=True))[:_MOST]:
-        names = key(**{keys[0]: stored.index[i], keys[1]: _text(stored.columns[j])})
+        names = key(**{keys[0]: stored.index[int(i)], keys[1]: _text(stored.columns[int(j)])})
         place = ", ".join(part for part in (where, names) if part)
         yield Finding(table, place, violated, number(a[i, j]), number(b[i, j]))
     if len(rows) > _MOST:

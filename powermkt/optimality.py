@@ -25,7 +25,7 @@ from powermkt.certificate import DISPATCH, MINIMISED, PRICES, Certificate
 from powermkt.clearing import offered_cost_of
 from powermkt.findings import AuditReport, Finding, apart, number
 from powermkt.outcome import Outcome
-from powermkt.posing import Numbers, Posed, posed, repriced
+from powermkt.posing import Numbers, Posed, PriceRun, posed, repriced
 from powermkt.programme import Point, Programme
 from powermkt.quadratic import Curves
 from powermkt.results import (
@@ -135,7 +135,7 @@ def audit_certificate(
     }
 
 
-def _pricing(numbers: Numbers, found: Outcome):  # type: ignore[no-untyped-def]
+def _pricing(numbers: Numbers, found: Outcome) -> PriceRun | None:
     return None if numbers.price_run is None else numbers.price_run(found)
 
 
@@ -329,6 +329,6 @@ def _frames(found: Outcome, stored: Outcome, curved: bool, where: str) -> Iterat
         b = b.reindex(columns=a.columns, fill_value=0.0)
         size = float(np.abs(b.to_numpy(dtype=float)).max(initial=1.0))
         yield from apart(
-            f"{_TABLE}: {item.name}", a, b, _SAME * size, "is not what the point of the programme says",
+            f"{_TABLE}: {item.name}", a, b, _SAME * size, "is not what the point says",
             where=where,
         )  # fmt: skip

@@ -237,7 +237,7 @@ def join(parts: list[Outcome]) -> Outcome:
 def cut(outcome: Outcome, snapshots: pd.Index) -> Outcome:
     """Return the tables of an outcome at some of its snapshots; what is a sum stays whole."""
     index = outcome.dispatch.index
-    kept = {
+    kept: dict[str, Any] = {
         item.name: value.loc[snapshots]
         for item in fields(outcome)
         if isinstance(value := getattr(outcome, item.name), pd.DataFrame)

@@ -165,7 +165,8 @@ def _check_storage(
     def dense(attribute: str) -> pd.DataFrame:
         return case.dense("StorageUnit", attribute)[units.index]
 
-    gives, takes = dense("efficiency_dispatch"), dense("efficiency_store")
+    # What cannot discharge gives nothing.
+    gives, takes = dense("efficiency_dispatch").replace(0.0, 1.0), dense("efficiency_store")
     loss = pd.concat([dense("standing_loss"), case.dense("Store", "standing_loss")], axis=1)[names]
     spill = outcome.spill.reindex(columns=units.index, fill_value=0.0)
     own = net[units.index]
@@ -175,15 +176,17 @@ def _check_storage(
     burnt = ((1 / gives - takes).clip(lower=0.0) * units["p_nom"]).mul(hours, axis="index")
     burnt = burnt.reindex(columns=names, fill_value=0.0)
     kept = (1 - loss).pow(hours, axis="index")
-    cyclic = pd.concat([units["cyclic_state_of_charge"], stores["e_cyclic"]]).astype(bool)
+    cyclic = (
+        pd.concat([units["cyclic_state_of_charge"], stores["e_cyclic"]]).astype(bool).to_numpy()
+    )
     initial = pd.concat([units["state_of_charge_initial"], stores["e_initial"]])
     for label, index in case.windows.items():
         before = level.loc[index].shift() * kept.loc[index]
         first, last = index[0], index[-1]
-        before.loc[first] = (level.loc[last] * kept.loc[first]).where(cyclic, initial)
+        before.loc[first] = (level.loc[last] * kept.loc[first]).where(cyclic.to_numpy(), initial)
         if case.seams is not None:
             start = case.seams.start.loc[label].reindex(names)
-            before.loc[first] = start.where(start.notna(), before.loc[first])
+            before.loc[first] = start.fillna(before.loc[first])
         rows = index[1:] if handed_on or case.seams is not None else index
         expected = before.loc[rows] + change.loc[rows]
         scale = _MW + _SHARE * (level.loc[rows].abs() + change.loc[rows].abs())

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ _ROUNDING = 1e-13  # of the largest of its column: the last digits of sums that 
 _MOST = 20
 _RUN = ["regime", "carbon_price"]
 _SUMS = 1e-9  # of what is added up
-# Not of values but of texts, and sorted into none: columns that tell one row of a table from others.
+# Texts that tell no row of a table from another.
 _NO_KEYS = {"name_zh", "color", "unit", "quality", "kind"}
 
 
@@ -65,9 +66,9 @@ def _differences(name: str, stored: pd.DataFrame, expected: pd.DataFrame) -> Ite
             count += 1
             if count <= _MOST:
                 row = ", ".join(f"{k} {expected[k].iloc[i]}" for k in keys if k != column)
-                told = [_told(values.iloc[i]) for values in (a, b)]
+                was, is_ = _told(a.iloc[i]), _told(b.iloc[i])
                 what = "is not what the evidence gives"
-                yield Finding(name, f"row {i}: {row}", what, *told, str(column))
+                yield Finding(name, f"row {i}: {row}", what, was, is_, str(column))
     if count > _MOST:
         yield Finding(name, "", f"{count - _MOST} more cells are not what the evidence gives")
 
@@ -164,9 +165,12 @@ def compare_sums(report: AuditReport, tables: Mapping[str, pd.DataFrame]) -> Non
         if name in tables:
             check(report, runs, tables)
     for name in ("ledger", "compliance"):
-        for at, part in tables[name].groupby(_RUN) if name in tables else ():
+        parts: dict[Any, pd.DataFrame] = {}
+        if name in tables:
+            parts = dict(list(tables[name].groupby(_RUN)))
+        for at, part in parts.items():
             audit = audit_ledger if name == "ledger" else audit_allowances
-            audit(report, part, run_key(*at))
+            audit(report, part, run_key(str(at[0]), float(at[1])))
 
 
 def _by_run(table: pd.DataFrame, column: str) -> pd.Series:
@@ -259,11 +263,10 @@ def _of_retail(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> None
 def _of_comparison(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> None:
     if "ledger" not in tables:
         return
-    uplift = tables["ledger"]
-    uplift = _by_run(uplift.assign(amount=uplift["amount"].where(uplift["product"] == "uplift", 0.0)),
-                     "amount")  # fmt: skip
-    _same(report, "comparison", "uplift", _of(runs, "uplift"), uplift, "uplift of the ledger",
-          float(tables["ledger"]["amount"].abs().max()))  # fmt: skip
+    ledger = tables["ledger"]
+    made_whole = ledger.assign(amount=ledger["amount"].where(ledger["product"] == "uplift", 0.0))
+    _same(report, "comparison", "uplift", _of(runs, "uplift"), _by_run(made_whole, "amount"),
+          "uplift of the ledger", float(ledger["amount"].abs().max()))  # fmt: skip
 
 
 def _flat(values: pd.Series) -> pd.Series:
