@@ -176,9 +176,7 @@ def _check_storage(
     burnt = ((1 / gives - takes).clip(lower=0.0) * units["p_nom"]).mul(hours, axis="index")
     burnt = burnt.reindex(columns=names, fill_value=0.0)
     kept = (1 - loss).pow(hours, axis="index")
-    cyclic = (
-        pd.concat([units["cyclic_state_of_charge"], stores["e_cyclic"]]).astype(bool).to_numpy()
-    )
+    cyclic = pd.concat([units["cyclic_state_of_charge"], stores["e_cyclic"]]).astype(bool)
     initial = pd.concat([units["state_of_charge_initial"], stores["e_initial"]])
     for label, index in case.windows.items():
         before = level.loc[index].shift() * kept.loc[index]
