@@ -44,6 +44,7 @@ _ROUNDING = 1e-12  # of the terms that are added up
 _GAP = 1e-9  # of the objective
 _SAME = 1e-9  # of the largest number of a table that is read from the point
 _TABLE = "evidence"
+_CYCLES = "Kirchhoff-Voltage-Law"
 
 # Tables of an outcome that a run for prices gives.
 _OF_PRICES = {
@@ -210,7 +211,7 @@ def _check(
     for name, cost in objectives.items():
         if name not in certificate.names:
             continue
-        y = certificate.duals[name]
+        y = _round_cycles(programme, certificate.duals[name], cost, inside_columns)
         reduced = cost - matrix.T @ y
         error = _FEASIBLE + _ROUNDING * (np.abs(cost) + abs(matrix.T) @ np.abs(y))
         kind = f"complementary slackness at {name}"
@@ -241,6 +242,28 @@ def _check(
         )  # fmt: skip
         if name == MINIMISED:
             report.add(_gap(x, cost, y, reduced, (lower, upper), (low, high), where), "gaps", 1)
+
+
+def _round_cycles(
+    programme: Programme, y: np.ndarray, cost: np.ndarray, inside: np.ndarray
+) -> np.ndarray:
+    """Return duals with those of Kirchhoff's voltage law for the cycles of this programme.
+
+    PyPSA may choose other cycles each time it looks at a network. Whatever they are, their duals
+    are what makes the reduced costs of flows vanish that are within their limits.
+    """
+    if _CYCLES not in programme.constraints:
+        return y
+    y, matrix = y.copy(), programme.matrix
+    rows = programme._row_position[programme.constraints[_CYCLES].to_numpy()]
+    y[rows[rows >= 0]] = 0.0
+    left = cost - matrix.T @ y
+    for row in rows:
+        part = matrix[row[row >= 0]]
+        at = np.unique(part.indices)
+        at = at[inside[at]]
+        y[row[row >= 0]] = np.linalg.lstsq(part[:, at].T.toarray(), left[at], rcond=None)[0]
+    return y
 
 
 def _gap(

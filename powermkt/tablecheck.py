@@ -93,7 +93,7 @@ def _alike(a: pd.Series, b: pd.Series) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             near = np.abs(x - y) <= limit
         return near | (x == y) | (np.isnan(x) & np.isnan(y))
-    return np.asarray([_told(x) == _told(y) for x, y in zip(a, b, strict=True)])
+    return np.asarray([_told(x) == _told(y) for x, y in zip(a, b, strict=True)], dtype=bool)
 
 
 def _told(value: object) -> str:
@@ -111,33 +111,35 @@ def compare_twin(report: AuditReport, name: str, path: Path, table: pd.DataFrame
         text = path.read_text(encoding="utf-8")
         stored = list(csv.reader(io.StringIO(text)))
     except (OSError, ValueError, csv.Error) as error:
-        report.add([Finding(path.name, "", f"cannot be read ({error})")])
+        report.add([Finding(name, "", f"{path.name} cannot be read ({error})")])
         return
     expected = list(csv.reader(io.StringIO(table.to_csv(index=False))))
-    report.add(_twin(path.name, stored, expected), "cells of CSV files", table.size)
+    report.add(_twin(name, stored, expected), "cells of CSV files", table.size)
 
 
 def _twin(name: str, stored: list[list[str]], expected: list[list[str]]) -> Iterator[Finding]:
     if stored[:1] != expected[:1] or len(stored) != len(expected):
         shape = [f"{len(part) - 1} rows of {part[:1]}" for part in (stored, expected)]
-        yield Finding(name, "", "columns or rows are not those of the Parquet file", *shape)
+        yield Finding(name, "", "CSV: columns or rows are not those of the Parquet file", *shape)
         return
     count = 0
     for i, (a, b) in enumerate(zip(stored[1:], expected[1:], strict=True)):
         if a == b:
             continue
         if len(a) != len(b):
-            yield Finding(name, f"row {i}", "number of cells", str(len(a)), str(len(b)))
+            yield Finding(name, f"row {i}", "CSV: number of cells", str(len(a)), str(len(b)))
             continue
         for column, x, y in zip(expected[0], a, b, strict=True):
             if x == y or _near(x, y):
                 continue
             count += 1
             if count <= _MOST:
-                what = "is not what stands in the Parquet file"
+                what = "CSV: is not what stands in the Parquet file"
                 yield Finding(name, f"row {i}: {', '.join(b[:4])}", what, x, y, column)
     if count > _MOST:
-        yield Finding(name, "", f"{count - _MOST} more cells are not those of the Parquet file")
+        yield Finding(
+            name, "", f"{count - _MOST} more cells of the CSV are not those of the Parquet file"
+        )
 
 
 def _near(a: str, b: str) -> bool:
