@@ -18,6 +18,7 @@ from rich.table import Table
 from powermkt.auditcommand import audit
 from powermkt.claimscommand import claims, instruments
 from powermkt.compare import compare as compare_regimes
+from powermkt.comparison import Comparison
 from powermkt.errors import ClearingError, Fault, InputError, PowermktError
 from powermkt.explaincommand import explain
 from powermkt.flexibilitycommand import flexibility
@@ -26,6 +27,7 @@ from powermkt.investcommand import invest
 from powermkt.options import (
     ClusterOption,
     DaysOption,
+    EvidenceOption,
     FreshOption,
     LookAheadOption,
     NetworkArgument,
@@ -94,6 +96,7 @@ def compare(
     ranges: Annotated[
         bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
     ] = False,
+    evidence: EvidenceOption = True,
     as_json: Annotated[bool, typer.Option("--json", help="print the table as JSON lines")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -103,8 +106,9 @@ def compare(
         Horizon(weeks, year, look_ahead, start, days), out, "",
     )  # fmt: skip
     result = compared(
-        compare_regimes, given, fresh, quiet, workers=workers, cluster=cluster, ranges=ranges
-    )
+        compare_regimes, given, fresh, quiet, partial(Comparison.to_parquet, evidence=evidence),
+        workers=workers, cluster=cluster, ranges=ranges,
+    )  # fmt: skip
     show(result.table, report(result), as_json)
     if not quiet:
         err.print(f"results in {given.target}")
@@ -180,6 +184,7 @@ def clear(
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
     fresh: FreshOption = False,
+    evidence: EvidenceOption = True,
     as_json: Annotated[bool, typer.Option("--json", help="print the row as JSON")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -201,7 +206,10 @@ def clear(
         uncalibrated(case), [chosen], [chosen.carbon_price],
         Horizon(weeks, year, look_ahead, start, days), out,
     )  # fmt: skip
-    result = compared(compare_regimes, given, fresh, quiet, workers=workers, cluster=cluster)
+    result = compared(
+        compare_regimes, given, fresh, quiet, partial(Comparison.to_parquet, evidence=evidence),
+        workers=workers, cluster=cluster,
+    )  # fmt: skip
     row = result.table.iloc[-1]
     table = Table(box=rich.box.SIMPLE_HEAD)
     table.add_column(str(chosen.name))

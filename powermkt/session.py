@@ -147,8 +147,9 @@ def show(table: pd.DataFrame, tables: Iterable[Table | str], as_json: bool) -> N
 
 
 def compared(
-    action: Callable[..., _R], given: Given, fresh: bool, quiet: bool, **options: Any
-) -> _R:
+    action: Callable[..., _R], given: Given, fresh: bool, quiet: bool,
+    write: Callable[[_R, Path], object] | None = None, **options: Any,
+) -> _R:  # fmt: skip
     """Compare with a bar; results are written, and finished cells kept beside them."""
     case, target = given.case, given.target
     with CellStore(store_of(target), fresh) if target else nullcontext() as store:
@@ -159,7 +160,10 @@ def compared(
                     **asdict(given.horizon), **options,
                 )  # fmt: skip
             if target and store:
-                result.to_parquet(target)
+                if write is None:
+                    result.to_parquet(target)
+                else:
+                    write(result, target)
                 store.prune()
         except KeyboardInterrupt:
             kept = f"; run the same again to go on from {store.folder}" if store else ""

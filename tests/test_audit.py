@@ -43,10 +43,10 @@ def findings_of(run: pm.Run, certificates: list[Certificate] | None = None) -> l
     return [str(item) for item in found.findings]
 
 
+@pytest.mark.slow
 def test_clean_results_have_no_findings(folder: Path) -> None:
     found = audit(folder)
     assert found.ok, found.findings
-    # 24 columns: 3 generators, shed and excess in 2 hours, and what PyPSA adds to none of them.
     assert found.checks["limits of columns"] > 0 and found.checks["cells"] > 300
 
 
@@ -118,6 +118,7 @@ def test_a_file_that_was_changed_is_named(tmp_path: Path) -> None:
     assert any(item.column == "mwh" for item in found.findings)  # the CSV twin says another number
 
 
+@pytest.mark.slow
 def test_an_altered_record_is_found(folder: Path) -> None:
     record = json.loads((folder / "record.json").read_text())
     assert record[SEAL] == sealed(record)[SEAL] and record[FILES] == digests(folder)
@@ -134,6 +135,7 @@ def test_a_folder_without_results_is_bad_input(tmp_path: Path) -> None:
     assert done.returncode == 2 and "is no folder" in done.stderr
 
 
+@pytest.mark.slow
 def test_damaged_evidence_is_found(folder: Path) -> None:
     path = next((folder / FOLDER).rglob("*.cell"))
     whole = path.read_bytes()
