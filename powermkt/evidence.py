@@ -189,7 +189,7 @@ class Cleared:
 
 _BROKEN = (
     DamagedError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-    pydantic.ValidationError, yaml.YAMLError, RecursionError,
+    pydantic.ValidationError, yaml.YAMLError, RuntimeError,
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from powermkt.bookscheck import audit_allowances, audit_ledger
 from powermkt.findings import AuditReport, Finding, number, sums
+from powermkt.incidence import RESOURCE_COST
 from powermkt.physics import run_key
 
 _RELATIVE = 1e-9  # of the number itself
@@ -246,12 +247,19 @@ def _of_provinces(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> N
 
 
 def _of_incidence(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> None:
-    """Changes of welfare of all parties are the change of resource cost, the other way round."""
-    change = tables["incidence"].groupby(_RUN)["change"].sum()
-    base = runs["cost"].groupby(level=0).transform("first")
-    expected = -(runs["cost"] - base).reindex(change.index)
-    scale = float(tables["incidence"]["change"].abs().max())
-    _same(report, "incidence", "change", _flat(change), _flat(expected),
+    """Changes of all lines sum to zero; those of resource cost to its change."""
+    table = tables["incidence"]
+    if table.empty:
+        return
+    change = _by_run(table, "change")
+    scale = float(table["change"].abs().sum())
+    _same(report, "incidence", "change", change, 0.0 * change, "all changes sum to zero", scale)
+    if "savings" in tables:
+        return  # what users save of their own fuel is no cost of the power system
+    of_cost = table.assign(change=table["change"].where(table["group"] == RESOURCE_COST, 0.0))
+    lowest = runs.sort_index()["cost"].groupby(level=0).transform("first")
+    more = _of((runs["cost"] - lowest.reindex(runs.index)).to_frame("cost"), "cost")
+    _same(report, "incidence", "change", _by_run(of_cost, "change"), more[change.index],
           "change of resource cost", scale)  # fmt: skip
 
 
