@@ -164,9 +164,15 @@ def compare_sums(report: AuditReport, tables: Mapping[str, pd.DataFrame]) -> Non
         By name; what is absent is not looked at.
     """
     runs = tables["comparison"].set_index(_RUN)
+    if runs.index.has_duplicates:
+        report.add([Finding("comparison", "", "a run stands there twice")])
+        return
     for name, check in _CHECKS.items():
-        if name in tables:
-            check(report, runs, tables)
+        try:
+            if name in tables:
+                check(report, runs, tables)
+        except (KeyError, TypeError, ValueError) as error:
+            report.add([Finding(name, "", f"is no such table ({type(error).__name__}: {error})")])
     for name in ("ledger", "compliance"):
         parts: dict[Any, pd.DataFrame] = {}
         if name in tables:
@@ -259,7 +265,7 @@ def _of_incidence(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> N
     of_cost = table.assign(change=table["change"].where(table["group"] == RESOURCE_COST, 0.0))
     lowest = runs.sort_index()["cost"].groupby(level=0).transform("first")
     more = _of((runs["cost"] - lowest.reindex(runs.index)).to_frame("cost"), "cost")
-    _same(report, "incidence", "change", _by_run(of_cost, "change"), more[change.index],
+    _same(report, "incidence", "change", _by_run(of_cost, "change"), more.reindex(change.index, fill_value=0.0),
           "change of resource cost", scale)  # fmt: skip
 
 
