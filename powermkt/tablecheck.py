@@ -265,7 +265,8 @@ def _of_incidence(report: AuditReport, runs: pd.DataFrame, tables: _Tables) -> N
     of_cost = table.assign(change=table["change"].where(table["group"] == RESOURCE_COST, 0.0))
     lowest = runs.sort_index()["cost"].groupby(level=0).transform("first")
     more = _of((runs["cost"] - lowest.reindex(runs.index)).to_frame("cost"), "cost")
-    _same(report, "incidence", "change", _by_run(of_cost, "change"), more.reindex(change.index, fill_value=0.0),
+    more = more.reindex(change.index, fill_value=0.0)
+    _same(report, "incidence", "change", _by_run(of_cost, "change"), more,
           "change of resource cost", scale)  # fmt: skip
 
 
