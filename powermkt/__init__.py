@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Public functions that share their name with the module they stand in.
-_NAMESAKES = ("claims", "compare", "entry", "overlap", "regime", "responsibility", "returns")
+_NAMESAKES = (
+    "audit",
+    "claims",
+    "compare",
+    "entry",
+    "overlap",
+    "regime",
+    "responsibility",
+    "returns",
+)
 
 
 class _Package(ModuleType):

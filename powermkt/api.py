@@ -2,6 +2,7 @@
 
 from powermkt import rules
 from powermkt.arbitrage import StorageKind
+from powermkt.audit import audit
 from powermkt.candidates import Candidate, EntryPlan
 from powermkt.capture import Capture
 from powermkt.case import Case
@@ -23,6 +24,7 @@ from powermkt.errors import (
     StorageError,
 )
 from powermkt.explain import Explanation, explain_curtailment
+from powermkt.findings import AuditReport, Finding
 from powermkt.flexibilitystudy import Assumptions, FlexibilityStudy, value_flexibility
 from powermkt.forecasts import with_forecast_errors
 from powermkt.instruments import instruments_of
@@ -54,6 +56,7 @@ from powermkt.weather import read_weather_years
 __all__ = [
     "COLUMNS",
     "Assumptions",
+    "AuditReport",
     "Candidate",
     "Capture",
     "Case",
@@ -69,6 +72,7 @@ __all__ = [
     "ExecutionError",
     "Explanation",
     "Fault",
+    "Finding",
     "FlexibilityStudy",
     "InputError",
     "Market",
@@ -91,6 +95,7 @@ __all__ = [
     "Trace",
     "TraceStudy",
     "WeatherRisk",
+    "audit",
     "charge_consumers",
     "claims",
     "clear",

@@ -24,10 +24,11 @@ import xarray as xr
 
 from powermkt.arrays import names
 from powermkt.case import Case
-from powermkt.clearing import Numbers, commit, offered_costs
+from powermkt.clearing import commit
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP
 from powermkt.outcome import Outcome
+from powermkt.posing import Numbers, offered_costs
 from powermkt.products import GENERATOR, STORAGE, Lot, book_of
 from powermkt.programme import Limits, Programme
 from powermkt.reserves import add_reserves, least_share

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from powermkt.options import PriceOption, RegimeOption, RunOptions, with_run_options
+from powermkt.options import EvidenceOption, PriceOption, RegimeOption, RunOptions, with_run_options
 
 
 @with_run_options
-def clear(run: RunOptions, regime: RegimeOption, carbon_price: PriceOption = None) -> None:
+def clear(
+    run: RunOptions, regime: RegimeOption, carbon_price: PriceOption = None,
+    evidence: EvidenceOption = True,
+) -> None:  # fmt: skip
     """Clear one regime at one carbon price."""
+    from functools import partial
+
     from powermkt.compare import compare
+    from powermkt.comparison import Comparison
     from powermkt.errors import Fault, InputError
     from powermkt.reading import read
     from powermkt.regime import regime as as_regime
@@ -31,6 +37,7 @@ def clear(run: RunOptions, regime: RegimeOption, carbon_price: PriceOption = Non
         raise InputError(faults)
     given = Given(uncalibrated(case), [chosen], [chosen.carbon_price], run.horizon, target)
     result = compared(
-        compare, given, run.fresh, run.quiet, workers=run.workers, cluster=run.cluster
-    )
+        compare, given, run.fresh, run.quiet, partial(Comparison.to_parquet, evidence=evidence),
+        workers=run.workers, cluster=run.cluster,
+    )  # fmt: skip
     present(result.table.tail(1), run_report(result), run, target)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 import linopy
@@ -12,19 +11,23 @@ import pandas as pd
 
 from powermkt import fleet
 from powermkt.case import Case
+from powermkt.certificate import DISPATCH, PRICES
 from powermkt.curves import drop_quadratic
 from powermkt.deeppeak import DEPTH
 from powermkt.demand import CHANGE
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.ladders import STEP, quadratic_step_names
-from powermkt.marginal import mix_of, outputs
+from powermkt.marginal import mix_of
 from powermkt.mip import UnitCommitment
 from powermkt.outcome import Outcome
-from powermkt.programme import Adders, Limits, Point, Programme
+from powermkt.posing import Numbers, posed, repriced
+from powermkt.programme import Point, Programme
 from powermkt.quadratic import Curves
+from powermkt.ranges import curtailment_range
 from powermkt.results import (
     by_bus,
+    certificate_of,
     import_price_of,
     prices_of,
     read_outcome,
@@ -32,79 +35,17 @@ from powermkt.results import (
     slack_of,
 )
 from powermkt.slack import EXCESS, SHED, add_slack
-from powermkt.soft import penalties, soften
-from powermkt.ties import TIE_STEP, TIES_OF_CURVES, tie_costs
+from powermkt.soft import soften
+from powermkt.ties import TIES_OF_CURVES
 from powermkt.units import SHUT, START, STATUS, count_starts, reachable_ramps, units
 from powermkt.values import NOISE_MW
 
 Constrain = Callable[[linopy.Model, Case], None]
-# Told of the optimum, what was minimised and what it costs [column], while the solver is at it.
-Observer = Callable[[Programme, Point, np.ndarray, np.ndarray], None]
 
 # PyPSA's rows take longest to write: they stay as long as their case, for who clears it again.
 _KEPT: WeakKeyDictionary[Case, linopy.Model] = WeakKeyDictionary()
 _MOST_KEPT = 1_000_000  # columns; of more the memory is worth more
 _FEW_BUSES = 200  # of these one group of balances is written at once
-
-
-@dataclass(frozen=True)
-class PriceRun:
-    """What a run for prices changes against the dispatch, once units are committed.
-
-    Attributes
-    ----------
-    adders : mapping
-        By variable, added to the offers [money/MWh; money/h for a status].
-    bounds : mapping
-        By variable, lower and upper bounds that take the place of those of the dispatch.
-    """
-
-    adders: Adders
-    bounds: Limits
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What rules put into a programme.
-
-    Attributes
-    ----------
-    offers : sequence of mapping
-        By variable, what each rule adds to resource cost [money/MWh].
-    ranking : sequence of mapping
-        By variable, what decides dispatch beside offers and enters no price [money/MWh].
-    limits : sequence of mapping
-        By variable, lower and upper bounds [MW].
-    exposure : sequence of mapping
-        By variable, what one MWh adds to the net demand for allowances under each rule [t/MWh].
-    priced : sequence of mapping
-        By variable, emissions of one MWh times the multiple of the carbon price on them [t/MWh].
-    units : UnitCommitment
-        How units are committed.
-    price_run : callable, optional
-        From what was decided, what a run for prices changes; None: prices are those of the
-        dispatch.
-    canonical : bool, default False
-        Find the optimum that does not depend on what was solved before (`Programme.solve`).
-    ranges : bool, default False
-        Also find the least and largest curtailment of each province and carrier over all optima.
-    margins : bool, default False
-        Also find which carriers give one more MWh of load (`marginal`).
-    observer : callable, optional
-        Told of the optimum of the dispatch.
-    """
-
-    offers: Sequence[Adders]
-    ranking: Sequence[Adders]
-    limits: Sequence[Limits]
-    exposure: Sequence[Adders]
-    priced: Sequence[Adders]
-    units: UnitCommitment
-    price_run: Callable[[Outcome], PriceRun | None] | None = None
-    canonical: bool = False
-    ranges: bool = False
-    margins: bool = False
-    observer: Observer | None = None
 
 
 class Builder:
@@ -200,27 +141,12 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
         If there is no optimum, or load stays unserved without a declared value of lost load, or
         generation exceeds what can be used: province and hours are named.
     """
-    weights = case.weights
-    emission = case.generators["emission_rate"]
-    ladder = case.market.penalties
-    dearer = penalties(case, programme.variables, ladder.dispatch)
-    offered = offered_costs(case, programme, numbers)
-    objectives = {
-        "offer": offered,
-        "cost": programme.cost,
-        "emission": programme.spread({"Generator-p": emission}, weights),
-        "exposure": _sum(programme, numbers.exposure, weights),
-        "priced": _sum(programme, numbers.priced, weights),
-        **(outputs(case, programme) if numbers.margins else {}),
-    }
-    ranked = offered + _sum(programme, numbers.ranking, weights)
-    lower, upper = programme.bounds(numbers.limits)
-    tie = tie_costs(case, programme, numbers.canonical)
+    curves = Curves(case, programme)
+    asked = posed(case, programme, numbers, bool(curves))
+    offered, ranked, tie = asked.offered, asked.ranked, asked.tie
+    lower, upper = asked.lower, asked.upper
     label = next(iter(case.windows))
     search, notes = _no_search(), []
-    curves = Curves(case, programme)
-    ties = TIES_OF_CURVES if curves else 1.0
-    tie *= ties
     try:
         how = numbers.units
         if programme.integral.any() and how.relaxed:
@@ -230,7 +156,8 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
                 notes.append("units were committed with quadratic costs in equal steps")
             added, low, high = curves.evenly(lower, upper)
             lower, upper, search = commit(programme, ranked + added, low, high, how, label)
-        point, added = curves.solve(ranked, lower, upper, objectives, tie, numbers.canonical)
+        wanted = asked.objectives
+        point, added = curves.solve(ranked, lower, upper, wanted, tie, numbers.canonical)
     except ClearingError as error:
         raise ClearingError(f"{case.name}, window {label!r}: {error}") from None
     if numbers.observer is not None:
@@ -244,16 +171,15 @@ def clear(case: Case, programme: Programme, numbers: Numbers) -> Outcome:
     outcome.offered_cost = offered_cost_of(case, programme, point, offered)
     outcome.marginal_mix = mix_of(case, programme, point)
     if numbers.ranges:
-        outcome.curtailment_range = _curtailment_range(case, programme, point, ranked + added, ties)
+        ties = TIES_OF_CURVES if curves else 1.0
+        outcome.curtailment_range = curtailment_range(case, programme, point, ranked + added, ties)
+    outcome.certificates = [certificate_of(point, label, DISPATCH)]
     pricing = None if numbers.price_run is None else numbers.price_run(outcome)
-    if pricing is not None or ladder.pricing is not None:
-        pricing = pricing or PriceRun({}, {})
-        violated = penalties(case, programme.variables, ladder.pricing or ladder.dispatch)
-        extra = _sum(programme, [pricing.adders, violated], weights)
-        extra -= programme.spread(dearer, weights)
-        bounds = programme.replaced(lower, upper, pricing.bounds)
-        wanted = {**objectives, "offer": offered + extra}
-        priced, _ = curves.solve(ranked + extra, *bounds, wanted, tie, numbers.canonical)
+    again = repriced(case, programme, asked, pricing)
+    if again is not None:
+        bounds = programme.replaced(lower, upper, {} if pricing is None else pricing.bounds)
+        priced, _ = curves.solve(again.ranked, *bounds, again.objectives, tie, numbers.canonical)
+        outcome.certificates.append(certificate_of(priced, label, PRICES))
         outcome.offer_price = prices_of(case, programme, priced, "offer")
         # What one more MWh emits goes with what it costs.
         outcome.marginal_emission = prices_of(case, programme, priced, "emission")
@@ -278,19 +204,6 @@ def _exceeded(overload: pd.DataFrame) -> list[str]:
         f"snapshots, by up to {most[name]:,.1f} MW"
         for name in overload.columns[most > NOISE_MW]
     ]
-
-
-def offered_costs(case: Case, programme: Programme, numbers: Numbers) -> np.ndarray:
-    """Return what everything costs at offers, [column] in money of the horizon."""
-    dearer = penalties(case, programme.variables, case.market.penalties.dispatch)
-    return programme.cost + _sum(programme, [*numbers.offers, dearer], case.weights)
-
-
-def _sum(programme: Programme, adders: Sequence[Adders], weights: pd.Series) -> np.ndarray:
-    total = np.zeros(len(programme.cost))
-    for part in adders:
-        total += programme.spread(part, weights)
-    return total
 
 
 def _no_search() -> pd.DataFrame:
@@ -334,32 +247,6 @@ def offered_cost_of(
         by_unit = cost.T.groupby(level=0).sum().T
         total = total.add(by_unit.reindex(columns=names, fill_value=0.0))
     return total
-
-
-def _curtailment_range(
-    case: Case, programme: Programme, point: Point, offered: np.ndarray, scale: float
-) -> pd.DataFrame:
-    """Least and largest curtailment of each province and carrier over all optima [MWh]."""
-    groups: dict[tuple[Hashable, ...], tuple[np.ndarray, float]] = {}
-    available = case.availability.mul(case.weights, axis="index").sum()
-    for table, variable, sign in (
-        (case.generators, "Generator-p", -1.0),
-        (case.storage_units, "StorageUnit-spill", 1.0),
-    ):
-        members = table[table["carrier"].isin(case.carriers.renewable)]
-        if variable not in programme.variables:
-            continue
-        names = programme.variables[variable].columns
-        for key, group in members[members.index.isin(names)].groupby(["province", "carrier"]):
-            unused = programme.spread({variable: pd.Series(sign, group.index)}, case.weights)
-            whole = float(available[group.index].sum()) if sign < 0 else 0.0
-            before = groups.get(key, (0.0 * unused, 0.0))
-            groups[key] = (before[0] + unused, before[1] + whole)
-    ties = scale * 20 * TIE_STEP * float(case.weights.max())
-    found = programme.ranges(point, offered, ties, [vector for vector, _ in groups.values()])
-    bounds = np.array(found).reshape(-1, 2) + np.array([[whole] for _, whole in groups.values()])
-    index = pd.MultiIndex.from_tuples(list(groups), names=["province", "carrier"])
-    return pd.DataFrame(bounds.clip(min=0.0), index=index, columns=["min", "max"])
 
 
 def refuse_slack(case: Case, output: pd.DataFrame) -> None:

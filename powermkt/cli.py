@@ -70,6 +70,10 @@ COMMANDS = {
         "tracecommand.trace",
         "Say whose carbon it is: production, consumption, transfers between provinces, who pays.",
     ),
+    "audit": (
+        "auditcommand.audit",
+        "Audit results on their files alone; exit 1 if anything is found.",
+    ),
     "overlap": (
         "overlapcommand.overlap",
         "Clear instruments alone, beside each other and merged: cost, burden, double counting.",

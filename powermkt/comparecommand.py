@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from powermkt.options import PricesOption, RegimesOption, RunOptions, StudyOption, with_run_options
+from powermkt.options import (
+    EvidenceOption,
+    PricesOption,
+    RegimesOption,
+    RunOptions,
+    StudyOption,
+    with_run_options,
+)
 
 
 @with_run_options
@@ -18,9 +25,13 @@ def compare(
     ranges: Annotated[
         bool, typer.Option("--ranges", help="give curtailment with its range over all optima")
     ] = False,
+    evidence: EvidenceOption = True,
 ) -> None:
     """Compare regimes at several carbon prices on one network."""
+    from functools import partial
+
     from powermkt.compare import compare as compare_regimes
+    from powermkt.comparison import Comparison
     from powermkt.session import compared, gather, present
     from powermkt.terminal import report
 
@@ -28,7 +39,8 @@ def compare(
         run.network, study, regime, carbon_price, run.offers, run.services, run.horizon, run.out, ""
     )
     result = compared(
-        compare_regimes, given, run.fresh, run.quiet, workers=run.workers, cluster=run.cluster,
-        ranges=ranges,
+        compare_regimes, given, run.fresh, run.quiet,
+        partial(Comparison.to_parquet, evidence=evidence), workers=run.workers,
+        cluster=run.cluster, ranges=ranges,
     )  # fmt: skip
     present(result.table, report(result), run, given.target)

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pandas as pd
 from powermkt import calibration as calibrate
 from powermkt import incidence, passthrough, regression, windfall
 from powermkt.case import Case
+from powermkt.evidence import write_evidence
 from powermkt.leakage import leakage_of
 from powermkt.marketpower import market_power
 from powermkt.metrics import circulation, simultaneous_storage
@@ -320,10 +321,16 @@ class Comparison(ComparisonView):
             "mended": self.notes,
         }
 
-    def to_parquet(self, folder: str | Path) -> Path:
+    def to_parquet(self, folder: str | Path, evidence: bool = True) -> Path:
         """Write every table as Parquet and CSV, and the record, into a folder.
 
         The folder appears complete or not at all; earlier results in it are replaced.
+
+        Parameters
+        ----------
+        folder : str or Path
+        evidence : bool, default True
+            Write what the tables are made of as well, for an audit (`powermkt.audit`).
 
         Raises
         ------
@@ -332,7 +339,11 @@ class Comparison(ComparisonView):
         StorageError
             If it cannot be written; what it held is still there.
         """
-        return write_results(Path(folder), self.tables, self.record())
+        beside = partial(
+            write_evidence, case=self.case, runs=self.runs, calibration=self.calibration_run
+        )
+        record = self.record()
+        return write_results(Path(folder), self.tables, record, beside=beside if evidence else None)
 
     def report(self, file: str | Path, language: str = "en") -> Path:
         """Write a page of it into an HTML file that works offline, in English or Chinese ("zh").

@@ -23,9 +23,10 @@ from scipy.optimize import linprog
 
 from powermkt.candidates import Candidate
 from powermkt.case import Case
-from powermkt.clearing import Builder, offered_costs
+from powermkt.clearing import Builder
 from powermkt.entrants import TABLES, with_entrants
 from powermkt.errors import ClearingError
+from powermkt.posing import offered_costs
 from powermkt.programme import Programme
 from powermkt.regime import Regime
 from powermkt.results import by_bus

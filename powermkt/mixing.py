@@ -9,8 +9,9 @@ import pyarrow as pa
 from scipy import sparse
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, clear, offered_cost_of, offered_costs, refuse_slack
+from powermkt.clearing import Builder, clear, offered_cost_of, refuse_slack
 from powermkt.outcome import Outcome
+from powermkt.posing import offered_costs
 from powermkt.programme import Point, Programme
 from powermkt.quadratic import Curves
 from powermkt.regime import Regime

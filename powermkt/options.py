@@ -58,6 +58,12 @@ ClusterOption = Annotated[
 FreshOption = Annotated[
     bool, typer.Option("--fresh", help="clear everything anew, use nothing that is stored")
 ]
+EvidenceOption = Annotated[
+    bool,
+    typer.Option(
+        "--evidence/--no-evidence", help="write what results are made of beside them, for an audit"
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no notes")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="print the main table as JSON lines, and nothing else")

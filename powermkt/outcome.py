@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from powermkt import fleet
 from powermkt.case import Case
+from powermkt.certificate import Certificate
 from powermkt.units import Commitment, unit_cost
 
 
@@ -91,6 +92,8 @@ class Outcome:
         What is given up is worth to users less what is added, and what shifting costs.
     marginal_mix : DataFrame [snapshot x (bus, carrier)]
         What gives one more MWh of load (`marginal`) [MWh/MWh]; no columns unless asked for.
+    certificates : list of Certificate
+        By window, the optimum that was found last; of a mixture there is none.
     """
 
     dispatch: pd.DataFrame
@@ -133,6 +136,7 @@ class Outcome:
     elastic: pd.DataFrame = field(default_factory=pd.DataFrame)
     shifted: pd.DataFrame = field(default_factory=pd.DataFrame)
     demand_cost: pd.DataFrame = field(default_factory=pd.DataFrame)
+    certificates: list[Certificate] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def commitment(self) -> Commitment:
@@ -230,6 +234,18 @@ def join(parts: list[Outcome]) -> Outcome:
     return Outcome(**joined)  # type: ignore[arg-type]
 
 
+def cut(outcome: Outcome, snapshots: pd.Index) -> Outcome:
+    """Return the tables of an outcome at some of its snapshots; what is a sum stays whole."""
+    index = outcome.dispatch.index
+    kept: dict[str, Any] = {
+        item.name: value.loc[snapshots]
+        for item in fields(outcome)
+        if isinstance(value := getattr(outcome, item.name), pd.DataFrame)
+        and value.index.equals(index)
+    }
+    return replace(outcome, **kept)
+
+
 def mixed(a: Outcome, b: Outcome, share: float) -> Outcome:
     """Mix the numbers of two outcomes of one window; what is no number is that of the first.
 
@@ -243,7 +259,7 @@ def mixed(a: Outcome, b: Outcome, share: float) -> Outcome:
         item.name: _between(getattr(a, item.name), getattr(b, item.name), share)
         for item in fields(Outcome)
     }
-    return Outcome(**parts)
+    return Outcome(**{**parts, "certificates": []})
 
 
 def _between(a: Any, b: Any, share: float) -> Any:

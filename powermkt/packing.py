@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from powermkt.certificate import Certificate
 from powermkt.outcome import Outcome
 
 _CODEC = "zstd"
@@ -27,8 +28,8 @@ class DamagedError(Exception):
     """Bytes are not what was packed."""
 
 
-def pack(outcome: Outcome) -> bytes:
-    """Return an outcome as bytes.
+def pack(outcome: Outcome | list[Certificate]) -> bytes:
+    """Return an outcome, or the certificates of one, as bytes.
 
     Raises
     ------
@@ -52,6 +53,17 @@ def unpack(data: bytes) -> Outcome:
     DamagedError
         If the bytes are not complete or not what was written.
     """
+    outcome: Outcome = _unpacked(data)
+    return outcome
+
+
+def unpack_certificates(data: bytes) -> list[Certificate]:
+    """Return the certificates that `pack` packed; errors as `unpack`."""
+    certificates: list[Certificate] = _unpacked(data)
+    return certificates
+
+
+def _unpacked(data: bytes) -> Any:
     digest, block = data[:_DIGEST], data[_DIGEST:]
     if hashlib.sha256(block).digest() != digest:
         raise DamagedError
@@ -77,21 +89,21 @@ def canonical(outcome: Outcome) -> Outcome:
     of a kind that no file can hold (periods, mixed objects) never come from one.
     """
     try:
-        return _put_together(*_taken_apart(outcome))
+        same: Outcome = _put_together(*_taken_apart(outcome))
+        return same
     except TypeError:
         return outcome
 
 
-def _taken_apart(outcome: Outcome) -> tuple[dict[str, Any], bytes]:
+def _taken_apart(outcome: Outcome | list[Certificate]) -> tuple[dict[str, Any], bytes]:
     writer = _Writer()
     content = writer.value(outcome)
     return {"outcome": content, "indexes": writer.indexes}, b"".join(writer.arrays)
 
 
-def _put_together(header: dict[str, Any], arrays: bytes) -> Outcome:
+def _put_together(header: dict[str, Any], arrays: bytes) -> Any:
     reader = _Reader(header["indexes"], arrays)
-    outcome: Outcome = reader.value(header["outcome"])
-    return outcome
+    return reader.value(header["outcome"])
 
 
 class _Writer:
@@ -124,6 +136,12 @@ class _Writer:
                 "values": self._array(value),
                 "name": value.name,
             }
+        if isinstance(value, Certificate):
+            parts = {item.name: getattr(value, item.name) for item in fields(value)}
+            packed = self._array(np.frombuffer(value.packed, np.uint8))
+            return {"kind": "certificate", "fields": {**parts, "packed": packed}}
+        if isinstance(value, list) and value and isinstance(value[0], Certificate):
+            return {"kind": "list", "items": [self.value(item) for item in value]}
         if isinstance(value, np.generic):
             value = value.item()
         plain = value is None or isinstance(value, (bool, int, float, str))
@@ -179,6 +197,12 @@ class _Reader:
             return entry["value"]
         if entry["kind"] == "outcome":
             return Outcome(**{name: self.value(part) for name, part in entry["fields"].items()})
+        if entry["kind"] == "list":
+            return [self.value(item) for item in entry["items"]]
+        if entry["kind"] == "certificate":
+            said = entry["fields"]
+            packed, names = self._array(said["packed"]).tobytes(), tuple(said["names"])
+            return Certificate(**{**said, "packed": packed, "names": names})
         index = self._indexes[entry["index"]]
         if entry["kind"] == "series":
             return self._series(entry["values"], index).rename(entry["name"])

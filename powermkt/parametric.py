@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, offered_costs, refuse_slack
+from powermkt.clearing import Builder, refuse_slack
 from powermkt.errors import ClearingError, Fault, InputError
+from powermkt.posing import offered_costs
 from powermkt.regime import Regime
 from powermkt.staircase import Search, Spot, Staircase, Step
 from powermkt.ties import tie_costs

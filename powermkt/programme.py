@@ -350,14 +350,13 @@ class Programme:
     ) -> tuple[np.ndarray, float, list[str]]:
         """Find the optimum of another objective within the limits of the last canonical solve.
 
-        The same point as `solve` finds in less than half the time, without prices: the basis is
-        that of the true limits, so that a price at a kink may be another.
+        As `solve`, in less than half the time, but without prices: at a kink they may be others.
 
         Parameters
         ----------
         cost, tie : ndarray [column]
         far : bool, default False
-            Whether it is so far from the last that its basis is no help.
+            Whether the last basis is no help.
 
         Returns
         -------

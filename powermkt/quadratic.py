@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from powermkt.case import Case
+from powermkt.certificate import MINIMISED
 from powermkt.curves import quadratic_costs
 from powermkt.errors import ClearingError
 from powermkt.ladders import EVEN, GROWING, STEP, STEPS, quadratic_ladder
@@ -28,7 +29,7 @@ from powermkt.solver import pass_programme, set_options
 _APART = 5e-5  # money/MWh from one even step to the next
 _NARROWEST_MW = 1e-5  # far above the tolerances of the solver
 _ROUNDS = 60
-_MONEY = ("offer", "cost")  # objectives that the steps are part of
+_MONEY = ("offer", "cost", MINIMISED)  # objectives that the steps are part of
 _OPTIONS: dict[str, object] = {
     "output_flag": False,
     "threads": 1,

@@ -12,10 +12,11 @@ import pandas as pd
 from powermkt.case import Case
 from powermkt.causes import on_copy
 from powermkt.cells import version
-from powermkt.clearing import Builder, Numbers, clear
+from powermkt.clearing import Builder, clear
 from powermkt.engine import check_version, default_workers
 from powermkt.errors import InputError
 from powermkt.executor import open_executor
+from powermkt.posing import Numbers
 from powermkt.programme import Point, Programme
 from powermkt.regime import Regime
 from powermkt.remedytypes import Increase, Newcomer, Remedy, Slope

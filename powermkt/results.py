@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from powermkt.case import Case
+from powermkt.certificate import MINIMISED, OBJECTIVES, Certificate
 from powermkt.demand import read_demand
 from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome, commitment_cost
@@ -42,6 +43,20 @@ def import_price_of(case: Case, programme: Programme, point: Point) -> pd.DataFr
     if IMPORTS not in programme.constraints:
         return pd.DataFrame(index=case.snapshots)
     return programme.dual(IMPORTS, point, "offer").div(case.weights, axis="index")
+
+
+def certificate_of(point: Point, window: str, stage: str) -> Certificate:
+    """What shows to anybody that a point is an optimum."""
+    lean, known = point._lean, point._objectives
+    duals = {
+        name: point.all_duals(name)
+        if name in (MINIMISED, "offer")
+        # Of what is not minimised nothing says how starts of held levels would be priced.
+        else lean.duals(known[name], point.row_duals[name][lean.rows])
+        for name in OBJECTIVES
+        if name in known
+    }
+    return Certificate.of(window, stage, point.columns, duals)
 
 
 def read_outcome(

@@ -14,6 +14,7 @@ from powermkt.case import Case
 from powermkt.compliance import no_account
 from powermkt.components import price_components
 from powermkt.exchange import folded_bids, trade
+from powermkt.findings import AuditReport
 from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.marketpower import market_power
@@ -40,6 +41,7 @@ from powermkt.rules.contract import ContractRule, contract_table
 from powermkt.rules.deals import Deal
 from powermkt.rules.dualtrack import COLUMNS as DUAL_TRACK
 from powermkt.rules.locational import ports
+from powermkt.runaudit import audit_run
 
 
 @dataclass(frozen=True)
@@ -305,6 +307,10 @@ class Run(RunView):
             self.regime.name,
             self.carbon_price,
         )
+
+    def audit(self) -> AuditReport:
+        """Check optimality, energy, storage, reserves, money and carbon, without solving."""
+        return audit_run(self)
 
     @cached_property
     def network(self) -> pypsa.Network:

@@ -22,8 +22,9 @@ import pandas as pd
 
 from powermkt.auction import Auction, Sold
 from powermkt.case import Case
-from powermkt.clearing import Builder, Constrain, Numbers, PriceRun, clear
+from powermkt.clearing import Builder, Constrain, clear
 from powermkt.outcome import Outcome
+from powermkt.posing import Numbers, PriceRun
 from powermkt.products import Book, book_of, shortage_steps
 from powermkt.programme import Limits
 from powermkt.units import STATUS

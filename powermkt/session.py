@@ -105,7 +105,8 @@ class Given:
 
 
 def gather(
-    network: Path, study: Path | None, names: Sequence[str | Regime] | None, prices: list[float] | None,
+    network: Path, study: Path | None, names: Sequence[str | Regime] | None,
+    prices: list[float] | None,
     offers: Path | None, services: Path | None, horizon: Horizon, out: Path | None, suffix: str,
     default_regimes: Sequence[str] = DEFAULT_REGIMES,
     default_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
@@ -167,8 +168,9 @@ def present(
 
 
 def compared(
-    action: Callable[..., _R], given: Given, fresh: bool, quiet: bool, **options: Any
-) -> _R:
+    action: Callable[..., _R], given: Given, fresh: bool, quiet: bool,
+    write: Callable[[_R, Path], object] | None = None, **options: Any,
+) -> _R:  # fmt: skip
     """Compare with a bar; results are written, and finished cells kept beside them."""
     case, target = given.case, given.target
     with CellStore(store_of(target), fresh) if target else nullcontext() as store:
@@ -179,7 +181,10 @@ def compared(
                     **asdict(given.horizon), **options,
                 )  # fmt: skip
             if target and store:
-                result.to_parquet(target)
+                if write is None:
+                    result.to_parquet(target)
+                else:
+                    write(result, target)
                 store.prune()
         except KeyboardInterrupt:
             kept = f"; run the same again to go on from {store.folder}" if store else ""

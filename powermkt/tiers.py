@@ -23,10 +23,11 @@ from dataclasses import replace
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.clearing import Numbers, clear
+from powermkt.clearing import clear
 from powermkt.errors import ClearingError
 from powermkt.fleet import fleets
 from powermkt.outcome import Outcome
+from powermkt.posing import Numbers
 from powermkt.programme import Limits, Programme
 from powermkt.slack import EXCESS_COST, UNSERVED_COST
 from powermkt.units import STATUS

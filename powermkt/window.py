@@ -13,8 +13,9 @@ from itertools import groupby
 import pandas as pd
 
 from powermkt.case import Case
-from powermkt.clearing import Builder, Constrain, Numbers, clear
+from powermkt.clearing import Builder, Constrain, clear
 from powermkt.outcome import Outcome
+from powermkt.posing import Numbers
 from powermkt.programme import Limits
 from powermkt.regime import Regime
 from powermkt.rules import Cleared, LocationalPrice

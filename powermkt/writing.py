@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from powermkt.errors import Fault, InputError, StorageError
 
 _RECORD = "record.json"
+FILES, SEAL = "files", "sha256"  # in the record: digest of each file, and of the record itself
 # Tables with a row for every snapshot are written as Parquet alone.
 _LONG = (
     "prices", "demand", "ledger", "mitigated", "market_power", "reserves", "reserve_prices",
@@ -27,10 +30,12 @@ def write_results(
     tables: Mapping[str, pd.DataFrame],
     record: Mapping[str, object],
     texts: Mapping[str, str] | None = None,
+    beside: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write every table as Parquet and CSV, the record, and texts by file name, into a folder.
 
-    The folder appears complete or not at all; earlier results in it are replaced.
+    The folder appears complete or not at all; earlier results in it are replaced. What else
+    `beside` writes into it belongs to it. The record holds a SHA-256 digest of each file.
 
     Raises
     ------
@@ -46,6 +51,8 @@ def write_results(
         try:
             for name, text in (texts or {}).items():
                 (work / name).write_text(text, encoding="utf-8")
+            if beside is not None:
+                beside(work)
             _write(work, tables, record)
             _put_in_place(work, target)
         finally:
@@ -60,10 +67,50 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str
         table.to_parquet(folder / f"{name}.parquet", index=False)
         if name not in _LONG:
             table.to_csv(folder / f"{name}.csv", index=False)
-    record = {**record, "tables": sorted(tables)}  # so that a reader sees what was lost
+    record = sealed({**record, FILES: digests(folder)})
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (folder / _RECORD).write_text(text + "\n", encoding="utf-8")
     folder.chmod(0o755)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a results folder but its record, by path in it."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != _RECORD:
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def sealed(record: Mapping[str, object]) -> dict[str, object]:
+    """Return a record with a digest of all it holds."""
+    content = {name: value for name, value in record.items() if name != SEAL}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    return {**content, SEAL: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the record of a results folder.
+
+    Raises
+    ------
+    InputError
+        If it is no such folder.
+    """
+    path, remedy = folder / _RECORD, "name a folder that powermkt wrote"
+    if not folder.is_dir():
+        raise InputError([Fault(str(folder), "is no folder", remedy)])
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError([Fault(str(folder), f"holds no {_RECORD}", remedy)]) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError([Fault(str(path), f"cannot be read ({error})", remedy)]) from None
+    if not isinstance(content, dict):
+        raise InputError([Fault(str(path), "is no mapping", remedy)])
+    return content
 
 
 def _put_in_place(work: Path, target: Path) -> None:

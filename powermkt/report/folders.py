@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from powermkt.errors import Fault, InputError
+from powermkt.writing import FILES
 
 _RECORD = "record.json"
 # What studies call alike and is not: by a key of the study's record, table -> name on the page.
@@ -121,7 +122,8 @@ def read_folders(folders: Sequence[str | Path]) -> Folders:
         name = str(folder)
         cases[name] = str(record.get("case", record.get("network", "")))
         renamed = next((names for key, names in _RENAMED.items() if key in record), {})
-        written = {renamed.get(table, table) for table in record.get("tables", [])}
+        there = (name.removesuffix(".parquet") for name in record.get(FILES, []) if "/" not in name)
+        written = {renamed.get(table, table) for table in there if "." not in table}
         if lacking := sorted(written - {*tables}):
             found.incomplete[name] = lacking
         windows = record.get("windows", {})

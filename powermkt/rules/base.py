@@ -11,10 +11,10 @@ import pandas as pd
 import pydantic
 
 from powermkt.case import Case
-from powermkt.clearing import PriceRun
 from powermkt.errors import Fault
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
+from powermkt.posing import PriceRun
 from powermkt.programme import Adders, Limits
 from powermkt.units import Commitment
 

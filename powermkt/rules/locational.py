@@ -13,10 +13,10 @@ import pydantic
 import pypsa
 
 from powermkt.case import Case
-from powermkt.clearing import PriceRun
 from powermkt.horizon import window_of
 from powermkt.ledger import Ledger
 from powermkt.outcome import Outcome
+from powermkt.posing import PriceRun
 from powermkt.rules.base import (
     EXCESS,
     MARKET,
