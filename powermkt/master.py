@@ -25,8 +25,9 @@ from scipy.optimize import linprog
 from powermkt.errors import ClearingError
 
 _SERIOUS, _GOOD = 0.1, 0.5  # of the rise that was foretold
-_GROWTH, _SHRINKING = 2.0, 0.25
-_NARROW = 0.02
+_GROWTH, _SHRINKING = 2.0, 0.5
+_NARROW = 0.005
+_LITTLE = 0.03  # of what is left between cost and bound: a box that promises less is too small
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,16 @@ class Master:
 
     def next_prices(self) -> np.ndarray:
         """Return the prices in the box that promise the highest bound."""
-        reach = self._reach * self.step
-        low = np.maximum(self.best - reach, 0.0)
-        high = np.minimum(self.best + reach, self.penalty)
-        found = self.solve(low, high)
+        most = self.solve().value - self.bound
+        while True:
+            reach = self._reach * self.step
+            low = np.maximum(self.best - reach, 0.0)
+            high = np.minimum(self.best + reach, self.penalty)
+            found = self.solve(low, high)
+            whole = (low <= 0.0) & (high >= self.penalty)
+            if found.value - self.bound >= _LITTLE * most or whole.all():
+                break
+            self._reach *= _GROWTH
         prices = np.clip(found.prices, low, high)
         self._foretold = found.value - self.bound
         border = (prices >= high - 1e-6 * reach) & (high < self.penalty)

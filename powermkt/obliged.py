@@ -224,11 +224,12 @@ class _Search:
         told = [one for one in found if one is not None]
         if len(told) < len(found):
             return 0
-        for k, (_, sums, answer) in enumerate(told):
-            if master.add(k, answer.cost, sums):
+        for k, (_, added, answer) in enumerate(told):
+            if master.add(k, answer.cost, added):
                 self.windows[k].answers.append(answer)
         own = np.stack([prices for prices, *_ in told])
-        prices = np.clip(np.where(whole > 0, (part * own).sum(axis=0), 0.0), 0.0, master.penalty)
+        prices = np.where(whole > 0, (part * own).sum(axis=0), 0.0)
+        prices = np.clip(prices, 0.0, master.penalty)
         self._add(master, prices, self._asked(prices * master.sign, far=True))
         # The error of a mean of so many prices.
         master.narrow(abs(own - prices).mean(axis=0) / np.sqrt(len(own)))
