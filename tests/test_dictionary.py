@@ -59,14 +59,9 @@ def test_every_column_that_is_declared_is_in_it() -> None:
                 assert any(columns <= table for table in known), f"{item.name}.{name}"
 
 
-def test_tables_of_a_comparison_have_no_other_columns(two_province: pm.Case) -> None:
-    result = pm.compare(two_province, ["full_market"], [0.0, 60.0], workers=1)
-    for name, table in result.tables.items():
-        assert not undeclared("compare", name, table), name
-
-
 @pytest.mark.slow
 def test_tables_of_studies_have_no_other_columns(two_province: pm.Case) -> None:
+    """The first two hold the tables of a comparison as well."""
     free, priced = ["full_market"], [0.0, 60.0]
     found = {
         "pass-through": pm.pass_through_study(two_province, free, priced, switching_to=60.0),
