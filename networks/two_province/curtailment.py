@@ -18,7 +18,8 @@ CAUSES = ("flexibility", "network", "barrier")
 def causes(case: pm.Case) -> pd.DataFrame:
     """Return curtailed energy by regime and cause [MWh]; a row adds up to what is curtailed."""
     found = {
-        name: pm.explain_curtailment(case, name, causes=CAUSES, workers=1).by_cause["total"] for name in REGIMES
+        name: pm.explain_curtailment(case, name, causes=CAUSES, workers=1).by_cause["total"]
+        for name in REGIMES
     }
     table = pd.DataFrame(found).T
     table["all"] = table.sum(axis=1)

@@ -17,7 +17,7 @@ ALLOCATIONS = ("auction", "lump_sum", "output_based")
 
 
 def with_allocation(name: str, allocation: str) -> pm.Regime:
-    """Return a preset with another allowance rule; whether plant may offer it stays the preset's."""
+    """Return a preset with another allowance rule; who may offer it stays as it is."""
     carbon = {
         "rule": "CarbonPrice",
         "allocation": allocation,
