@@ -16,6 +16,7 @@ from powermkt.errors import Fault, InputError
 from powermkt.evidence import FOLDER, Cleared, EvidenceError, read_evidence
 from powermkt.findings import AuditReport, Finding
 from powermkt.runaudit import audit_runs
+from powermkt.studycheck import check_studies, studied
 from powermkt.tablecheck import compare_sums, compare_tables, compare_twin
 from powermkt.writing import FILES, SEAL, digests, read_record, sealed
 
@@ -69,8 +70,9 @@ def audit(folder: str | Path, *, evidence: bool = True, seals: bool = True) -> A
     if "comparison" in tables and _whole(tables["comparison"]):
         report.leave("tables against what they were made of: there is no evidence")
         compare_sums(report, tables)
-    elif "comparison" not in tables:
+    elif "comparison" not in tables and not studied(tables):
         report.leave("what the tables of a study say: files are compared with their digests alone")
+    check_studies(report, tables, record)
     return report
 
 

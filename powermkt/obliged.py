@@ -286,8 +286,7 @@ class _Search:
         columns = [name for name in SAVINGS if name in savings]
         return Obliged(
             table, savings[columns], master.gap(found.value),
-            max(0.0, found.value - master.bound) / max(found.value - self._free, 1e-300),
-            rounds, seconds,
+            gap_of_added(found.value, master.bound, self._free), rounds, seconds,
         )  # fmt: skip
 
     def _refuse_missing(self, master: Master, found: Mixture) -> None:
@@ -307,6 +306,15 @@ class _Search:
                 f"{self._case.name}, regime {self._regime.name!r}: obligations cannot be met: "
                 f"{what}; change the target, or state a `shortfall_price`"
             )
+
+
+def gap_of_added(value: float, bound: float, free: float) -> float:
+    """Gap between a cost and its bound, of what is added to the cost that is free [1].
+
+    0 where no more than the noise of solvers is left, as where nothing binds.
+    """
+    noise, left = _NOISE * abs(value), value - bound
+    return left / max(value - free, noise) if left > noise else 0.0
 
 
 def _ceiling(case: Case, rules: list[Obligation], rule: Obligation) -> float:

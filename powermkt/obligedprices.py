@@ -100,10 +100,11 @@ class Obliged:
         slack = lines.index[lines["price"] == 0]
         if len(slack):
             said.append(f"obligations that do not bind: {', '.join(slack)}")
+        # What is lacking in the mixture is paid at its price there: the shortfall price.
         short = lines[lines["shortfall"] > negligible(lines["target"])]
         said += [
             f"obligation {name}: {row['shortfall']:,.6g} {row['unit']} are short of the target and "
-            f"paid at {row['price']:,.6g}"
+            f"paid at {row['mixture_price']:,.6g}"
             for name, row in short.iterrows()
         ]
         return said

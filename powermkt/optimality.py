@@ -114,10 +114,8 @@ def audit_certificate(
     if curves:
         why = "that quadratic costs are least: their steps are not stored (limits are checked)"
         report.leave(why)
-        objectives: Mapping[str, np.ndarray] = {}
-    else:
-        objectives = asked.objectives
-    _check(report, programme, certificate, objectives, (lower, upper), where)
+    minimised = None if curves else asked
+    _check(report, programme, certificate, minimised, (lower, upper), where)
     point = _point(certificate, asked, (lower, upper))
     output = programme.values("Generator-p", point)
     found = read_outcome(case, programme, point, output, slack_of(output, SHED))
@@ -153,8 +151,8 @@ def _reprice(
     pricing = _pricing(numbers, found)
     lower, upper = programme.replaced(*bounds, {} if pricing is None else pricing.bounds)
     limits = (lower, np.maximum(lower, upper))
-    curved = bool(Curves(case, programme))
-    _check(report, programme, certificate, {} if curved else again.objectives, limits, where)
+    minimised = None if Curves(case, programme) else again
+    _check(report, programme, certificate, minimised, limits, where)
     point = _point(certificate, again, limits)
     for name, objective in _OF_PRICES.items():
         setattr(found, name, prices_of(case, programme, point, objective))
@@ -188,9 +186,9 @@ def _shape(programme: Programme, certificate: Certificate, where: str) -> list[F
 
 def _check(
     report: AuditReport, programme: Programme, certificate: Certificate,
-    objectives: Mapping[str, np.ndarray], bounds: tuple[np.ndarray, np.ndarray], where: str,
+    asked: Posed | None, bounds: tuple[np.ndarray, np.ndarray], where: str,
 ) -> None:  # fmt: skip
-    """Check that a point is within all limits and that its duals certify it."""
+    """Check that a point is within all limits and that its duals certify it, if they can."""
     x, (lower, upper) = certificate.columns, bounds
     matrix, low, high = programme.matrix, programme.row_lower, programme.row_upper
     activity = matrix @ x
@@ -208,6 +206,11 @@ def _check(
     )  # fmt: skip
     inside_columns = (x > lower + _FEASIBLE) & (x < upper - _FEASIBLE)
     inside_rows = (activity > low + slack) & (activity < high - slack)
+    objectives: Mapping[str, np.ndarray] = {} if asked is None else asked.objectives
+    # What holds levels is an optimum of what is minimised: of offers where nothing else ranks.
+    of_levels = {MINIMISED}
+    if asked is not None and np.array_equal(asked.ranked, asked.offered):
+        of_levels.add("offer")
     for name, cost in objectives.items():
         if name not in certificate.names:
             continue
@@ -217,7 +220,7 @@ def _check(
         kind = f"complementary slackness at {name}"
         loose = inside_columns & ~(np.abs(reduced) <= error)
         idle = inside_rows & ~(np.abs(y) <= _FEASIBLE)
-        if name not in (MINIMISED, "offer"):
+        if name not in of_levels:
             loose &= ~_of_levels(programme)
             idle &= ~_of_starts(programme)
         if name == MINIMISED:

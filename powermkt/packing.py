@@ -53,14 +53,18 @@ def unpack(data: bytes) -> Outcome:
     DamagedError
         If the bytes are not complete or not what was written.
     """
-    outcome: Outcome = _unpacked(data)
+    outcome = _unpacked(data)
+    if not isinstance(outcome, Outcome):
+        raise DamagedError
     return outcome
 
 
 def unpack_certificates(data: bytes) -> list[Certificate]:
     """Return the certificates that `pack` packed; errors as `unpack`."""
-    certificates: list[Certificate] = _unpacked(data)
-    return certificates
+    found = _unpacked(data)
+    if not isinstance(found, list) or not all(isinstance(item, Certificate) for item in found):
+        raise DamagedError
+    return found
 
 
 def _unpacked(data: bytes) -> Any:
@@ -73,12 +77,9 @@ def _unpacked(data: bytes) -> Any:
     try:  # a digest that is right does not say who made it
         raw = pa.decompress(block[_LENGTH:], size, codec=_CODEC, asbytes=True)
         start = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
-        outcome = _put_together(json.loads(raw[_LENGTH:start]), raw[start:])
+        return _put_together(json.loads(raw[_LENGTH:start]), raw[start:])
     except Exception as error:  # whatever Arrow, JSON, NumPy and pandas raise at what is no outcome
         raise DamagedError from error
-    if not isinstance(outcome, Outcome):
-        raise DamagedError
-    return outcome
 
 
 def canonical(outcome: Outcome) -> Outcome:

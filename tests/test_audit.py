@@ -17,6 +17,7 @@ from powermkt.certificate import DISPATCH, Certificate
 from powermkt.evidence import FOLDER, EvidenceError, read_evidence
 from powermkt.findings import AuditReport
 from powermkt.optimality import _NOT_READ
+from powermkt.packing import DamagedError, pack, unpack, unpack_certificates
 from powermkt.runaudit import audit_runs
 from powermkt.tablecheck import compare_sums, compare_tables
 from powermkt.writing import FILES, SEAL, digests, sealed, write_results
@@ -133,6 +134,16 @@ def test_a_folder_without_results_is_bad_input(tmp_path: Path) -> None:
         audit(tmp_path)
     done = inside("audit", str(tmp_path / "nothing"), cwd=tmp_path)
     assert done.returncode == 2 and "is no folder" in done.stderr
+
+
+def test_certificates_come_back_as_they_were_packed(compared: pm.Comparison) -> None:
+    outcome = compared.runs[0].outcome
+    held = outcome.certificates
+    assert held and unpack_certificates(pack(held)) == held
+    with pytest.raises(DamagedError):
+        unpack_certificates(pack(outcome))
+    with pytest.raises(DamagedError):
+        unpack(pack(held))
 
 
 @pytest.mark.slow

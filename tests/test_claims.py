@@ -17,7 +17,9 @@ from toys import add_rows, weigh
 
 import powermkt as pm
 from powermkt.certificates import issued, operating_margin
+from powermkt.findings import AuditReport
 from powermkt.ledger import balances
+from powermkt.studycheck import check_studies
 
 REGIME = {
     "name": "toy", "extends": "full_market",
@@ -374,3 +376,29 @@ def test_the_command(tmp_path: Path) -> None:
     done = inside(*arguments[:3], "ful_market", *arguments[4:], cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'full_market'?" in done.stderr
     assert "did you mean 'obligations'?" in done.stderr
+
+
+def test_tables_of_claims_are_audited(run: pm.Run) -> None:
+    """Clean tables add up; a number that is altered in one of them contradicts another."""
+    plan = {"registrations": [{"of": "wind", "use": "convert", "share": 0.1}],
+            "obligations": 0.2, "certificate_price": 30}  # fmt: skip
+    found = pm.claims(run, plan)
+    record = {"double_counted_t": found.double_counted_t}
+
+    def said(tables: dict[str, pd.DataFrame]) -> set[str]:
+        report = AuditReport()
+        check_studies(report, tables, record)
+        return {item.table for item in report.findings}
+
+    assert said(found.tables) == set()
+    for name, column in (("issued", "issued_mwh"), ("claims", "last_mwh"), ("claims", "mwh"),
+                         ("balance", "banked_mwh"), ("offsets", "credited_t"),
+                         ("offsets", "avoided_t"), ("obligations", "local_mwh"),
+                         ("payments", "amount")):  # fmt: skip
+        table = found.tables[name].copy()
+        table.loc[table[column].idxmax(), column] *= 1.001
+        assert said({**found.tables, name: table}), (name, column)
+    # The same MWh claimed twice, in tables that agree on the sums.
+    twice = found.tables["claims"].copy()
+    twice.loc[twice.index[-1], ["first_mwh", "last_mwh"]] -= 1.0
+    assert said({**found.tables, "claims": twice}) == {"claims"}

@@ -15,6 +15,7 @@ from toys import one_bus
 import powermkt as pm
 from powermkt.certificates import issued
 from powermkt.ledger import balances
+from powermkt.obliged import gap_of_added
 from powermkt.plantaccounts import _kind
 from powermkt.remedyduals import unread
 from powermkt.rules import MeritOrder, Obligation
@@ -229,3 +230,12 @@ def test_pumped_water_is_no_output() -> None:
     assert np.isfinite(run.objective)
     credited = Obligation(counts={"coal": 1.0, "hydro": -0.9}, target=1.0)
     assert credited.largest_credit(case) == 0.9  # which bounds the price, so that it dumps nothing
+
+
+def test_gap_of_added_where_nothing_binds() -> None:
+    # A cost of 1e9 that no obligation adds to, and what rounding leaves of it: no gap.
+    assert gap_of_added(1e9 + 1e-6, 1e9, 1e9) == 0.0
+    assert gap_of_added(1e9, 1e9 + 1e-3, 1e9) == 0.0
+    # 1000 added, 1 of them not known; nothing added, and a gap all the same.
+    assert gap_of_added(1e6, 1e6 - 1, 1e6 - 1000) == pytest.approx(1e-3)
+    assert 1.0 < gap_of_added(1e6, 1e6 - 1, 1e6) < 1e7

@@ -15,9 +15,11 @@ from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
 from powermkt.comparison import Comparison
+from powermkt.findings import AuditReport
 from powermkt.overview import overview
 from powermkt.report import report_of
 from powermkt.responsibility import Responsibility
+from powermkt.studycheck import check_studies
 from powermkt.tracestudy import TraceStudy, read_charge
 
 TWO = Path(__file__).parents[1] / "networks" / "two_province"
@@ -210,6 +212,17 @@ def test_study(market: Responsibility, tmp_path: Path) -> None:
     sent = market.transfers.loc["North", "South"]
     assert moved.loc[("half", "North", "South"), "change_t"] == pytest.approx(-sent / 2)
     assert (moved.loc["full_market", "change_t"] == 0).all()
+    one = TraceStudy(Comparison(market.run.case, [market.run]), [market])
+    for each, wrong in ((one, set()), (study, {"carbon_transfers", "carbon_principles"})):
+        tables = {
+            "responsibility": each.responsibility, "carbon_transfers": each.transfers,
+            "carbon_mix": each.mix, "carbon_principles": each.principles,
+            "carbon_hourly": each.hourly,
+        }  # fmt: skip
+        report = AuditReport()
+        check_studies(report, tables, {"consumers_share": each.share})
+        assert {item.table for item in report.findings} == wrong
+        assert all("half" in item.row for item in report.findings)
     study.to_parquet(tmp_path / "found")
     page = (tmp_path / "found" / "trace.html").read_text(encoding="utf-8")
     assert "sankey" in page and "full_market: 4.5 kt between provinces" in page

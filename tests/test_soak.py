@@ -1,7 +1,7 @@
 """Random studies: rules put together at random on random networks, at random carbon prices.
 
-Each is refused, cannot be cleared, or is cleared so that money and energy add up; and memory stays
-what it was. `pytest -m long tests/test_soak.py`
+Each is refused, cannot be cleared, or is cleared so that money and energy add up and an audit finds
+nothing; and memory stays what it was. `pytest -m long tests/test_soak.py`
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def study(seed: int) -> str:
     received = flows * n.links["efficiency"]
     left = left.add(received.T.groupby(n.links["bus1"]).sum().T, fill_value=0)
     assert np.abs(left.to_numpy()).max() < 1e-4
+    audited = run.audit()
+    assert audited.ok, audited.findings[:5]
     return "cleared"
 
 
