@@ -315,6 +315,15 @@ def calibration(source: Any, *, language: str = "en") -> Any:
     return dots(shown, table, words("model less observed"), "%")
 
 
+def utilisation(source: Any, *, language: str = "en") -> Any:
+    """Full load hours of coal plant by province in the calibration run, outliers marked."""
+    shown = shown_of(source, language)
+    rows = shown.table("utilisation").set_index("province")
+    hours, odd = rows["utilisation_h"], rows["outlier"].astype(bool)
+    table = pd.DataFrame({"usual": hours.where(~odd, 0.0), "outlier": hours.where(odd, 0.0)})
+    return bars(shown, table[::-1], shown.words("full load hours"), "h")
+
+
 def price_table(shown: Shown, carbon_price: float) -> pd.DataFrame:
     """What `duration` shows."""
     columns = ["regime", "carbon_price", "window", "snapshot", "hours", "price"]
