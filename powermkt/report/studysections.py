@@ -35,7 +35,8 @@ def _remedies(shown: Shown, record: Record) -> Content:
         for what, label in (("money", "resource cost saved"), ("mwh", "curtailment avoided")):
             choice = {"regime": shown.words(regime), "what": shown.words(label)}
             rows = pick(shown.table("remedies"), regime=regime)
-            views.append(View(choice, figures.remedies(shown, regime, what), rows))
+            figure = figures.remedies(shown, regime, what)
+            views += [View(choice, figure, rows)] if figure.data else []
     return Content(views)
 
 
