@@ -43,7 +43,7 @@ _LISTS: dict[str, tuple[str, type[pydantic.BaseModel]]] = {
 }
 FILES = {
     "market": "market.yaml beside a network",
-    "study": "--study of compare, pass-through, returns, explain, ...: what is varied",
+    "study": "--study of compare, returns, explain, ...: what is varied",
     "regime": "--regime: the rules of a market",
     "services": "--services: ancillary services",
     "invest": "--study of invest: what may be built",

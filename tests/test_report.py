@@ -19,6 +19,8 @@ import powermkt as pm
 from powermkt.overview import overview
 from powermkt.quality import quality_of
 from powermkt.report import Report, report_of
+from powermkt.report.sections import SECTIONS
+from powermkt.report.source import named
 from powermkt.writing import write_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -67,16 +69,17 @@ def english(results: Path) -> Report:
 def test_a_page_stands_by_itself(english: Report) -> None:
     page = english
     assert page.sections == ["headline", "dispatch", "generation", "duration", "map",
-                             "pass_through", "incidence", "retail", "payments", "assumptions",
-                             "record"]  # fmt: skip
+                             "pass_through", "incidence", "windfall", "retail", "revenue",
+                             "payments", "assumptions", "record"]  # fmt: skip
     assert page.missing == [] and page.repeated == {}
     assert "<code>powermkt explain</code>" in page.html  # what would make what is not here
     outside = re.sub(r"<script>.*?</script>", "", page.html, flags=re.DOTALL)
     assert not re.search(r"(src|href)=\"(?!#)", outside)
     plots = re.findall(r'class="plot">(.*?)</script>', page.html, flags=re.DOTALL)
     # Dispatch of all and two provinces; energy, map, payments by regime and price; one price of
-    # pass-through, two of what users pay.
-    assert len(plots) == 3 * 2 + 4 + 2 + 4 + 1 + 2 + 2 + 4
+    # pass-through, of incidence and windfall; two of what users pay; revenue.
+    assert len(plots) == 3 * 2 + 4 + 2 + 4 + 1 + 2 + 2 + 2 + 4 + 4
+    assert page.html.count('<p class="settled">carbon price: 60 CNY/t</p>') == 3
     for text in plots:
         assert "template" not in json.loads(text)["layout"]
     assert "13.86" in page.html and "12.04" in page.html  # m CNY a day, by hand elsewhere
@@ -118,6 +121,60 @@ def test_several_folders_in_one_page(results: Path, tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match="are results of different networks") as told:
         report_of([results, other, tmp_path / "nowhere"])
     assert len(told.value.faults) == 2
+
+
+def test_windfall_and_revenue_add_up(results: Path) -> None:
+    """N1 and N2 sell 7.8 GWh at 0.975 and 0.95 t/MWh, 60 CNY/t, with 0.8177 t/MWh for free."""
+    parts = pm.figures.windfall(results, "fixed_tariff", 60)
+    bars = [np.array(item.x, dtype=float) for item in parts.data if item.type == "bar"]
+    dots = next(np.array(item.x, dtype=float) for item in parts.data if item.type == "scatter")
+    table = pd.read_parquet(results / "windfall.parquet").query("regime == 'fixed_tariff'")
+    said = table.groupby("carrier", sort=False)["windfall"].sum()
+    assert sum(bars) == pytest.approx(dots, abs=1e-5)
+    assert dots * 1e6 == pytest.approx(said[["coal", "gas"]].to_numpy(), abs=1.0)
+    paid = pm.figures.revenue(results, "fixed_tariff", 0).data
+    # Tariffs by hand elsewhere: coal 5.928 + 9.72, gas 2.16, wind 0.96 m CNY.
+    assert [float(value) for value in paid[0].x] == pytest.approx([15.648, 2.16, 0.96], rel=1e-6)
+
+
+def test_what_an_overlap_study_shows() -> None:
+    """Parties by case without the rows of single instruments; both sides of a check; units."""
+    parties = pd.DataFrame({
+        "case": "carbon", "party": ["users", "plant", "plant"], "line": ["all", "all", "carbon"],
+        "loss": [3e6, -1e6, np.nan], "net": [0.0, 2e6, 2e6], "avoided_t": [0.0, 50.0, 50.0],
+    })  # fmt: skip
+    proof = pd.DataFrame(
+        [("claimed", 1.5, "<=", 2.0, "tCO2", True)],
+        columns=["check", "left", "relation", "right", "unit", "holds"],
+    )
+    caps = pd.DataFrame(
+        [("r", 40.0, 100.0, 99.5, 0.002)],
+        columns=["regime", "carbon_price", "limit_t", "counted_t", "cap_gap"],
+    )
+    leakage = pd.DataFrame([("r", 60.0, -200.0, 50.0, 0.25)],
+                           columns=["regime", "carbon_price", "priced_change_t",
+                                    "elsewhere_change_t", "leakage_rate"])  # fmt: skip
+    tables = {"overlap_parties": parties, "overlap_proof": proof, "caps": caps, "leakage": leakage}
+    shown = {item.name: item.x[0] for item in pm.figures.burdens(tables).data}
+    assert shown == {"users": 3.0, "plant": -1.0}
+    made = {item.name: item.make(named(tables, "en", {"currency": "CNY"}), {}).table
+            for item in SECTIONS if item.needs and set(item.needs) <= {*tables}}  # fmt: skip
+    assert made["ledger_proof"].to_numpy().tolist() == [
+        ["claimed", "1.5", "<=", "2", "tCO2", "yes"]
+    ]
+    assert made["caps"].iloc[0].tolist() == ["r", "40", "100", "99.5", "0.2"]
+    assert "carbon price (CNY/t)" in made["caps"]
+    assert made["leakage"].iloc[0].tolist() == ["r", "60", "-200", "50", "25"]
+
+
+def test_what_moves_nothing_is_no_figure() -> None:
+    """A remedy that is worth less than anybody would see is no bar."""
+    rows = pd.DataFrame({"regime": "r", "remedy": "corridor", "where": "A-B", "size": 1.0,
+                         "unit": "MW", "money_by_dual": [5.0], "money_by_difference": [np.nan],
+                         "mwh_by_dual": [1e-12], "mwh_by_difference": [np.nan]})  # fmt: skip
+    section = next(item for item in SECTIONS if item.name == "remedies")
+    views = section.make(named({"remedies": rows}, "en", {}), {}).views
+    assert [view.choice["what"] for view in views] == ["resource cost saved"]
 
 
 def test_figures_of_runs_comparisons_studies_and_folders(

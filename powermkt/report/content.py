@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from powermkt.report.source import Shown, pick
+from powermkt.report.style import with_unit
 
 Record = Mapping[str, Any]
 _MOST_PRICES = 4  # carbon prices that can be switched
+MONEY = " in money"  # at the end of a heading
 
 
 @dataclass(frozen=True)
@@ -143,15 +145,22 @@ def columns(
     Parameters
     ----------
     texts, figures : mapping of str to str
-        Column -> heading.
+        Column -> heading; one that ends with `MONEY`, or `MONEY` and ``/unit``, has the currency.
     """
     words = shown.words
     found = {}
     for name, heading in texts.items():
-        values = said(rows[name], "g") if name == "carbon_price" else map(str, rows[name])
-        found[words(heading)] = [words(text) for text in values]
+        priced = name == "carbon_price"
+        values = said(rows[name], "g") if priced else map(str, rows[name])
+        head = with_unit(words(heading), shown.per("t") if priced else "")
+        found[head] = [words(text) for text in values]
     for name, heading in figures.items():
-        found[words(heading)] = [_number(value) for value in rows[name].astype(float)]
+        quantity, _, unit = heading.partition(MONEY)
+        if unit or heading.endswith(MONEY):
+            head = with_unit(words(quantity), words.unit(f"{shown.money}{unit}"))
+        else:
+            head = words(heading)
+        found[head] = [_number(value) for value in rows[name].astype(float)]
     return pd.DataFrame(found)
 
 

@@ -4,7 +4,13 @@ Each takes a run, a comparison, a study, a results folder, or tables by name, th
 shown, and `language`. The page of results is made by the same functions.
 """
 
-from powermkt.report.instruments import certificates, double_counting, overlap, quality
+from powermkt.report.instruments import (
+    burdens,
+    certificates,
+    double_counting,
+    overlap,
+    quality,
+)
 from powermkt.report.money import (
     abatement,
     carbon_principles,
@@ -18,7 +24,9 @@ from powermkt.report.money import (
     responsibility,
     retail,
     returns,
+    revenue,
     risk,
+    windfall,
 )
 from powermkt.report.operation import (
     calibration,
@@ -29,10 +37,12 @@ from powermkt.report.operation import (
     provinces_map,
     remedies,
     reserve_prices,
+    utilisation,
 )
 
 __all__ = [
     "abatement",
+    "burdens",
     "calibration",
     "carbon_principles",
     "carbon_transfers",
@@ -56,5 +66,8 @@ __all__ = [
     "responsibility",
     "retail",
     "returns",
+    "revenue",
     "risk",
+    "utilisation",
+    "windfall",
 ]

@@ -84,6 +84,8 @@ def read_results(folder: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str,
     try:
         record = json.loads((where / _RECORD).read_text(encoding="utf-8"))
         version = str(record["versions"]["powermkt"])
+        if not isinstance(record.get(FILES, {}), dict):
+            raise TypeError(f"{FILES} is no mapping")
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = "says no version" if isinstance(error, KeyError) else f"cannot be read: {error!r}"
         raise InputError([Fault(str(where / _RECORD), what, "make the results anew")]) from None

@@ -11,6 +11,8 @@ from powermkt.report.style import bars
 
 CERTIFICATES = ("obligations by province", "certificates by technology", "counted twice")
 OVERLAP = ("cost of instruments", "emissions avoided", "renewable share")
+ALL_LINES = "all"  # a row of all instruments
+_BURDENS = {"lose": "loss of parties", "pay": "net payments", "avoid": "emissions avoided"}
 # Labels of quality, the best first, with their colours.
 QUALITY = {
     "sourced": "#0072B2", "sourced (derived)": "#56B4E9", "model input": "#999999",
@@ -71,6 +73,30 @@ def overlap(source: Any, what: str = OVERLAP[0], *, language: str = "en") -> Any
         return bars(shown, table.iloc[1:], shown.words("emissions avoided"), "t")
     table = 100 * rows[["renewable_share"]].rename(columns={"renewable_share": "renewable share"})
     return bars(shown, table, shown.words("renewable share"), "%", beside=True)
+
+
+BURDENS = ("lose", "pay", "avoid")  # what `burdens` shows: money, money, tonnes
+
+
+def burdens(source: Any, what: str = BURDENS[0], *, language: str = "en") -> Any:
+    """Who bears instruments, by case: what parties lose against none, pay net, and avoid.
+
+    Parameters
+    ----------
+    source : OverlapStudy, or its folder
+    what : one of `BURDENS`
+        `lose` counts what prices of power change, too; below zero: gains or receives.
+    language : {"en", "zh"}
+    """
+    shown = shown_of(source, language)
+    column = {"lose": "loss", "pay": "net", "avoid": "avoided_t"}[what]
+    rows = shown.table("overlap_parties")
+    rows = rows[rows["line"] == ALL_LINES]
+    wide = rows.pivot_table(
+        index="case", columns="party", values=column, aggfunc="sum", sort=False
+    ).fillna(0.0)
+    unit = "t" if what == "avoid" else shown.money
+    return bars(shown, wide, shown.words(_BURDENS[what]), unit)
 
 
 def double_counting(source: Any, *, language: str = "en") -> Any:

@@ -38,12 +38,56 @@ LEADS: dict[str, tuple[str, str]] = {
         "change of resource cost as a bar of its own.",
         "相对最低碳价的福利变化；把资源成本变化单列后，各项合计为零。",
     ),
+    "leakage": (
+        "Change of emissions against the lowest carbon price, where the carbon price holds and in "
+        "the other provinces; leakage is the share of what is avoided that arises elsewhere.",
+        "相对最低碳价的排放变化：受碳价约束的省份与其他省份；泄漏率为减排量中转移到他处的比例。",
+    ),
+    "windfall": (
+        "Against the lowest carbon price, by technology: what dearer power brings, allowances that "
+        "are free, and what carbon costs; the diamond is the sum of the three.",
+        "相对最低碳价、分电源：电价上涨带来的收入、免费配额与碳成本；菱形为三者之和。",
+    ),
+    "revenue": (
+        "What plant is paid over the horizon for energy and for each service, before its costs.",
+        "全时段各类电源来自电量与各项服务的收入（未扣成本）。",
+    ),
+    "caps": (
+        "Limits on emissions, the carbon price at which they hold, and how far the cost may be "
+        "above the least there is.",
+        "排放上限、达到上限的碳价，以及成本高于理论下限的幅度。",
+    ),
+    "utilisation": (
+        "Energy over capacity of coal plant by province in the calibration run.",
+        "校准运行中各省煤电的利用小时（电量除以装机）。",
+    ),
+    "claimed": (
+        "Tonnes that each instrument would claim of a source, beside what is physically avoided, "
+        "and what a common ledger leaves it.",
+        "各工具对每一来源申领的减排量、实际减排量，以及统一账本下可申领的部分。",
+    ),
+    "ledger_proof": (
+        "Sums that hold where each tonne is claimed once.",
+        "每吨减排只申领一次时应成立的等式与不等式。",
+    ),
+    "burdens": (
+        "Against the case without instruments. Loss counts what prices of power change, too; "
+        "below zero a party gains, or is paid.",
+        "相对无政策情形。损失包含电价变化的影响；负值表示受益或获得支付。",
+    ),
+    "published": (
+        "Published ranges and what is found here, by both readings of what they say.",
+        "文献区间与本研究结果，按两种读法分别比较。",
+    ),
     "abatement": (
         "What one more tonne abated costs, by tonnes abated: the carbon price at which it is, and "
         "what it costs in resources.",
         "按减排量排列的边际减排成本：触发碳价与资源成本。",
     ),
-    "reserve_prices": ("Prices of reserves, all hours.", "各小时备用价格的分布。"),
+    "reserve_prices": (
+        "Prices of reserves over all snapshots: lowest, quartiles and highest.",
+        "各时点备用价格的分布：最低、四分位与最高。",
+    ),
     "payments": (
         "Every payment has a payer and a payee. The largest flows of money between groups.",
         "每笔支付都有付款方与收款方。图示各群体之间最大的资金流。",

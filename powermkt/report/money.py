@@ -136,6 +136,49 @@ def incidence(
     return figure
 
 
+def windfall(
+    source: Any, regime: str | None = None, carbon_price: float | None = None,
+    *, language: str = "en",
+) -> Any:  # fmt: skip
+    """What plant gains by the carbon price, by carrier: dearer power, free allowances, less cost.
+
+    The dot is the windfall, the sum of the three; arguments and errors as `incidence`.
+    """
+    shown = shown_of(source, language)
+    rows = shown.rows("windfall", regime, carbon_price)
+    total = rows.groupby("carrier", sort=False)[
+        ["price_gain", "free_allowances", "carbon_cost", "windfall"]
+    ].sum()
+    total = total[(total.abs() > FEW * total.abs().to_numpy().max(initial=0.0)).any(axis=1)]
+    parts = pd.DataFrame(
+        {"gain by price": total["price_gain"], "free allowances": total["free_allowances"],
+         "carbon cost": -total["carbon_cost"]}
+    )  # fmt: skip
+    figure = bars(shown, parts, shown.words("windfall"), shown.money)
+    largest = float(parts.abs().to_numpy().max(initial=0.0))
+    divisor, _ = shown.scaled(largest, shown.money)
+    figure.add_scatter(
+        x=numbers(total["windfall"] / divisor, 6), mode="markers", name=shown.words("windfall"),
+        y=[shown.words(str(name)) for name in total.index],
+        marker={"color": "#000000", "size": 9, "symbol": "diamond"},
+    )  # fmt: skip
+    return figure
+
+
+def revenue(
+    source: Any, regime: str | None = None, carbon_price: float | None = None,
+    *, language: str = "en",
+) -> Any:  # fmt: skip
+    """What plant is paid over the horizon, by carrier and by what for; as `incidence`."""
+    shown = shown_of(source, language)
+    rows = shown.rows("revenue", regime, carbon_price)
+    wide = rows.pivot_table(
+        index="carrier", columns="service", values="amount", aggfunc="sum", sort=False
+    ).fillna(0.0)
+    wide = wide.loc[wide.sum(axis=1).sort_values(ascending=False).index]
+    return bars(shown, wide, shown.words("paid"), shown.money)
+
+
 def payments(
     source: Any, regime: str | None = None, carbon_price: float | None = None,
     *, language: str = "en",

@@ -27,6 +27,7 @@ from powermkt.report.style import (
 )
 
 _WEEK = 168  # snapshots of a window that are shown
+_NOTHING = 1e-6  # MWh, or money, that nobody would look at
 _LABELLED = 40  # provinces that have their names on the map
 
 
@@ -217,7 +218,9 @@ def provinces_map(
     figure.update_yaxes(scaleanchor="x", scaleratio=stretch, zeroline=False,
                         constrain="domain")  # fmt: skip
     figure.update_xaxes(title=f"{words('longitude')} (°)", zeroline=False, constrain="domain")
-    figure.update_layout(height=680, hovermode="closest")
+    wide, high = np.ptp(places["x"]), np.ptp(places["y"]) * stretch
+    height = 680 if wide <= 0 else min(680, 280 + int(900 * high / wide))
+    figure.update_layout(height=height, hovermode="closest")
     return figure
 
 
@@ -271,7 +274,7 @@ def remedies(
     rows = shown.rows("remedies", regime)
     columns = {f"{what}_by_dual": "at the margin", f"{what}_by_difference": "cleared again"}
     most = rows[[*columns]].max(axis=1)
-    best = most[most > FEW * most.max()].nlargest(20).index
+    best = most[most > max(FEW * most.max(), _NOTHING)].nlargest(20).index
     table = rows.loc[best]
     words = shown.words
     names = [
@@ -298,6 +301,8 @@ def reserve_prices(source: Any, carbon_price: float | None = None, *, language: 
         )  # fmt: skip
     finished(figure, shown.words("reserve price"), shown.per("(MW h)"))
     figure.update_layout(boxmode="group", hovermode="closest")
+    if float(rows[value].min()) >= 0:
+        figure.update_yaxes(rangemode="tozero")
     return figure
 
 
@@ -313,6 +318,15 @@ def calibration(source: Any, *, language: str = "en") -> Any:
     difference = rows[["difference_pct"]].set_axis(names, axis="index").astype(float)
     table = difference.rename(columns={"difference_pct": "model less observed"})
     return dots(shown, table, words("model less observed"), "%")
+
+
+def utilisation(source: Any, *, language: str = "en") -> Any:
+    """Full load hours of coal plant by province in the calibration run, outliers marked."""
+    shown = shown_of(source, language)
+    rows = shown.table("utilisation").set_index("province")
+    hours, odd = rows["utilisation_h"], rows["outlier"].astype(bool)
+    table = pd.DataFrame({"usual": hours.where(~odd, 0.0), "outlier": hours.where(odd, 0.0)})
+    return bars(shown, table[::-1], shown.words("full load hours"), "h")
 
 
 def price_table(shown: Shown, carbon_price: float) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from powermkt.report.folders import Folders, of_study, read_folders
 from powermkt.report.sections import SECTIONS
 from powermkt.report.source import Shown, check_language, named
 
+_UNIT = re.compile(r"\([^()]*\)$")
 _NUMBER = re.compile(r"[+-]?[\d,.]*(e[+-]\d+)?%?")
 _RADIOS = 8  # values of a switch; of more there is a list
 
@@ -141,8 +142,9 @@ def _laid_out(section: Section, content: Content, shown: Shown, note: str) -> di
     words = shown.words
     return {
         "name": section.name, "heading": words(section.heading), "lead": words.lead(section.name),
-        "note": note and f"{words('comes from')} {note}", "table": content.table,
+        "note": note and f"{words('comes from')} {note}", "table": _headed(content.table),
         "texts": content.texts, "switches": _switches(content.views),
+        "settled": _settled(content.views),
         "views": _embedded(content.views),
         "height": _height(content.views), "numeric": _numeric(content.table),
     }  # fmt: skip
@@ -173,6 +175,22 @@ def _horizon(section: Section, found: Folders) -> str:
 
 def _spans(windows: Mapping[str, Any]) -> list[str]:
     return [f"{str(item['from'])[:10]} - {str(item['to'])[:10]}" for item in windows.values()]
+
+
+def _settled(views: list[View]) -> dict[str, str]:
+    """What all views of a section have in common, so that no switch says it."""
+    first = views[0].choice if views else {}
+    return {name: value for name, value in first.items()
+            if all(view.choice.get(name) == value for view in views)}  # fmt: skip
+
+
+def _headed(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """A table whose units do not break where its headings do."""
+    if table is None:
+        return None
+    return table.rename(
+        columns=lambda name: _UNIT.sub(lambda it: it[0].replace(" ", "\u00a0"), name)
+    )
 
 
 def _switches(views: list[View]) -> dict[str, list[str]]:

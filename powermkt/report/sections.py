@@ -9,6 +9,7 @@ import pandas as pd
 
 from powermkt.report import figures
 from powermkt.report.content import (
+    MONEY,
     Content,
     Record,
     Section,
@@ -28,6 +29,7 @@ from powermkt.report.style import carriers_of
 _MOST_WINDOWS = 4
 _MOST_PROVINCES = 40  # that can be switched in dispatch
 _SMALL = 1e-6  # of a rate
+_CELL = {"regime": "regime", "carbon_price": "carbon price"}
 
 
 def _headline(shown: Shown, record: Record) -> Content:
@@ -164,7 +166,7 @@ def _obligations(shown: Shown, record: Record) -> Content:
     texts = {name: name.replace("_", " ") for name in
              ("regime", "carbon_price", "line", "kind", "unit")}  # fmt: skip
     numbers = {"target": "target", "reached": "reached", "shortfall": "shortfall",
-               "price": "price of a unit"}  # fmt: skip
+               "price": f"price of a unit{MONEY}"}  # fmt: skip
     return Content(table=columns(shown, shown.table("obligations"), texts, numbers))
 
 
@@ -174,8 +176,9 @@ def _savings(shown: Shown, record: Record) -> Content:
     rows = shown.table("savings")
     found = columns(
         shown, rows, texts,
-        {"potential": "potential (tce)", "saved": "saved (tce)", "unit_cost": "cost per tce",
-         "unit_worth": "worth per tce", "cost": "cost in all", "rent": "rent"},
+        {"potential": "potential (tce)", "saved": "saved (tce)", "unit_cost": f"cost{MONEY}/tce",
+         "unit_worth": f"worth{MONEY}/tce", "cost": f"cost in all{MONEY}",
+         "rent": f"rent{MONEY}"},
     )  # fmt: skip
     return Content(table=found)
 
@@ -188,6 +191,38 @@ def _calibration(shown: Shown, record: Record) -> Content:
         {"model": "model", "observed": "observed", "difference_pct": "difference (%)"},
     )  # fmt: skip
     return Content(one(figures.calibration(shown), rows).views, table=found)
+
+
+def _utilisation(shown: Shown, record: Record) -> Content:
+    return one(figures.utilisation(shown), shown.table("utilisation"))
+
+
+def _windfall(shown: Shown, record: Record) -> Content:
+    return by_cell(shown, "windfall", figures.windfall)
+
+
+def _revenue(shown: Shown, record: Record) -> Content:
+    return by_cell(shown, "revenue", figures.revenue)
+
+
+def _leakage(shown: Shown, record: Record) -> Content:
+    rows = shown.table("leakage")
+    found = columns(
+        shown, rows.assign(leakage_rate=100 * rows["leakage_rate"]), _CELL,
+        {"priced_change_t": "change where the price holds (t)",
+         "elsewhere_change_t": "change elsewhere (t)", "leakage_rate": "leakage (%)"},
+    )  # fmt: skip
+    return Content(table=found)
+
+
+def _caps(shown: Shown, record: Record) -> Content:
+    rows = shown.table("caps")
+    found = columns(
+        shown, rows.assign(cap_gap=100 * rows["cap_gap"]), _CELL,
+        {"limit_t": "limit (t)", "counted_t": "counted (t)",
+         "cap_gap": "cost above its lower bound (%)"},
+    )  # fmt: skip
+    return Content(table=found)
 
 
 def _quality(shown: Shown, record: Record) -> Content:
@@ -271,14 +306,19 @@ SECTIONS = (
     Section("pass_through_by_hour", "Pass-through by hour", ("pass_through_hourly",),
             _pass_through_by_hour, MARGINS),
     Section("incidence", "Who gains and who loses by the carbon price", ("incidence",), _incidence),
+    Section("leakage", "Emissions that move elsewhere", ("leakage",), _leakage, ""),
+    Section("windfall", "What plant gains by the carbon price", ("windfall",), _windfall, ""),
     Section("retail", "What users pay", ("retail",), _retail),
+    Section("revenue", "What plant is paid for", ("revenue",), _revenue, ""),
     *OF_STUDIES,
     Section("reserve_prices", "Reserve prices", ("reserve_prices",), _reserve_prices,
             "compare --services FILE"),
     Section("payments", "Who pays whom", ("payments",), _payments),
     Section("obligations", "Obligations", ("obligations",), _obligations, ""),
+    Section("caps", "Limits on emissions", ("caps",), _caps, ""),
     Section("savings", "Savings", ("savings",), _savings, ""),
     Section("calibration", "Model and observation", ("calibration",), _calibration, ""),
+    Section("utilisation", "How much coal plant runs", ("utilisation",), _utilisation, ""),
     Section("quality", "Quality of data", (), _quality),
     Section("assumptions", "Assumptions", (), _assumptions),
     Section("record", "How it was made", (), _record),

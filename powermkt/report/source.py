@@ -204,8 +204,9 @@ class _Lazy(Mapping[str, pd.DataFrame]):
 
 _OF_RUN = ("curtailment", "generation", "ledger", "revenue")
 _OF_COMPARISON = (
-    "comparison", "pass_through", "pass_through_hourly", "incidence", "retail", "curtailment",
-    "generation", "reserve_prices", "obligations", "savings", "caps", "calibration",
+    "comparison", "pass_through", "pass_through_hourly", "incidence", "leakage", "windfall",
+    "retail", "curtailment", "generation", "revenue", "reserve_prices", "obligations", "savings",
+    "caps", "calibration", "utilisation",
 )  # fmt: skip
 
 

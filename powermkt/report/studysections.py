@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from powermkt.report import figures
 from powermkt.report.content import (
+    MONEY,
     Content,
     Record,
     Section,
@@ -15,7 +18,7 @@ from powermkt.report.content import (
     columns,
     one,
 )
-from powermkt.report.instruments import CERTIFICATES, OVERLAP
+from powermkt.report.instruments import ALL_LINES, BURDENS, CERTIFICATES, OVERLAP
 from powermkt.report.source import Shown, pick
 
 _MOST_STEPS = 25
@@ -32,7 +35,8 @@ def _remedies(shown: Shown, record: Record) -> Content:
         for what, label in (("money", "resource cost saved"), ("mwh", "curtailment avoided")):
             choice = {"regime": shown.words(regime), "what": shown.words(label)}
             rows = pick(shown.table("remedies"), regime=regime)
-            views.append(View(choice, figures.remedies(shown, regime, what), rows))
+            figure = figures.remedies(shown, regime, what)
+            views += [View(choice, figure, rows)] if figure.data else []
     return Content(views)
 
 
@@ -49,8 +53,8 @@ def _switching(shown: Shown, record: Record) -> Content:
         return Content()
     found = columns(
         shown, rows, {"regime": "regime", "loses": "loses output", "gains": "gains output"},
-        {"tau": "carbon price", "emissions_change_t": "change of emissions (t)",
-         "abatement_cost": "abatement cost", "switched_mwh": "energy that moves (MWh)"}
+        {"tau": f"carbon price{MONEY}/t", "emissions_change_t": "change of emissions (t)",
+         "abatement_cost": f"abatement cost{MONEY}/t", "switched_mwh": "energy that moves (MWh)"}
     )  # fmt: skip
     return Content(table=found)
 
@@ -73,7 +77,8 @@ def _certificates(shown: Shown, record: Record) -> Content:
     for what, name in zip(CERTIFICATES, names, strict=True):
         if name in shown.tables and len(rows := shown.table(name)):
             views.append(View({"what": shown.words(what)}, figures.certificates(shown, what), rows))
-    return Content(views)
+    table = _checks(shown, "certificate_proof") if "certificate_proof" in shown.tables else None
+    return Content(views, table)
 
 
 def _overlap(shown: Shown, record: Record) -> Content:
@@ -86,12 +91,60 @@ def _overlap(shown: Shown, record: Record) -> Content:
 def _overlap_lines(shown: Shown, record: Record) -> Content:
     texts = {"case": "case", "line": "line", "kind": "kind", "unit": "unit"}
     numbers = {"target": "target", "reached": "reached", "shortfall": "shortfall",
-               "price": "price of a unit", "price_per_t": "price of a tonne"}  # fmt: skip
+               "price": f"price of a unit{MONEY}",
+               "price_per_t": f"price of a tonne{MONEY}"}  # fmt: skip
     return Content(table=columns(shown, shown.table("overlap_lines"), texts, numbers))
 
 
 def _double(shown: Shown, record: Record) -> Content:
     return one(figures.double_counting(shown), shown.table("overlap_double_counted"))
+
+
+def _burdens(shown: Shown, record: Record) -> Content:
+    rows = shown.table("overlap_parties")
+    rows = rows[rows["line"] == ALL_LINES]
+    names = {"lose": "loss of parties", "pay": "net payments", "avoid": "emissions avoided"}
+    return Content(
+        [View({"what": shown.words(names[what])}, figures.burdens(shown, what), rows)
+         for what in BURDENS]
+    )  # fmt: skip
+
+
+def _ledger_proof(shown: Shown, record: Record) -> Content:
+    return Content(table=_checks(shown, "overlap_proof"))
+
+
+def _checks(shown: Shown, name: str) -> pd.DataFrame:
+    """Checks of a claims ledger, each with both its sides."""
+    rows = shown.table(name)
+    rows = rows.assign(holds=rows["holds"].map({True: "yes", False: "no"}))
+    sides = columns(shown, rows, {}, {"left": "left side", "right": "right side"})
+    texts = columns(
+        shown, rows, {"check": "check", "relation": "is", "unit": "unit", "holds": "holds"}, {}
+    )
+    check, relation, unit, holds = (texts[name] for name in texts)
+    left, right = (sides[name] for name in sides)
+    return pd.concat([check, left, relation, right, unit, holds], axis="columns")
+
+
+def _claimed(shown: Shown, record: Record) -> Content:
+    rows = shown.table("overlap_claimed")
+    found = columns(
+        shown, rows, {"source": "source", "instrument": "instrument"},
+        {"physical_t": "physical (t)", "claimed_t": "claimed (t)",
+         "once_t": "with a common ledger (t)"},
+    )  # fmt: skip
+    return Content(table=found)
+
+
+def _published(shown: Shown, record: Record) -> Content:
+    rows = shown.table("overlap_published")
+    found = columns(
+        shown, rows, {"quantity": "quantity", "reading": "reading"},
+        {"low": "published, from (%)", "high": "published, to (%)", "ours": "here (%)"},
+    )  # fmt: skip
+    why = list(dict.fromkeys(map(str, rows["differs"])))
+    return Content(table=found, texts={shown.words("why they differ"): "\n".join(why)})
 
 
 def _returns(shown: Shown, record: Record) -> Content:
@@ -105,7 +158,7 @@ def _one_more(shown: Shown, record: Record) -> Content:
     texts = {name: name.replace("_", " ") for name in
              ("regime", "carbon_price", "province", "carrier")}  # fmt: skip
     numbers = {"capacity_mw": "capacity (MW)", "full_load_hours": "full load hours",
-               "received_price": "price received",
+               "received_price": f"price received{MONEY}/MWh",
                "irr": "internal rate of return (%)"}  # fmt: skip
     return Content(table=columns(shown, rows, texts, numbers))
 
@@ -166,6 +219,11 @@ OF_STUDIES = (
             "overlap"),
     Section("double_counting", "What two instruments both count", ("overlap_double_counted",),
             _double, "overlap"),
+    Section("claimed", "Tonnes that instruments claim", ("overlap_claimed",), _claimed, ""),
+    Section("ledger_proof", "What the claims ledger proves", ("overlap_proof",), _ledger_proof,
+            ""),
+    Section("burdens", "Who bears instruments", ("overlap_parties",), _burdens, ""),
+    Section("published", "Beside published figures", ("overlap_published",), _published, ""),
     Section("returns", "What plant earns", ("returns_summary",), _returns, "returns"),
     Section("one_more", "One more plant", ("one_more",), _one_more, "returns --one-more CARRIER"),
     Section("entry", "What enters", ("entry",), _entry, "invest"),
