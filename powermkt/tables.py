@@ -146,7 +146,7 @@ def _columns(
                     continue
                 changed[column] = flags.astype(bool)
             continue
-        if values.dtype.kind in "iuf":
+        if kind not in (float, int) or values.dtype.kind in "iuf":  # geometries are neither
             continue
         read = numbers(values.replace("", np.nan) if values.dtype != bool else values)
         empty = values.isna() | values.isin(["", None])

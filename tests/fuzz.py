@@ -28,15 +28,15 @@ from powermkt.candidates import read_entry_plan
 from powermkt.cells import CellStore
 from powermkt.claimsplan import claims_plan
 from powermkt.contractbook import read_book
+from powermkt.entryfile import read_entry_file
 from powermkt.flexibilitystudy import read_assumptions
 from powermkt.horizon import Horizon, cut
 from powermkt.intake import series_faults
-from powermkt.investcommand import _beside, read_entry_file
 from powermkt.market import read_market, read_services
 from powermkt.overlapplan import overlap_plan
 from powermkt.packing import DamagedError, unpack
 from powermkt.reading import read_series
-from powermkt.report.page import read_results
+from powermkt.report.folders import read_folders, read_results
 from powermkt.session import _regimes, _study
 from powermkt.tracestudy import read_charge
 
@@ -288,7 +288,7 @@ def _study_of(file: Path) -> object:
 
 
 def _invest_of(file: Path) -> object:
-    return _beside(read_entry_file(file), file)
+    return read_entry_file(file).beside(file)
 
 
 YAML_READERS: dict[str, Callable[[Path], object]] = {
@@ -483,6 +483,8 @@ def results(random: Random, folder: Path) -> object:
     where = folder / "results"
     where.mkdir(exist_ok=True)
     record: Any = {"versions": {"powermkt": "0.1.0"}, "notes": [], "regimes": {}}
+    if random.random() < 0.5:
+        record[random.choice(["files", "seal", "windows", "case", "notes"])] = random.choice(NASTY)
     if random.random() < 0.7:
         record = random.choice([*NASTY[:20], {"versions": random.choice(NASTY[10:20])}, []])
     text = json.dumps(record, default=str)
@@ -495,7 +497,7 @@ def results(random: Random, folder: Path) -> object:
     if random.random() < 0.5:
         file.write_bytes(_broken_bytes(random, file.read_bytes()))
     try:
-        return read_results(where)
+        return random.choice([read_results, lambda it: read_folders([it]), pm.audit])(where)
     finally:
         shutil.rmtree(where)
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from toys import one_bus
 
 import powermkt as pm
+from powermkt.entryfile import read_entry_file
 from powermkt.errors import PowermktError
 from powermkt.files import load_yaml
-from powermkt.investcommand import _beside, read_entry_file
 from powermkt.session import _regimes, _study
 
 QUICK = {"yaml": 10, "offers": 8, "series": 12, "book": 12, "results": 12, "matpower": 2}
@@ -109,7 +109,7 @@ def test_a_study_names_no_file_outside_its_folder(name: str, outside: Path) -> N
         entry = {"regimes": [item], "candidates": {"w": CANDIDATE}}
         (outside / "entry.yaml").write_text(yaml.safe_dump(entry))
         with pytest.raises(pm.InputError, match="lies outside"):
-            _beside(read_entry_file(outside / "entry.yaml"), outside / "entry.yaml")
+            read_entry_file(outside / "entry.yaml").beside(outside / "entry.yaml")
     (outside / "regime.yaml").write_text(f"extends: {name}\n")
     with pytest.raises(pm.InputError, match="lies outside"):
         pm.regime(outside / "regime.yaml")

@@ -126,6 +126,7 @@ def test_the_mark_up_counts_on_a_cost_curve() -> None:
     assert run.objective == pytest.approx(50 * 300 + 45 * 360)
 
 
+@pytest.mark.slow
 def test_one_block_over_two_steps_of_cost_fills_the_cheap_one() -> None:
     """All 100 MW at 310: 60 MW cost 50 x 300 + 10 x 360, though the offers tie."""
     case = pm.Case(curved(85.0), offers=book(("coal", 100, 310)))
@@ -208,6 +209,7 @@ def test_units_are_made_whole_for_what_they_offered() -> None:
     assert row[["offered_cost", "revenue", "uplift"]].tolist() == pytest.approx([3800, 1800, 2000])
 
 
+@pytest.mark.slow
 def test_snapshots_that_are_no_times() -> None:
     n = one_bus([100.0, 100.0])
     n.set_snapshots([0, 1])

@@ -11,6 +11,7 @@ import pypsa
 import pytest
 import yaml
 from scipy.optimize import linprog
+from shapely.geometry import box
 from toys import one_bus
 
 import powermkt as pm
@@ -356,3 +357,10 @@ def test_values_of_another_kind_are_read_as_they_are_meant() -> None:
     assert case.generators["p_nom"].tolist() == [100.0, 100.0]
     assert (case.generators["tariff"] == case.default_tariff).all()
     assert n.generators["p_nom"].tolist() == ["100", 100, 50.0]  # never changed
+
+
+def test_regions_of_buses_are_no_numbers() -> None:
+    """Networks of PyPSA-Eur hold the shapes of their regions."""
+    n = one_bus([50.0])
+    n.add("Shape", "A", geometry=box(0, 0, 1, 1), component="Bus", idx="A", type="onshore")
+    assert pm.Case(n).network().shapes["idx"].tolist() == ["A"]

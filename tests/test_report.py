@@ -19,6 +19,7 @@ import powermkt as pm
 from powermkt.overview import overview
 from powermkt.quality import quality_of
 from powermkt.report import Report, report_of
+from powermkt.report.folders import read_folders
 from powermkt.report.sections import SECTIONS
 from powermkt.report.source import named
 from powermkt.writing import write_results
@@ -352,3 +353,10 @@ def test_in_a_browser(
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
     assert found.violations_count == 0, found.generate_report()
     page.close()
+
+
+def test_a_record_whose_list_of_files_is_none_is_read(tmp_path: Path) -> None:
+    pd.DataFrame({"regime": ["a"]}).to_parquet(tmp_path / "comparison.parquet")
+    record = {"versions": {"powermkt": pm.__version__}, "files": None}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    assert not read_folders([tmp_path]).incomplete

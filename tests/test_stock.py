@@ -22,7 +22,7 @@ from powermkt.regime import regime
 
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))
-SLOW = {"rts_gmlc": [pytest.mark.slow], "china": [pytest.mark.slow]}
+SLOW = ("rts_gmlc", "china")
 TWO_SEEDS = (0, pytest.param(1, marks=pytest.mark.slow))
 PRESETS = ("fixed_tariff", "priority_dispatch", "full_market")
 
@@ -322,7 +322,15 @@ MU = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, id=kind.__name__, marks=[] if kind in (mesh, storage) else [pytest.mark.slow]
+        )
+        for kind in KINDS
+    ],
+)
 def test_duals_that_pypsa_assigns_are_found_by_name(
     kind: Callable[[np.random.Generator], pypsa.Network],
 ) -> None:
@@ -368,16 +376,21 @@ def cut(folder: str, hours: int) -> pm.Case:
     return short if schedule is None else short.with_schedule(schedule.loc[n.snapshots])
 
 
+def _marks(folder: str, preset: str) -> list[pytest.MarkDecorator]:
+    """Presets of their own dispatch in full; others on the toy, and elsewhere for those who ask."""
+    if preset not in PRESETS:
+        return [pytest.mark.slow if folder not in SLOW else pytest.mark.long]
+    return [] if folder not in SLOW and preset == "fixed_tariff" else [pytest.mark.slow]
+
+
 @pytest.mark.parametrize(
-    "preset",
+    ("folder", "preset"),
     [
-        pytest.param(name, marks=[] if name in PRESETS else [pytest.mark.slow])
+        pytest.param(folder, name, marks=_marks(folder, name))
+        for folder in FOLDERS
         for name in pm.presets()
         if pm.regime(name).two_settlement is None
     ],
-)
-@pytest.mark.parametrize(
-    "folder", [pytest.param(name, marks=SLOW.get(name, [])) for name in FOLDERS]
 )
 def test_rows_of_every_preset_on_every_network(folder: str, preset: str) -> None:
     """Objective equal and every dual part of a proof, in a day of fleets, quotas and schedules."""

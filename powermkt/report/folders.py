@@ -124,7 +124,9 @@ def read_folders(folders: Sequence[str | Path]) -> Folders:
         name = str(folder)
         cases[name] = str(record.get("case", record.get("network", "")))
         renamed = next((names for key, names in _RENAMED.items() if key in record), {})
-        there = (name.removesuffix(".parquet") for name in record.get(FILES, []) if "/" not in name)
+        stated = record.get(FILES)
+        stated = stated if isinstance(stated, dict) else {}  # as the audit takes it
+        there = (name.removesuffix(".parquet") for name in stated if "/" not in name)
         written = {renamed.get(table, table) for table in there if "." not in table}
         if lacking := sorted(written - {*tables}):
             found.incomplete[name] = lacking
