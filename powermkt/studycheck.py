@@ -201,8 +201,8 @@ _ADDED = (
 
 def _of_responsibility(report: AuditReport, tables: _Tables, record: _Record) -> None:
     """What is produced is consumed, excess or stored; factors are those of the sums."""
-    for (name, price), table in tables["responsibility"].groupby(_RUN):
-        where = run_key(str(name), float(price))
+    for _, table in tables["responsibility"].groupby(_RUN):
+        where = run_key(str(table["regime"].iloc[0]), float(table["carbon_price"].iloc[0]))
         rows = table.set_index("province")
         rows = rows.set_axis([key(province=name) + f", {where}" for name in rows.index])
         tonnes = float(rows["production_t"].abs().sum())
