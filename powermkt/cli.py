@@ -65,7 +65,10 @@ COMMANDS = {
         "claimscommand.instruments",
         "List instruments of energy and climate policy: since when, in which unit, for whom.",
     ),
-    "report": ("reportcommand.write_report", "Write results as one HTML file that works offline."),
+    "report": (
+        "reportcommand.write_report",
+        "Write results as one HTML file that works offline; the first folder with a table gives it.",
+    ),
     "trace": (
         "tracecommand.trace",
         "Say whose carbon it is: production, consumption, transfers between provinces, who pays.",

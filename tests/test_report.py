@@ -355,8 +355,9 @@ def test_in_a_browser(
     page.close()
 
 
-def test_a_record_whose_list_of_files_is_none_is_read(tmp_path: Path) -> None:
+def test_a_record_whose_list_of_files_is_none_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"regime": ["a"]}).to_parquet(tmp_path / "comparison.parquet")
     record = {"versions": {"powermkt": pm.__version__}, "files": None}
     (tmp_path / "record.json").write_text(json.dumps(record))
-    assert not read_folders([tmp_path]).incomplete
+    with pytest.raises(pm.InputError, match="files is no mapping"):
+        read_folders([tmp_path])

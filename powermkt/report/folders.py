@@ -124,8 +124,7 @@ def read_folders(folders: Sequence[str | Path]) -> Folders:
         name = str(folder)
         cases[name] = str(record.get("case", record.get("network", "")))
         renamed = next((names for key, names in _RENAMED.items() if key in record), {})
-        stated = record.get(FILES)
-        stated = stated if isinstance(stated, dict) else {}  # as the audit takes it
+        stated = record.get(FILES, {})
         there = (name.removesuffix(".parquet") for name in stated if "/" not in name)
         written = {renamed.get(table, table) for table in there if "." not in table}
         if lacking := sorted(written - {*tables}):
