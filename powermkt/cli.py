@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     "report": (
         "reportcommand.write_report",
-        "Write results as one HTML file that works offline; the first folder with a table gives it.",
+        "Write results, of one folder or several, as one HTML file that works offline.",
     ),
     "trace": (
         "tracecommand.trace",

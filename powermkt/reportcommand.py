@@ -21,7 +21,7 @@ def write_report(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write results as one HTML file that works offline; the first folder with a table gives it."""
+    """Write results, of one folder or several, as one HTML file that works offline."""
     from powermkt.report import report_of
     from powermkt.session import err
 
