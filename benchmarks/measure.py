@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
 PACKAGES = ("powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy")
 _INTERVAL = 0.1  # s
@@ -116,3 +119,15 @@ def machine() -> dict[str, str | int]:
         "memory_mb": round(psutil.virtual_memory().total / 2**20),
         "platform": platform.platform(),
     }
+
+
+def show(record: Mapping[str, float], title: str, as_json: bool) -> None:
+    """Print a record as a table, and as one JSON object on the last line."""
+    table = Table(title=title, width=80)
+    table.add_column("")
+    table.add_column("value", justify="right")
+    for name, value in record.items():
+        table.add_row(name, f"{value:,.4g}")
+    Console(width=80).print(table)
+    if as_json:
+        print(json.dumps(record))

@@ -11,16 +11,14 @@ command fails where cost and its lower bound are not as near as is asked for.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table
 
 import powermkt as pm
+from benchmarks.measure import show
 from powermkt.horizon import Horizon, with_horizon
 
 CHINA = Path(__file__).resolve().parents[1] / "networks" / "china"
@@ -38,14 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     case = with_horizon(pm.read(options.network), Horizon(weeks=options.weeks))
     record = compared(case, options.reduction, options.shortfall_price)
-    table = Table(title=f"{case.name}: caps by province", width=80)
-    table.add_column("")
-    table.add_column("value", justify="right")
-    for name, value in record.items():
-        table.add_row(name, f"{value:,.4g}")
-    Console(width=80).print(table)
-    if options.json:
-        print(json.dumps(record))
+    show(record, f"{case.name}: caps by province", options.json)
     if not record["gap_of_added"] <= GAP:
         sys.exit("cost and its lower bound are too far apart")
 

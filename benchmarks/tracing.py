@@ -11,15 +11,13 @@ Seconds belong to one machine; the command fails where both differ.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import powermkt as pm
+from benchmarks.measure import show
 
 TOLERANCE = 1e-9
 _MESHED = 0.15  # share of pairs that are joined
@@ -34,14 +32,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     options = parser.parse_args()
     record = compared(options.hours, options.provinces)
-    table = Table(title=f"{options.provinces} provinces, {options.hours:,} h", width=80)
-    table.add_column("")
-    table.add_column("value", justify="right")
-    for name, value in record.items():
-        table.add_row(name, f"{value:,.4g}")
-    Console(width=80).print(table)
-    if options.json:
-        print(json.dumps(record))
+    show(record, f"{options.provinces} provinces, {options.hours:,} h", options.json)
     if not record["rel_diff"] <= TOLERANCE:
         sys.exit("both sides differ")
 

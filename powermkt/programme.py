@@ -1,9 +1,9 @@
 """The linear programme behind a linopy model: lean, patched with numbers, solved to one optimum.
 
 PyPSA writes every bound as a row. Rows with one variable are folded into bounds here, so that
-HiGHS, which does not presolve a warm start, re-solves a small programme; `lean` makes it smaller
-still, and `search` finds the optimum. Names lead to positions and back: offers and limits come in
-by variable, values and duals go out by variable and by constraint.
+HiGHS, which does not presolve a warm start, re-solves a small programme; `lean` makes it smaller,
+`search` finds the optimum. Names lead to positions and back: offers and limits come in by variable,
+values and duals go out by variable and by constraint.
 """
 
 from __future__ import annotations
@@ -348,9 +348,9 @@ class Programme:
     def follow(
         self, cost: np.ndarray, tie: np.ndarray, far: bool = False
     ) -> tuple[np.ndarray, float, list[str]]:
-        """Find the optimum of another objective within the limits of the last canonical solve.
+        """As `solve` within the limits of the last canonical one, in less than half the time.
 
-        As `solve`, in less than half the time, but without prices: at a kink they may be others.
+        Without prices: at a kink they may be others.
 
         Parameters
         ----------

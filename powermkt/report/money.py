@@ -9,7 +9,18 @@ from plotly import graph_objects
 
 from powermkt.demandeffects import DEMAND_EFFECTS
 from powermkt.report.source import Shown, pick, shown_of
-from powermkt.report.style import FEW, PALETTE, bars, canvas, dots, finished, flows, laid, numbers
+from powermkt.report.style import (
+    FEW,
+    PALETTE,
+    bars,
+    canvas,
+    dots,
+    finished,
+    flows,
+    laid,
+    numbers,
+    summed,
+)
 from powermkt.risk import QUANTITIES
 
 _ALL = "all"  # a row of all provinces
@@ -172,10 +183,7 @@ def revenue(
     """What plant is paid over the horizon, by carrier and by what for; as `incidence`."""
     shown = shown_of(source, language)
     rows = shown.rows("revenue", regime, carbon_price)
-    wide = rows.pivot_table(
-        index="carrier", columns="service", values="amount", aggfunc="sum", sort=False
-    ).fillna(0.0)
-    wide = wide.loc[wide.sum(axis=1).sort_values(ascending=False).index]
+    wide = summed(rows, "carrier", "service", "amount")
     return bars(shown, wide, shown.words("paid"), shown.money)
 
 

@@ -23,6 +23,7 @@ from powermkt.report.style import (
     finished,
     numbers,
     rank,
+    summed,
     with_unit,
 )
 
@@ -145,10 +146,7 @@ def generation(
     """Energy by province and carrier over the horizon, as lying stacks, in MWh or more."""
     shown = shown_of(source, language)
     rows = shown.rows("generation", regime, carbon_price)
-    wide = rows.pivot_table(
-        index="province", columns="carrier", values="generation_mwh", aggfunc="sum", sort=False
-    ).fillna(0.0)
-    wide = wide.loc[wide.sum(axis=1).sort_values(ascending=False).index]
+    wide = summed(rows, "province", "carrier", "generation_mwh")
     carriers = sorted(map(str, wide.columns), key=rank)
     colours = colours_of(shown, carriers)
     return bars(shown, wide[carriers], shown.words("energy"), "MWh", colours=colours)

@@ -110,6 +110,14 @@ def laid(figure: Any, quantity: str, unit: str, rows: int, beside: int = 1) -> A
     return figure
 
 
+def summed(rows: pd.DataFrame, index: str, columns: str, values: str) -> pd.DataFrame:
+    """Sum values by two columns of rows, the largest sum first, for `bars`."""
+    wide = rows.pivot_table(
+        index=index, columns=columns, values=values, aggfunc="sum", sort=False
+    ).fillna(0.0)
+    return wide.loc[wide.sum(axis=1).sort_values(ascending=False).index]
+
+
 def bars(
     shown: Shown, table: pd.DataFrame, quantity: str, unit: str, *, beside: bool = False,
     colours: Mapping[str, str] | None = None,
