@@ -309,8 +309,7 @@ class Programme:
             If the programme is infeasible (naming what is in conflict) or not solved to
             optimality.
         """
-        crossed = np.flatnonzero(lower > upper + 1e-6)
-        if len(crossed):
+        if len(crossed := np.flatnonzero(lower > upper + 1e-6)):
             raise ClearingError("limits contradict each other: " + self._say(crossed))
         upper, tie = np.maximum(lower, upper), np.zeros_like(cost) if tie is None else tie
         before = self.search.live.seconds
