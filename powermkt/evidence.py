@@ -91,7 +91,10 @@ def write_evidence(
 
 
 def _write_case(target: Path, case: Case) -> None:
-    case._n.export_to_netcdf(str(target / _NETWORK), compression={"zlib": True, "complevel": 4})
+    try:
+        case._n.export_to_netcdf(str(target / _NETWORK), compression={"zlib": True, "complevel": 4})
+    except RuntimeError as error:  # netCDF's word for a disk that takes no more
+        raise OSError(str(error)) from error
     position = {label: case.snapshots.get_indexer(index) for label, index in case.windows.items()}
     content = {
         "name": case.name,
