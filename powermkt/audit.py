@@ -22,7 +22,8 @@ from powermkt.writing import FILES, SEAL, digests, read_record, sealed
 
 _TABLES = (".parquet", ".csv")
 # Of the machine and the versions that cleared, not of this audit.
-_OF_THE_RUN = ("versions", "python", "machine", "mended", FILES, SEAL)
+# Said of the run, or of files beside the network that are no part of the evidence.
+_OF_THE_RUN = ("versions", "python", "machine", "mended", "quality", FILES, SEAL)
 
 
 def audit(folder: str | Path, *, evidence: bool = True, seals: bool = True) -> AuditReport:
