@@ -21,8 +21,7 @@ from powermkt.tablecheck import compare_sums, compare_tables, compare_twin
 from powermkt.writing import FILES, SEAL, digests, read_record, sealed
 
 _TABLES = (".parquet", ".csv")
-# Of the machine and the versions that cleared, not of this audit.
-# Said of the run, or of files beside the network that are no part of the evidence.
+# Of the machine and the versions that cleared; of files beside the network that are no evidence.
 _OF_THE_RUN = ("versions", "python", "machine", "mended", "quality", FILES, SEAL)
 
 
