@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,6 +34,7 @@ from powermkt.run import Run
 FOLDER = "evidence"
 _CASE, _RUNS, _NETWORK, _FILES = "case.json", "runs.json", "network.nc", "files"
 _FRAMES = ("schedule", "ladders", "offers")
+_OBLIGED = [item.name for item in fields(Obliged) if item.name not in ("table", "savings")]
 _SEAMS = ("start", "end", "value")
 _REMEDY = "compare again, or audit without evidence"
 
@@ -84,7 +85,7 @@ def write_evidence(
                 "cap": None if run.cap is None else asdict(run.cap),
                 "obliged": None
                 if said is None
-                else {"gap": said.gap, "rounds": said.rounds, "seconds": said.seconds},
+                else {name: getattr(said, name) for name in _OBLIGED},
             }
         )
     (target / _RUNS).write_text(json.dumps(entries, indent=1, ensure_ascii=False), "utf-8")

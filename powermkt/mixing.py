@@ -10,6 +10,7 @@ from scipy import sparse
 
 from powermkt.case import Case
 from powermkt.clearing import Builder, clear, offered_cost_of, refuse_slack
+from powermkt.errors import ClearingError
 from powermkt.outcome import Outcome
 from powermkt.posing import offered_costs
 from powermkt.programme import Point, Programme
@@ -145,9 +146,12 @@ class Window:
             return None
         unit = np.maximum(abs(self._rates).max(axis=1).toarray().ravel(), 1e-9)
         rows = sparse.diags_array(sign / unit) @ self._rates
-        columns, worth, seconds = self._programme.search.among(
-            self._cost + self._tie, rows, sign * target / unit, penalty * unit
-        )
+        try:
+            columns, worth, seconds = self._programme.search.among(
+                self._cost + self._tie, rows, sign * target / unit, penalty * unit
+            )
+        except ClearingError:  # a start for the search, no part of what is found
+            return None
         self.seconds += seconds
         return worth / unit, *self._told(columns, 0.0)
 

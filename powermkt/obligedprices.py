@@ -94,7 +94,7 @@ class Obliged:
         said = [
             f"obligations: cost within {self.gap:.1e} of its lower bound, "
             f"{self.gap_of_added:.1e} of what they add to it, after {self.rounds} rounds"
-            + (", more than is asked for" if self.gap > ENOUGH else "")
+            + (", more than is asked for" if self.gap_of_added > ENOUGH else "")
             + f"; prices of the mixture within {self._price_error:.1e} of the largest"
         ]
         slack = lines.index[lines["price"] == 0]

@@ -15,6 +15,7 @@ from powermkt.engine import Progress
 from powermkt.errors import ClearingError, Fault, InputError
 from powermkt.horizon import Horizon, cut
 from powermkt.obliged import obliged_faults
+from powermkt.obligedprices import ENOUGH
 from powermkt.overlapcases import MERGED, NONE, ONCE, SEPARATE, Accounting, Line
 from powermkt.overlapplan import Measure, OverlapPlan, overlap_plan
 from powermkt.overlapstudy import Cleared, OverlapStudy
@@ -23,8 +24,6 @@ from powermkt.regime import regime as as_regime
 from powermkt.rules import CarbonCap, Obligation, Rule, Savings
 from powermkt.rules.plant import plant_of
 from powermkt.run import Run
-
-_ENOUGH = 1e-4  # of a gap: a larger one is said
 
 
 def overlap(
@@ -108,7 +107,7 @@ def overlap(
     notes += [
         f"{name}: {note}" for name, item in work.done.items() if item.run.obliged is not None
         for note in item.run.obliged.notes
-        if "are short of" in note or item.run.obliged.gap > _ENOUGH
+        if "are short of" in note or item.run.obliged.gap_of_added > ENOUGH
     ]  # fmt: skip
     return OverlapStudy(part, plan, base, work.done, credit, notes)
 

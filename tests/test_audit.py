@@ -126,6 +126,21 @@ def test_an_altered_record_is_found(folder: Path) -> None:
     assert sealed({**record, "currency": "EUR"})[SEAL] != record[SEAL]
 
 
+def test_results_with_obligations_are_audited(tmp_path: Path) -> None:
+    """150 MWh of load, 60 % obliged: wind has 50, 40 are short at 20."""
+    plain = pm.regime("full_market")
+    rule = pm.rules.Obligation(
+        name="rps", kind="at_least", counts="output", carriers="renewable", share=0.6, unit="MWh",
+        shortfall_price=20.0,
+    )  # fmt: skip
+    obliged = pm.Regime("obliged", (*plain.rules, rule))
+    result = pm.compare(pm.Case(one_bus([60.0, 90.0])), [obliged], [0.0])
+    report = audit(result.to_parquet(tmp_path / "results"))
+    assert report.ok, report.findings
+    assert any("mixture" in why for why in report.unchecked)
+    assert report.checks["cells"] > 0
+
+
 def test_a_folder_without_results_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(pm.InputError, match=r"record\.json"):
         audit(tmp_path)

@@ -138,6 +138,17 @@ def test_windfall_and_revenue_add_up(results: Path) -> None:
     assert [float(value) for value in paid[0].x] == pytest.approx([15.648, 2.16, 0.96], rel=1e-6)
 
 
+def test_windfall_has_one_scale_where_parts_add_up_to_more_than_any() -> None:
+    """600 + 300 m of gain and allowances less 200 m of cost: 1.1 bn wide, the dot at 0.7 bn."""
+    row = {"regime": "r", "carbon_price": 60.0, "carrier": "coal", "price_gain": 6e8,
+           "free_allowances": 3e8, "carbon_cost": 2e8, "windfall": 7e8}  # fmt: skip
+    parts = pm.figures.windfall({"windfall": pd.DataFrame([row])})
+    bars = [float(item.x[0]) for item in parts.data if item.type == "bar"]
+    assert bars == pytest.approx([0.6, 0.3, -0.2])
+    dots = [float(item.x[0]) for item in parts.data if item.type == "scatter"]
+    assert dots == pytest.approx([0.7])
+
+
 def test_what_an_overlap_study_shows() -> None:
     """Parties by case without the rows of single instruments; both sides of a check; units."""
     parties = pd.DataFrame({

@@ -19,6 +19,7 @@ from powermkt.report.style import (
     flows,
     laid,
     numbers,
+    scale_of,
     summed,
 )
 from powermkt.risk import QUANTITIES
@@ -166,8 +167,7 @@ def windfall(
          "carbon cost": -total["carbon_cost"]}
     )  # fmt: skip
     figure = bars(shown, parts, shown.words("windfall"), shown.money)
-    largest = float(parts.abs().to_numpy().max(initial=0.0))
-    divisor, _ = shown.scaled(largest, shown.money)
+    divisor, _ = scale_of(shown, parts, shown.money)
     figure.add_scatter(
         x=numbers(total["windfall"] / divisor, 6), mode="markers", name=shown.words("windfall"),
         y=[shown.words(str(name)) for name in total.index],

@@ -238,7 +238,8 @@ def pick(table: pd.DataFrame, **where: object) -> pd.DataFrame:
 
 def scaled(largest: float, unit: str) -> tuple[float, str]:
     """Return the number to divide by, and the unit in thousands, millions or more."""
-    steps = {"MWh": ("MWh", "GWh", "TWh"), "MW": ("MW", "GW"), "t": ("t", "kt", "Mt")}
+    steps = {"MWh": ("MWh", "GWh", "TWh"), "MW": ("MW", "GW"), "t": ("t", "kt", "Mt"),
+             "h": ("h",)}  # fmt: skip
     names = steps.get(unit, (unit, f"k {unit}", f"m {unit}", f"bn {unit}"))
     if not np.isfinite(largest) or largest <= 0:
         return 1.0, names[0]

@@ -118,6 +118,14 @@ def summed(rows: pd.DataFrame, index: str, columns: str, values: str) -> pd.Data
     return wide.loc[wide.sum(axis=1).sort_values(ascending=False).index]
 
 
+def scale_of(
+    shown: Shown, table: pd.DataFrame, unit: str, *, beside: bool = False
+) -> tuple[float, str]:
+    """Number by which `bars` divides a table, and the unit that it then has."""
+    size = table.abs() if beside else table.abs().sum(axis=1)
+    return shown.scaled(float(size.fillna(0.0).to_numpy().max(initial=0.0)), unit)
+
+
 def bars(
     shown: Shown, table: pd.DataFrame, quantity: str, unit: str, *, beside: bool = False,
     colours: Mapping[str, str] | None = None,
@@ -133,8 +141,7 @@ def bars(
     """
     table = table.astype(float)
     largest = float(table.abs().max().max()) if table.size else 0.0
-    total = largest if beside else float(table.abs().sum(axis=1).max() if table.size else 0.0)
-    divisor, size = shown.scaled(total, unit)
+    divisor, size = scale_of(shown, table, unit, beside=beside)
     figure = canvas(shown)
     for number, name in enumerate(table.columns):
         if table[name].abs().max() > FEW * largest or (beside and table[name].notna().any()):

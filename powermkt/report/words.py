@@ -9,6 +9,12 @@ from powermkt.report.leads import LEADS
 LANGUAGES = ("en", "zh")
 
 # English text -> Chinese. What is not here is shown as it is.
+# Names of quantities that hold their unit, which stands beside them.
+_ENGLISH = {
+    "generation_twh": "generation", "capacity_gw": "capacity", "curtailment_pct": "curtailment",
+    "coal_rate_gce_per_kwh_net": "coal rate", "peak_load_gw": "peak load",
+    "consumption_twh": "consumption", "generation_share_pct": "share of generation",
+}  # fmt: skip
 _CHINESE: dict[str, str] = {
     # regimes
     "fixed_tariff": "固定电价（计划调度）",
@@ -202,7 +208,7 @@ class Words:
         if text in self._names:
             return self._names[text]
         if text in _CHINESE:
-            return _CHINESE[text] if chinese else text.replace("_", " ")
+            return _CHINESE[text] if chinese else _ENGLISH.get(text, text.replace("_", " "))
         head, colon, tail = text.partition(": ")
         if colon and head in _CHINESE:
             return f"{self(head)}{'：' if chinese else ': '}{self(tail)}"
