@@ -50,7 +50,7 @@ PROVINCE_DAYS: dict[str, tuple[str, str]] = {
     "province": ("", ""),
     "hour": ("h", "hour of the day; of snapshots that are no times, their number in the window"),
     "load": ("MW", "load served, mean of the days of the window by their hours"),
-    "price": ("money/MWh", "wholesale price, weighted by load"),
+    "price": ("money/MWh", "wholesale price of its buses by load, mean of the days"),
     "curtailed": ("MW", "renewable output that was available and not used, without spill"),
     "charging": ("MW", "what storage takes in"),
     "(carrier)": ("MW", "output; of storage: what it gives back"),
