@@ -93,14 +93,12 @@ class Window:
         """Number of columns."""
         return len(self._cost)
 
-    def ask(self, prices: np.ndarray, far: bool = False) -> tuple[float, np.ndarray, Answer]:
+    def ask(self, prices: np.ndarray) -> tuple[float, np.ndarray, Answer]:
         """Clear at prices of what is added to sums, below 0 where that is paid for.
 
         Parameters
         ----------
         prices : ndarray [line]
-        far : bool, default False
-            Whether the last prices were far from these.
 
         Returns
         -------
@@ -112,7 +110,7 @@ class Window:
         """
         cost, added = self._cost + prices @ self._rates, 0.0
         if self._begun and not self._curves:
-            columns, seconds, _ = self._programme.follow(cost, self._tie, far)
+            columns, seconds, _ = self._programme.follow(cost, self._tie)
         else:
             point, more = self._curves.solve(cost, *self._limits, {}, self._tie, True)
             columns, seconds, self._begun = point.columns, point.seconds, True
@@ -122,7 +120,7 @@ class Window:
         return answer.cost + float(prices @ sums), sums, answer
 
     def ask_alone(
-        self, sign: np.ndarray, target: np.ndarray, penalty: np.ndarray
+        self, sign: np.ndarray, target: np.ndarray, penalty: np.ndarray, prices: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
         """Clear with targets of this window's own; None where that is not found.
 
@@ -148,7 +146,11 @@ class Window:
         rows = sparse.diags_array(sign / unit) @ self._rates
         try:
             columns, worth, seconds = self._programme.search.among(
-                self._cost + self._tie, rows, sign * target / unit, penalty * unit
+                self._cost + (sign * prices) @ self._rates + self._tie,
+                rows,
+                sign * target / unit,
+                penalty * unit,
+                prices * unit,
             )
         except ClearingError:  # a start for the search, no part of what is found
             return None

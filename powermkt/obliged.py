@@ -198,9 +198,9 @@ class _Search:
         left = max(aim * (value - self._free), _NOISE * abs(value))
         return value - master.bound <= left
 
-    def _asked(self, prices: np.ndarray, far: bool = False) -> list[_Told]:
+    def _asked(self, prices: np.ndarray) -> list[_Told]:
         self._say()
-        return list(self._pool.map(lambda window: window.ask(prices, far), self.windows))
+        return list(self._pool.map(lambda window: window.ask(prices), self.windows))
 
     def _say(self) -> None:
         if self._progress is not None:
@@ -217,10 +217,17 @@ class _Search:
         whole = sums.sum(axis=0)
         part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
 
-        def ask(window: Window, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
-            return window.ask_alone(master.sign, share * master.target, master.penalty)
+        prices = np.zeros(len(master.sign))
 
-        found = list(self._pool.map(ask, self.windows, part))
+        def ask(window: Window, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+            return window.ask_alone(master.sign, share * master.target, master.penalty, prices)
+
+        found = [ask(self.windows[0], part[0])]
+        if found[0] is None:
+            return 0
+        prices = found[0][0]
+        self._add(master, prices, self._asked(prices * master.sign))
+        found += self._pool.map(ask, self.windows[1:], part[1:])
         told = [one for one in found if one is not None]
         if len(told) < len(found):
             return 0
@@ -230,7 +237,7 @@ class _Search:
         own = np.stack([prices for prices, *_ in told])
         prices = np.where(whole > 0, (part * own).sum(axis=0), 0.0)
         prices = np.clip(prices, 0.0, master.penalty)
-        self._add(master, prices, self._asked(prices * master.sign, far=True))
+        self._add(master, prices, self._asked(prices * master.sign))
         # The error of a mean of so many prices.
         master.narrow(abs(own - prices).mean(axis=0) / np.sqrt(len(own)))
         return 2

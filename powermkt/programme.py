@@ -344,9 +344,7 @@ class Programme:
             found[name] = found[alike[0]] if alike else lean.spread_rows(duals)
         return found
 
-    def follow(
-        self, cost: np.ndarray, tie: np.ndarray, far: bool = False
-    ) -> tuple[np.ndarray, float, list[str]]:
+    def follow(self, cost: np.ndarray, tie: np.ndarray) -> tuple[np.ndarray, float, list[str]]:
         """As `solve` within the limits of the last canonical one, in less than half the time.
 
         Without prices: at a kink they may be others.
@@ -354,8 +352,6 @@ class Programme:
         Parameters
         ----------
         cost, tie : ndarray [column]
-        far : bool, default False
-            Whether the last basis is no help.
 
         Returns
         -------
@@ -367,7 +363,7 @@ class Programme:
         """
         live, before = self.search.live, self.search.live.seconds
         live.notes.clear()
-        lean = self.search.follow(cost + tie, far)
+        lean = self.search.follow(cost + tie)
         return lean.values(live.column_values()), live.seconds - before, list(live.notes)
 
     def ranges(

@@ -107,15 +107,18 @@ class Search:
         self._last = (lower, upper)
         return self.present
 
-    def follow(self, total: np.ndarray, far: bool = False) -> Lean:
+    def follow(self, total: np.ndarray) -> Lean:
         """Find the optimum of another objective within the limits of the last search.
+
+        By dual simplex, though it is the costs that change: between prices of obligations that are
+        5 money/t apart on a week of 32 provinces it takes 1.4 s where primal simplex takes 3.5 s,
+        15 apart 2.1 s where that takes 9 s and a cold start 5 s. HiGHS moves columns whose reduced
+        costs are of the wrong sign to their other bounds.
 
         Parameters
         ----------
         total : ndarray [column]
             Objective with tiny costs that decide among its optima.
-        far : bool, default False
-            Begin from scratch: the last basis is no help.
 
         Returns
         -------
@@ -125,14 +128,17 @@ class Search:
         assert self._last is not None
         lower, upper = self._last
         self.live.put_cost(self.present.cost(total))
-        if far:
-            self.live.cold()
-        self.live.warm(primal=True, tight=True)
+        self.live.warm(primal=False, tight=True)
         self._certify(total, lower, upper, (lower, upper, *self._rows), True)
         return self.present
 
     def among(
-        self, total: np.ndarray, rows: sparse.csr_array, most: np.ndarray, penalty: np.ndarray
+        self,
+        total: np.ndarray,
+        rows: sparse.csr_array,
+        most: np.ndarray,
+        penalty: np.ndarray,
+        prices: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Find the optimum among points that obey more rows, from the basis of the last search.
 
@@ -160,23 +166,25 @@ class Search:
         assert self._last is not None
         lean, count, basis = self.present, len(most), self.live.basis()
         low, high, row_low, row_high = lean.limits(*self._last, *self._rows)
+        one = sparse.eye_array(count)
         matrix = sparse.block_array(
-            [[lean.matrix, None], [rows @ lean.transform, -sparse.eye_array(count)]], format="csc"
+            [[lean.matrix, None, None], [rows @ lean.transform, -one, one]], format="csc"
         )
         matrix.sort_indices()
         none, free = np.zeros(count), np.full(count, np.inf)
         live = Live()
         live.load(
-            matrix, np.concatenate([lean.cost(total), penalty]), np.concatenate([low, none]),
-            np.concatenate([high, free]), np.concatenate([row_low, -free]),
+            matrix, np.concatenate([lean.cost(total), penalty - prices, prices]),
+            np.concatenate([low, none, none]),
+            np.concatenate([high, free, free]), np.concatenate([row_low, most]),
             np.concatenate([row_high, most]),
-            basis=Basis(np.concatenate([basis.columns, np.full(count, LOWER, dtype=object)]),
+            basis=Basis(np.concatenate([basis.columns, np.full(2 * count, LOWER, dtype=object)]),
                         np.concatenate([basis.rows, np.full(count, BASIC, dtype=object)])),
         )  # fmt: skip
         live.warm(primal=False, tight=False, patience=_FAR)
         duals = live.row_duals()[len(row_low) :]
         values = lean.values(live.column_values()[: lean.matrix.shape[1]])
-        return values, np.maximum(-duals, 0.0), live.seconds
+        return values, np.maximum(prices - duals, 0.0), live.seconds
 
     def _step(self, total: np.ndarray, lower: np.ndarray, upper: np.ndarray, wide: _Limits) -> bool:
         """Go on from the last basis; False if there is none or the small programme changes."""
