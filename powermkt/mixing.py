@@ -124,6 +124,8 @@ class Window:
     ) -> tuple[np.ndarray, np.ndarray, Answer] | None:
         """Clear with targets of this window's own; None where that is not found.
 
+        The way there begins at the last dispatch that was asked for.
+
         Parameters
         ----------
         sign : ndarray [line]
@@ -131,6 +133,8 @@ class Window:
         target : ndarray [line]
         penalty : ndarray [line]
             Cost of a unit that is missed.
+        prices : ndarray [line]
+            Those that were last asked at, not above the penalty.
 
         Returns
         -------

@@ -211,26 +211,25 @@ class _Search:
         """Let each window meet its part of the targets for itself; how many rounds that took.
 
         These dispatches meet the targets together, if anything does, and their prices are not far
-        from those of all windows.
+        from those of all windows. The first window's are where the others begin.
         """
         sums = np.stack([sums for _, sums, _ in first])
         whole = sums.sum(axis=0)
         part = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1 / len(first))
 
-        prices = np.zeros(len(master.sign))
+        def alone(k: int, prices: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
+            targets = part[k] * master.target
+            return self.windows[k].ask_alone(master.sign, targets, master.penalty, prices)
 
-        def ask(window: Window, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, Answer] | None:
-            return window.ask_alone(master.sign, share * master.target, master.penalty, prices)
-
-        found = [ask(self.windows[0], part[0])]
-        if found[0] is None:
+        leader = alone(0, np.zeros(len(master.sign)))
+        if leader is None:
             return 0
-        prices = found[0][0]
-        self._add(master, prices, self._asked(prices * master.sign))
-        found += self._pool.map(ask, self.windows[1:], part[1:])
+        start = np.minimum(leader[0], master.penalty)
+        self._add(master, start, self._asked(start * master.sign))
+        found = [leader, *self._pool.map(lambda k: alone(k, start), range(1, len(first)))]
         told = [one for one in found if one is not None]
         if len(told) < len(found):
-            return 0
+            return 1
         for k, (_, added, answer) in enumerate(told):
             if master.add(k, answer.cost, added):
                 self.windows[k].answers.append(answer)
@@ -240,7 +239,7 @@ class _Search:
         self._add(master, prices, self._asked(prices * master.sign))
         # The error of a mean of so many prices.
         master.narrow(abs(own - prices).mean(axis=0) / np.sqrt(len(own)))
-        return 2
+        return 3
 
     def _master(self, cost: float) -> Master:
         """The master programme without dispatches; `cost` is what they cost without obligations."""

@@ -143,17 +143,21 @@ class Search:
         """Find the optimum among points that obey more rows, from the basis of the last search.
 
         In a solver of its own: the live one stays where it is. Levels that are held stay held, so
-        that the point is a feasible one, and next to the best.
+        that the point is a feasible one, and next to the best. With prices y of rows a in the
+        objective, what is above `most` b costs the penalty less y, and what is below costs y: the
+        same programme but for a constant y b, and the last basis is dual feasible in it.
 
         Parameters
         ----------
         total : ndarray [column]
-            Objective with tiny costs.
+            Objective of the last search, with tiny costs and with prices of the rows.
         rows : csr_array [more row x column]
         most : ndarray [more row]
             What each row may come to.
         penalty : ndarray [more row]
             Cost of a unit above that.
+        prices : ndarray [more row]
+            Those in the objective, from 0 to the penalty.
 
         Returns
         -------

@@ -15,6 +15,7 @@ from toys import one_bus
 import powermkt as pm
 from powermkt.certificates import issued
 from powermkt.ledger import balances
+from powermkt.mixing import Window
 from powermkt.obliged import gap_of_added
 from powermkt.plantaccounts import _kind
 from powermkt.remedyduals import unread
@@ -82,6 +83,28 @@ def test_several_at_once_equal_one_programme(case: pm.Case) -> None:
     for name in rows:
         dual = abs(float(n.model.constraints[name].dual))
         assert table.loc[name, "price"] == pytest.approx(dual, rel=1e-5, abs=1e-3), name
+
+
+def test_where_the_search_begins_is_no_part_of_what_it_finds(case: pm.Case) -> None:
+    """A window's own targets, from the dispatch at no price and from that at other prices."""
+    regime = obliged(
+        {"name": "co2", "target": 1100.0, "shortfall_price": 90.0},
+        {"name": "gas", "kind": "at_least", "counts": "output", "carriers": "gas",
+         "target": 850.0, "unit": "MWh", "shortfall_price": 70.0},
+    )  # fmt: skip
+    sign, penalty = np.array([1.0, -1.0]), np.array([90.0, 70.0])
+    window = Window(case.window("a"), regime)
+    _, free, _ = window.ask(np.zeros(2))
+    target = np.array([0.8 * free[0], free[1] + 100.0])
+    met = []
+    for prices in ([0.0, 0.0], [15.0, 3.0], [90.0, 70.0]):
+        window.ask(sign * np.array(prices))
+        own, sums, answer = (
+            window.ask_alone(sign, target, penalty, np.array(prices)) or pytest.fail()
+        )
+        met.append([*own, *sums, answer.cost])
+    assert min(met[0][:2]) > 0  # both bind
+    np.testing.assert_allclose(met[1:], [met[0]] * 2, rtol=1e-6)
 
 
 def one_window() -> pm.Case:
