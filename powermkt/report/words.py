@@ -177,6 +177,17 @@ _CHINESE: dict[str, str] = {
     "here (%)": "本研究（%）", "why they differ": "差异原因", "plant": "电厂",
     "of total cost": "占总成本", "of the cost of instruments": "占政策成本",
     "relative": "相对", "percentage points": "百分点", "worth": "价值",
+    "cost for the same CO2, certificates with carbon against separate instruments":
+        "减排量相同时的成本：绿证并入碳市场与各自独立之比",
+    "cost for the same CO2, unified against separate instruments":
+        "减排量相同时的成本：统一市场与各自独立之比",
+    "renewable share, certificates with carbon against carbon alone":
+        "可再生能源占比：绿证并入碳市场与仅有碳市场之比",
+    "renewable share, certificates credited in carbon against carbon alone":
+        "可再生能源占比：绿证抵扣碳排放与仅有碳市场之比",
+    "claimed by the ledger, physical": "账本申领量，实际减排量",
+    "granted beyond what is asked for": "超出申请的核准量",
+    "claimed twice by any pair": "任意两种工具重复申领量",
     "This page needs JavaScript for its figures.": "图形需要 JavaScript。",
     "money": "货币", "made by": "计算工具",
 }  # fmt: skip
@@ -210,7 +221,7 @@ class Words:
         if text in _CHINESE:
             return _CHINESE[text] if chinese else _ENGLISH.get(text, text.replace("_", " "))
         head, colon, tail = text.partition(": ")
-        if colon and head in _CHINESE:
+        if colon and (head in _CHINESE or tail in _CHINESE):
             return f"{self(head)}{'：' if chinese else ': '}{self(tail)}"
         return text
 
