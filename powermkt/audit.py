@@ -14,6 +14,7 @@ from powermkt.case import Case
 from powermkt.comparison import Comparison
 from powermkt.errors import Fault, InputError
 from powermkt.evidence import FOLDER, Cleared, EvidenceError, read_evidence
+from powermkt.files import read_parquet
 from powermkt.findings import AuditReport, Finding
 from powermkt.runaudit import audit_runs
 from powermkt.studycheck import check_studies, studied
@@ -107,7 +108,7 @@ def _read_tables(report: AuditReport, folder: Path) -> dict[str, pd.DataFrame]:
     tables = {}
     for path in sorted(folder.glob("*.parquet")):
         try:
-            tables[path.stem] = pd.read_parquet(path)
+            tables[path.stem] = read_parquet(path)
         except (OSError, ValueError, pa.ArrowException) as error:
             what = " ".join(str(error).split())[:120]
             report.add([Finding(path.stem, "", f"{path.name} cannot be read ({what})")])

@@ -200,7 +200,10 @@ def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
     if not load.isna().any().any() and not (load.to_numpy() > 0).any():
         yield Fault(f"{where}: loads.p_set", "all loads are zero", "give loads in MW")
     weights = n.snapshot_weightings
-    if (weights <= 0).any().any() or weights.isna().any().any():
+    if missing := {"objective", "stores", "generators"} - set(weights.columns):
+        yield Fault(f"{where}: snapshot_weightings", f"no column {name_list(sorted(missing))}",
+                    "set all three to the hours a snapshot stands for")  # fmt: skip
+    elif (weights <= 0).any().any() or weights.isna().any().any():
         yield Fault(f"{where}: snapshot_weightings", "not above zero", "give hours > 0")
     elif not np.allclose(weights["objective"], weights["generators"]):
         yield Fault(

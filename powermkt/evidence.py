@@ -22,6 +22,7 @@ from powermkt.capped import Capped
 from powermkt.case import Case
 from powermkt.certificate import Certificate
 from powermkt.errors import Fault, InputError
+from powermkt.files import read_parquet
 from powermkt.intake import still_on
 from powermkt.levels import Seams
 from powermkt.market import Market
@@ -244,7 +245,7 @@ def _read_run(
     obliged = None
     if entry["obliged"] is not None:
         table, savings = (
-            pd.read_parquet(target / f"obliged-{i:02d}-{part}.parquet")
+            read_parquet(target / f"obliged-{i:02d}-{part}.parquet")
             for part in ("table", "savings")
         )
         obliged = Obliged(table, savings, **entry["obliged"])
@@ -289,4 +290,4 @@ def _read_case(target: Path) -> Case:
 
 def _frame(target: Path, name: str) -> pd.DataFrame | None:
     path = target / f"{name}.parquet"
-    return pd.read_parquet(path) if path.is_file() else None
+    return read_parquet(path) if path.is_file() else None

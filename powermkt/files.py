@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from powermkt.errors import Fault, InputError, name_list
@@ -72,6 +73,22 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise InputError([Fault(str(path), "is no mapping of keys", "write `key: value` lines")])
     return content
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a table.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it cannot be read: what else Arrow and pandas raise at notes in it that make no sense.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
 def _text(path: Path) -> str:

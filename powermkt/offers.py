@@ -15,6 +15,7 @@ import pandas as pd
 import pypsa
 
 from powermkt.errors import Fault, InputError, nearest
+from powermkt.files import read_parquet
 
 COLUMNS = ("generator", "snapshot", "quantity_mw", "price")
 FILES = ("offers.csv", "offers.parquet")
@@ -88,7 +89,7 @@ def _read(source: pd.DataFrame | str | Path, where: str) -> tuple[str, pd.DataFr
             # A generator may be called NA.
             return str(path), pd.read_csv(path, dtype=str, keep_default_na=False)
         if path.suffix == ".parquet":
-            return str(path), pd.read_parquet(path)
+            return str(path), read_parquet(path)
     except (OSError, ValueError) as error:  # pandas' and Arrow's errors of reading are ValueErrors
         detail = " ".join(str(error).split())
         raise InputError([Fault(str(path), f"cannot be read: {detail}", "check it")]) from None

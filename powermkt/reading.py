@@ -15,6 +15,7 @@ import pypsa
 from powermkt import rts_gmlc
 from powermkt.case import Case
 from powermkt.errors import Fault, InputError, name_list, nearest
+from powermkt.files import read_parquet
 from powermkt.forecasts import with_forecast_errors
 from powermkt.market import Market, read_market, read_services
 from powermkt.matpower import read_matpower
@@ -194,7 +195,7 @@ def read_series(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
             continue
         try:
             csv = file.suffix == ".csv"
-            frame = pd.read_csv(file, index_col=0) if csv else pd.read_parquet(file)
+            frame = pd.read_csv(file, index_col=0) if csv else read_parquet(file)
             if isinstance(snapshots, pd.DatetimeIndex):
                 with np.errstate(invalid="ignore"):
                     frame.index = pd.to_datetime(frame.index)

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -217,7 +218,7 @@ def _broken_content(random: Random) -> Any:
         holder, key = random.choice(places)
         way = random.randrange(6)
         if way <= 2:
-            holder[key] = random.choice(NASTY)
+            holder[key] = deepcopy(random.choice(NASTY))  # may be broken further
         elif way == 3 and isinstance(holder, dict):
             holder[random.choice(["x", "", key + "s", "rule", "name"])] = holder.pop(key)
         elif way == 4:

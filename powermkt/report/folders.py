@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from powermkt.errors import Fault, InputError
+from powermkt.files import read_parquet
 from powermkt.writing import FILES
 
 _RECORD = "record.json"
@@ -97,7 +98,7 @@ def read_results(folder: str | Path) -> tuple[dict[str, pd.DataFrame], dict[str,
     renamed = next((names for key, names in _RENAMED.items() if key in record), {})
     for file in sorted(where.glob("*.parquet")):
         try:
-            tables[renamed.get(file.stem, file.stem)] = pd.read_parquet(file)
+            tables[renamed.get(file.stem, file.stem)] = read_parquet(file)
         except (OSError, ValueError) as error:
             faults.append(Fault(str(file), f"cannot be read: {error}", "make the results anew"))
     if faults:

@@ -176,6 +176,7 @@ _CHINESE: dict[str, str] = {
     "published, from (%)": "文献下限（%）", "published, to (%)": "文献上限（%）",
     "here (%)": "本研究（%）", "why they differ": "差异原因", "plant": "电厂",
     "of total cost": "占总成本", "of the cost of instruments": "占政策成本",
+    "of what is minimised": "占最小化目标值",
     "relative": "相对", "percentage points": "百分点", "worth": "价值",
     "cost for the same CO2, certificates with carbon against separate instruments":
         "减排量相同时的成本：绿证并入碳市场与各自独立之比",
