@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pypsa
 import pytest
 import yaml
+from conftest import NETWORKS
 from scipy.optimize import linprog
 from shapely.geometry import box
 from toys import one_bus
@@ -364,3 +367,22 @@ def test_regions_of_buses_are_no_numbers() -> None:
     n = one_bus([50.0])
     n.add("Shape", "A", geometry=box(0, 0, 1, 1), component="Bus", idx="A", type="onshore")
     assert pm.Case(n).network().shapes["idx"].tolist() == ["A"]
+
+
+def test_a_table_whose_notes_make_no_sense_is_refused(tmp_path: Path) -> None:
+    """pandas looks for keys in the metadata of Parquet files, and raises KeyError."""
+    table = pa.Table.from_pandas(pd.DataFrame({"generator": ["coal"], "price": [300.0]}))
+    notes = table.schema.metadata[b"pandas"].replace(b"numpy_type", b"numpy_typo")
+    file = tmp_path / "offers.parquet"
+    pq.write_table(table.replace_schema_metadata({b"pandas": notes}), file)
+    with pytest.raises(pm.InputError, match=r"offers\.parquet: cannot be read: KeyError"):
+        pm.read(NETWORKS / "two_province").with_offers(file)
+
+
+def test_snapshot_weightings_without_a_column_are_refused(tmp_path: Path) -> None:
+    """PyPSA reads a CSV folder whose snapshots.csv has no column `generators`."""
+    one_bus([60.0, 70.0]).export_to_csv_folder(str(tmp_path))
+    file = tmp_path / "snapshots.csv"
+    pd.read_csv(file).drop(columns="generators").to_csv(file, index=False)
+    with pytest.raises(pm.InputError, match="snapshot_weightings: no column generators"):
+        pm.read(tmp_path)
