@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from powermkt.case import Case
 from powermkt.comparison import Comparison
@@ -109,7 +108,7 @@ def _read_tables(report: AuditReport, folder: Path) -> dict[str, pd.DataFrame]:
     for path in sorted(folder.glob("*.parquet")):
         try:
             tables[path.stem] = read_parquet(path)
-        except (OSError, ValueError, pa.ArrowException) as error:
+        except (OSError, ValueError) as error:
             what = " ".join(str(error).split())[:120]
             report.add([Finding(path.stem, "", f"{path.name} cannot be read ({what})")])
             continue

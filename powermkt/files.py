@@ -81,11 +81,12 @@ def read_parquet(path: Path) -> pd.DataFrame:
     Raises
     ------
     OSError, ValueError
-        If it cannot be read: what else Arrow and pandas raise at notes in it that make no sense.
+        If it cannot be read. What else Arrow and pandas raise, as KeyError where metadata make no
+        sense, is a ValueError here.
     """
     try:
         return pd.read_parquet(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):
         raise
     except Exception as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None

@@ -110,7 +110,7 @@ class Window:
         """
         cost, added = self._cost + prices @ self._rates, 0.0
         if self._begun and not self._curves:
-            columns, seconds, _ = self._programme.follow(cost, self._tie)
+            columns, seconds, _ = self._programme.follow(cost, self._tie, primal=False)
         else:
             point, more = self._curves.solve(cost, *self._limits, {}, self._tie, True)
             columns, seconds, self._begun = point.columns, point.seconds, True

@@ -224,12 +224,15 @@ class _Search:
         leader = alone(0, np.zeros(len(master.sign)))
         if leader is None:
             return 0
-        start = np.minimum(leader[0], master.penalty)
-        self._add(master, start, self._asked(start * master.sign))
+        start = np.where(whole > 0, np.minimum(leader[0], master.penalty), 0.0)
+        rounds = 1
+        if len(first) > 1:
+            self._add(master, start, self._asked(start * master.sign))
+            rounds += 1
         found = [leader, *self._pool.map(lambda k: alone(k, start), range(1, len(first)))]
         told = [one for one in found if one is not None]
         if len(told) < len(found):
-            return 1
+            return rounds
         for k, (_, added, answer) in enumerate(told):
             if master.add(k, answer.cost, added):
                 self.windows[k].answers.append(answer)
@@ -239,7 +242,7 @@ class _Search:
         self._add(master, prices, self._asked(prices * master.sign))
         # The error of a mean of so many prices.
         master.narrow(abs(own - prices).mean(axis=0) / np.sqrt(len(own)))
-        return 3
+        return rounds + 1
 
     def _master(self, cost: float) -> Master:
         """The master programme without dispatches; `cost` is what they cost without obligations."""

@@ -236,7 +236,7 @@ class _Window:
         """Columns at an optimum, time in HiGHS [s], and notes."""
         try:
             if self.solves and self._canonical:
-                return self._programme.follow(cost, self._tie)
+                return self._programme.follow(cost, self._tie, primal=True)
             point = self._programme.solve(cost, *self._limits, {}, self._tie, self._canonical)
         except ClearingError as error:
             label = next(iter(self._case.windows))

@@ -22,8 +22,8 @@ _DIFFERS = {
     "and savings",
     "policy": "published: of which cost is not said; ours: of what instruments add to the cost of "
     "dispatch without them",
-    "offers": "published: of which cost is not said; ours: of offers and fees that the regime "
-    "minimises, of which alone a merger of targets cannot make more",
+    "offers": "published: of which cost is not said; ours: of offers and fees, which the regime "
+    "minimises: only there is it certain that merged targets cost no more",
     "share": "published: plant is built for it, and relative or percentage points is not said; "
     "ours: dispatch alone, so no more than what is curtailed can be gained",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from toys import one_bus, random_case, random_network, weigh
 
 import powermkt as pm
-from powermkt.rules import RULES, Rule
+from powermkt.rules import RULES, CarbonPrice, LocationalPrice, MeritOrder, Rule
 
 DEFAULTS = {rule.role: rule for rule in pm.regime("full_market").rules}
 
@@ -280,3 +281,22 @@ def test_scope_of_prices(scope: str) -> None:
     from powermkt.ledger import balances
 
     assert abs(balances(run.ledger)["market operator"]) < 1e-6 * run.ledger["amount"].abs().sum()
+
+
+@pytest.mark.parametrize(
+    ("told", "beside"),
+    [
+        (LocationalPrice(), [pm.rules.InterprovincialSpot()]),
+        (pm.rules.ImportAdjustment(), [CarbonPrice(regions={"North": 2.0})]),
+        (pm.rules.DualTrackAccount(), [pm.rules.Participation(share=0.5)]),
+        (pm.rules.Participation(share=0.5), [MeritOrder(offer_floor=20.0)]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, pm.rules.Rule) else "",
+)
+def test_what_a_rule_was_told_elsewhere_is_left_there(told: Any, beside: list[Any]) -> None:
+    """A rule that comes from another regime is as one that is stated anew."""
+    others = [MeritOrder(), pm.rules.Coupled(), LocationalPrice(surplus="fund"), CarbonPrice()]
+    fresh = type(told)(**told.model_dump())
+    elsewhere = told.among([*beside, *others[2:]])
+    assert elsewhere != fresh.among(others)  # it was told something
+    assert elsewhere.among(others) == fresh.among(others)

@@ -76,8 +76,8 @@ LEADS: dict[str, tuple[str, str]] = {
         "相对无政策情形。损失包含电价变化的影响；负值表示受益或获得支付。",
     ),
     "published": (
-        "Published ranges and what is found here, by both readings of what they say.",
-        "文献区间与本研究结果，按两种读法分别比较。",
+        "Published ranges and what is found here, by each reading of what they say.",
+        "文献区间与本研究结果，按各种读法分别比较。",
     ),
     "abatement": (
         "What one more tonne abated costs, by tonnes abated: the carbon price at which it is, and "

@@ -179,13 +179,13 @@ _CHINESE: dict[str, str] = {
     "of what is minimised": "占最小化目标值",
     "relative": "相对", "percentage points": "百分点", "worth": "价值",
     "cost for the same CO2, certificates with carbon against separate instruments":
-        "减排量相同时的成本：绿证并入碳市场与各自独立之比",
+        "减排量相同时的成本：绿证并入碳市场较各自独立的变化",
     "cost for the same CO2, unified against separate instruments":
-        "减排量相同时的成本：统一市场与各自独立之比",
+        "减排量相同时的成本：统一市场较各自独立的变化",
     "renewable share, certificates with carbon against carbon alone":
-        "可再生能源占比：绿证并入碳市场与仅有碳市场之比",
+        "可再生能源占比：绿证并入碳市场较仅有碳市场的变化",
     "renewable share, certificates credited in carbon against carbon alone":
-        "可再生能源占比：绿证抵扣碳排放与仅有碳市场之比",
+        "可再生能源占比：绿证抵扣碳排放较仅有碳市场的变化",
     "claimed by the ledger, physical": "账本申领量，实际减排量",
     "granted beyond what is asked for": "超出申请的核准量",
     "claimed twice by any pair": "任意两种工具重复申领量",

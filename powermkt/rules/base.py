@@ -123,7 +123,10 @@ class Rule(pydantic.BaseModel):
         return 0.0
 
     def among(self, rules: Sequence[Rule]) -> Rule:
-        """Return the rule as it stands beside the others of its regime."""
+        """Return the rule as it stands beside the others of its regime.
+
+        All that it is told is set anew: it may come from a regime with other rules.
+        """
         return self
 
     @property

@@ -84,11 +84,9 @@ class DualTrackAccount(Rule):
     def among(self, rules: Sequence[Rule]) -> DualTrackAccount:
         """Return the rule that knows what is planned, and what the market pays."""
         told = self.model_copy()
-        for rule in rules:
-            if isinstance(rule, PricingRule):
-                told._pricing = rule
-            if isinstance(rule, Participation):
-                told._participation = rule.among(rules)
+        told._pricing = next((rule for rule in rules if isinstance(rule, PricingRule)), None)
+        beside = (rule.among(rules) for rule in rules if isinstance(rule, Participation))
+        told._participation = next(beside, None)
         return told
 
     def faults(self, case: Case) -> list[Fault]:

@@ -63,11 +63,9 @@ class ImportAdjustment(Rule):
     def among(self, rules: Sequence[Rule]) -> ImportAdjustment:
         """Return the rule that knows the carbon price and who earns on the border."""
         told = self.model_copy()
-        for rule in rules:
-            if isinstance(rule, CarbonPrice):
-                told._carbon = rule
-            if isinstance(rule, LocationalPrice):
-                told._payers = rule.surplus or True
+        told._carbon = next((r for r in rules if isinstance(r, CarbonPrice)), CarbonPrice())
+        market = (rule.surplus or True for rule in rules if isinstance(rule, LocationalPrice))
+        told._payers = next(market, False)
         return told
 
     @property

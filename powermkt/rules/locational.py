@@ -100,10 +100,8 @@ class LocationalPrice(PricingRule):
 
     def among(self, rules: Sequence[Rule]) -> LocationalPrice:
         """Return the rule that knows whether corridors are settled by the rule of trade."""
-        if not any(isinstance(rule, TradeRule) and rule.settles for rule in rules):
-            return self
         told = self.model_copy()
-        told._trade_settles = True
+        told._trade_settles = any(isinstance(rule, TradeRule) and rule.settles for rule in rules)
         return told
 
     @pydantic.model_validator(mode="after")

@@ -97,6 +97,7 @@ class Participation(Rule):
     passed_on: Literal["users", "grid_company"] = "users"
     weight: float = pydantic.Field(default=1000.0, gt=0, le=4000)
     _beside: tuple[Rule, ...] = pydantic.PrivateAttr(default=())
+    _floor: float | None = pydantic.PrivateAttr(default=None)  # the highest that is stated
 
     @pydantic.model_validator(mode="after")
     def _one_of(self) -> Participation:
@@ -111,8 +112,8 @@ class Participation(Rule):
         kinds = PricingRule | DispatchRule | TwoSettlement
         told._beside = tuple(r for r in rules if isinstance(r, kinds) or r.role == "contract")
         floors += [rule.offer_floor for rule in rules if isinstance(rule, MeritOrder)]
-        known = [floor for floor in floors if floor is not None]
-        return told.model_copy(update={"floor": max(known, default=None)})
+        told._floor = max((floor for floor in floors if floor is not None), default=None)
+        return told
 
     def faults(self, case: Case) -> list[Fault]:
         """Name keys that mean nothing here, and plant that cannot be guaranteed or offered."""
@@ -353,8 +354,8 @@ class Participation(Rule):
         everyone = held.union(value.index, sort=False)
         cost = mean_costs(case._n)[everyone]
         lowered = 0.0 * cost - value.reindex(everyone, fill_value=0.0)
-        if self.floor is not None:
-            lowered = lowered.clip(lower=(self.floor - cost).clip(upper=0.0))
+        if self._floor is not None:
+            lowered = lowered.clip(lower=(self._floor - cost).clip(upper=0.0))
         offers = cost + lowered
         lowest = offers.min(axis=1).fillna(0.0).clip(upper=0.0)
         taken = offers[held].rsub(lowest, axis="index")
