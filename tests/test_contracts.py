@@ -142,7 +142,8 @@ def test_green_power_is_paid_as_produced_with_a_certificate_for_each_mwh(spot: p
              "premium": 30}  # fmt: skip
     run = under(spot, {**green, "price": 380})
     assert gain(run, spot)["wind"] == pytest.approx(25 * 80 - 25 * 120 + 1500)
-    assert run.contracts.loc[0, "certificates_mwh"] == pytest.approx(50)
+    row = run.contracts.loc[0, ["certificates_mwh", "premium", "amount"]].tolist()
+    assert row == pytest.approx([50, 1500, 500])
     booked = run.ledger.set_index("product")["amount"]
     assert booked["contract energy"] == pytest.approx(50 * 380)
     assert booked["green certificates"] == pytest.approx(1500)

@@ -152,6 +152,15 @@ def test_units_offer_at_the_price_that_is_found() -> None:
     assert run.outcome.offered_cost["coal"].sum() == pytest.approx(90 * (300 + 0.9 * 400))
 
 
+def test_a_permit_of_less_than_1_is_settled() -> None:
+    """Gas at 300.25: 5 t less than 90 are 10 MWh of gas, at 0.25 / 0.5 = 0.5 a t: 85 t x 0.5."""
+    n = one_bus([60.0, 90.0])
+    n.generators.loc["gas", "marginal_cost"] = 300.25
+    run = pm.clear(pm.Case(n), obliged({"name": "co2", "target": 85.0}))
+    assert run.obliged is not None and run.obliged.prices["co2"] == pytest.approx(0.5)
+    assert balances(run.ledger)["public funds"] == pytest.approx(42.5)
+
+
 def test_what_does_not_bind_has_no_price_and_changes_nothing() -> None:
     case = one_window()
     free = pm.clear(case, "full_market")

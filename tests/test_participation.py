@@ -131,6 +131,7 @@ def spare_wind() -> pm.Case:
     [
         pytest.param({"subsidy": 60}, -60.0, marks=pytest.mark.slow),
         ({"subsidy": {"wind": 60}, "certificate": {"onshore wind@A": 30}}, -90.0),
+        ({"certificate": 0.5}, -0.5),
         ({"subsidy": 60, "certificate": 30, "floor": -50}, -50.0),
         pytest.param({"subsidy": 60, "floor": 0}, 0.0, marks=pytest.mark.slow),
         # A floor raises no offer.

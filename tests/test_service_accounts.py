@@ -10,6 +10,7 @@ import pypsa
 import pytest
 import yaml
 from reserve_toys import case_with, spinning, toy
+from toys import weigh
 
 import powermkt as pm
 from powermkt.comparison import Comparison
@@ -101,6 +102,18 @@ def test_uplift_does_not_return_what_poor_performance_costs(run: pm.Run) -> None
     assert bad.mileage["amount"].tolist() == pytest.approx([5.4])
     margin = pm.rules.MileageMarket().margin(bad._cleared)
     assert margin["coal"].tolist() == [0, 0]
+
+
+def test_quantities_are_of_all_hours_that_a_snapshot_stands_for(run: pm.Run) -> None:
+    """3 h each: spin 2 x 15 MW at 5 is 90 MW h and 450; mileage 1 MW at 6 x K 0.9 is 3 and 16.2."""
+    regime = variant(run, "CoOptimised", "MileageMarket").regime
+    n = network()
+    weigh(n, 3.0)
+    case = case_with(n, PRODUCTS, mileage=MILEAGE)
+    ledger = pm.Run(case, regime, 0.0, run.outcome).ledger.set_index("product")
+    for product, quantity, amount in (("reserve spin", 90, 450), ("AGC mileage", 3, 16.2)):
+        row = ledger.loc[product, ["quantity", "price", "amount"]]
+        assert row.tolist() == pytest.approx([quantity, amount / quantity, amount]), product
 
 
 def test_revenue_is_per_mw_of_all_plant_idle_provinces_too(run: pm.Run) -> None:

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pypsa
 import pytest
+import toys
 
 import powermkt as pm
+from powermkt.metrics import simultaneous_storage
 
 NIGHT, DAY = slice(0, 12), slice(12, 24)
 
@@ -169,8 +172,6 @@ def test_range_of_curtailment_where_the_optimum_is_not_unique() -> None:
     Load 50, wind 40 + 40, so that 30 are lost: each farm loses 0 to 30. With loads of its own the
     range closes: the tie-break must not count as a difference of cost.
     """
-    import pypsa
-
     n = pypsa.Network()
     n.set_snapshots(range(2))
     n.add("Carrier", "wind")
@@ -189,3 +190,68 @@ def test_range_of_curtailment_where_the_optimum_is_not_unique() -> None:
         else:
             assert table["min"].tolist() == pytest.approx([30, 30])
             assert table["max"].tolist() == pytest.approx([30, 30])
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "note"),
+    [
+        ("PriorityOrder", "lossy links carried 210 MWh both ways in the same hours"),
+        ("MeritOrder", None),
+    ],
+)
+def test_links_that_burn_energy_are_told(dispatch: str, note: str | None) -> None:
+    """Wind 100 MW in A, loads 20 and 10; ties of 50 MW each way lose a tenth; snapshots of 3 h.
+
+    Where curtailing costs, wind fills the tie to B: 45 arrive, 35 go back. 35 x 2 x 3 = 210 MWh. By
+    cost 10 / 0.9 go to B and nothing comes back.
+    """
+    n = windy()
+    n.add("Link", "BA", bus0="B", bus1="A", p_nom=50.0, efficiency=0.9)
+    result = pm.compare(pm.Case(n), [coupled(dispatch)], [0.0])
+    back = 35.0 if note else 0.0
+    assert result.runs[0].flows["BA"].tolist() == pytest.approx([back, back], abs=1e-6)
+    notes = result.record()["notes"]["by weight @ 0"]
+    assert [text for text in notes if "both ways" in text] == ([note] if note else [])
+
+
+def test_storage_that_burns_energy_is_told() -> None:
+    """Pumping 50 gives 40, of which 36 come out at once: 14 MW are gone in each snapshot of 3 h.
+
+    Net pumping of 28 in two snapshots would store 0.8 x 28 MW that never come out: x 3 h = 67.2
+    MWh. A river of 5 MW burns nothing. Of storage that leaks, or need not end as full as it began,
+    nothing is said.
+    """
+    n = windy()
+    n.add("Carrier", ["PHS", "hydro"])
+    n.add(
+        "StorageUnit", ["pumped", "river"], bus="A", carrier=["PHS", "hydro"], p_nom=[50.0, 5.0],
+        max_hours=4, efficiency_store=0.8, efficiency_dispatch=0.9, inflow=[0.0, 5.0],
+        p_min_pu=[-1.0, 0.0], cyclic_state_of_charge=True,
+    )  # fmt: skip
+    result = pm.compare(pm.Case(n), [coupled("PriorityOrder")], [0.0])
+    assert result.runs[0].outcome.storage["pumped"].sum() == pytest.approx(-28)
+    told = "storage charged and discharged at once, losing 67 MWh"
+    assert told in result.record()["notes"]["by weight @ 0"]
+    outcome = result.runs[0].outcome
+    assert simultaneous_storage(pm.Case(n), outcome) == pytest.approx(67.2)
+    n.storage_units.loc["pumped", "standing_loss"] = 0.01
+    assert simultaneous_storage(pm.Case(n), outcome) == pytest.approx(0, abs=1e-6)
+    n.storage_units.loc["pumped", ["standing_loss", "cyclic_state_of_charge"]] = [0.0, False]
+    assert simultaneous_storage(pm.Case(n), outcome) == pytest.approx(0, abs=1e-6)
+
+
+def windy() -> pypsa.Network:
+    """Two hours of wind 100 MW at A, where loads are 20 and, behind a tie that loses, 10."""
+    n = pypsa.Network()
+    n.set_snapshots(range(2))
+    toys.weigh(n, 3.0)
+    n.add("Carrier", "wind")
+    n.add("Bus", ["A", "B"])
+    n.add("Generator", "wind", bus="A", p_nom=100.0, carrier="wind")
+    n.add("Load", ["near", "far"], bus=["A", "B"], p_set=[20.0, 10.0])
+    n.add("Link", "AB", bus0="A", bus1="B", p_nom=50.0, efficiency=0.9)
+    return n
+
+
+def coupled(dispatch: str) -> pm.Regime:
+    return pm.regime({"name": "by weight", "extends": "full_market", "dispatch": dispatch})
