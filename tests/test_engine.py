@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from calls import die, die_once, double, fail
+from distributed import Client
 from shell import inside
 from toys import one_bus, random_network
 
@@ -49,7 +50,10 @@ def dask_cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[byte
                 )
             )  # fmt: skip
         wait_for(found.exists)
-        yield json.loads(found.read_text())["address"], processes
+        address = json.loads(found.read_text())["address"]
+        with Client(address, timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)  # studies give them 10 s: not on a busy machine
+        yield address, processes
     finally:
         for process in processes:
             with suppress(ProcessLookupError):
