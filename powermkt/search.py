@@ -130,7 +130,7 @@ class Search:
         assert self._last is not None
         lower, upper = self._last
         self.live.put_cost(self.present.cost(total))
-        self.live.warm(primal=primal, tight=True)
+        self.live.warm(primal=primal, tight=True, scaled=primal)
         self._certify(total, lower, upper, (lower, upper, *self._rows), True)
         return self.present
 
@@ -187,7 +187,7 @@ class Search:
             basis=Basis(np.concatenate([basis.columns, np.full(2 * count, LOWER, dtype=object)]),
                         np.concatenate([basis.rows, np.full(count, BASIC, dtype=object)])),
         )  # fmt: skip
-        live.warm(primal=False, tight=False, patience=_FAR)
+        live.warm(primal=False, tight=False, patience=_FAR, scaled=False)
         duals = live.row_duals()[len(row_low) :]
         values = lean.values(live.column_values()[: lean.matrix.shape[1]])
         return values, np.maximum(prices - duals, 0.0), live.seconds
