@@ -23,7 +23,7 @@ from benchmarks.cases import CASES, GROWTH, TOLERANCE, Figure
 from benchmarks.measure import machine, silence, versions
 from benchmarks.networks import china, cut
 from benchmarks.study import Study, quieten
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.system.horizon import Horizon, with_horizon
 
 PRICES = tuple(np.linspace(0, 120, 11).tolist())
 FEW_PRICES = (0.0, 60.0, 120.0)

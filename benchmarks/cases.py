@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.networks import cut
 from benchmarks.study import CORES, Study, Timing, sweep
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.system.horizon import Horizon, with_horizon
 
 TOLERANCE = 1e-6
 

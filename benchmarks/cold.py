@@ -17,13 +17,13 @@ from rich.table import Table
 
 from benchmarks.networks import china
 from benchmarks.study import REGIMES, quieten
-from powermkt import solver
-from powermkt.clearing import Builder
-from powermkt.horizon import Horizon, cut
-from powermkt.lean import Levels, Pairs
-from powermkt.programme import Programme
-from powermkt.regime import regime
-from powermkt.ties import declared_order
+from powermkt.dispatch.clearing import Builder
+from powermkt.dispatch.programme import Programme
+from powermkt.dispatch.ties import declared_order
+from powermkt.engine.regime import regime
+from powermkt.methods import solver
+from powermkt.methods.lean import Levels, Pairs
+from powermkt.system.horizon import Horizon, cut
 
 
 def as_it_is(programme: Programme) -> None:

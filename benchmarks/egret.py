@@ -35,11 +35,11 @@ from rich.table import Table
 import powermkt as pm
 from benchmarks.measure import silence
 from benchmarks.study import quieten
-from powermkt import rts_gmlc
-from powermkt.clearing import Builder
-from powermkt.levels import bind_levels
-from powermkt.mip import _OPTIONS, UnitCommitment
-from powermkt.units import STATUS
+from powermkt.dispatch.clearing import Builder
+from powermkt.inputs import rts_gmlc
+from powermkt.inputs.levels import bind_levels
+from powermkt.methods.mip import _OPTIONS, UnitCommitment
+from powermkt.system.units import STATUS
 
 _BASE_MVA = 100.0
 _TOLERANCE = 1e-6  # relative, of objectives

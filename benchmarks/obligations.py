@@ -19,7 +19,7 @@ import pandas as pd
 
 import powermkt as pm
 from benchmarks.measure import show
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.system.horizon import Horizon, with_horizon
 
 CHINA = Path(__file__).resolve().parents[1] / "networks" / "china"
 GAP = 1e-4

@@ -1,7 +1,7 @@
 """One window solved by stock PyPSA: the reference for results and the peer for times.
 
-The same rules write into a linopy model as PyPSA built it; nothing of `powermkt.programme` takes
-part, so agreement of objectives is evidence.
+The same rules write into a linopy model as PyPSA built it; nothing of
+`powermkt.dispatch.programme` takes part, so agreement of objectives is evidence.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import pandas as pd
 import pypsa
 import xarray as xr
 
-from powermkt.case import Case
-from powermkt.fleet import fleets
-from powermkt.programme import Adders, Limits
-from powermkt.regime import Regime
+from powermkt.dispatch.programme import Adders, Limits
+from powermkt.engine.regime import Regime
+from powermkt.inputs.case import Case
 from powermkt.rules.trade import ProvinceFirst, _band
 from powermkt.run import Run
-from powermkt.slack import add_slack
+from powermkt.system.fleet import fleets
+from powermkt.system.slack import add_slack
 
 SOLVER = {"threads": 1, "parallel": "off", "output_flag": False}
 

@@ -15,7 +15,7 @@ import numpy as np
 import powermkt as pm
 from benchmarks.measure import Watch
 from benchmarks.stock import offered, stock
-from powermkt.regime import Regime, regime
+from powermkt.engine.regime import Regime, regime
 from powermkt.rules import CarbonPrice
 
 REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")

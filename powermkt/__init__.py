@@ -1,15 +1,15 @@
 """powermkt: what an electricity market's rules do to cost, emissions, curtailment and prices.
 
 What it offers is listed in `powermkt.api` and loaded when something of it is first used, so that
-the command line answers at once.
+the command line answers at once. Its packages, each built on those before it: `common`,
+`methods`, `inputs`, `system`, `dispatch`, `rules`, `engine`, `accounts`, `auditing`, `analysis`,
+`report`, `studies`, `guide`, `commands`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,33 +17,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public functions that share their name with the module they stand in.
-_NAMESAKES = (
-    "audit",
-    "claims",
-    "compare",
-    "entry",
-    "overlap",
-    "regime",
-    "responsibility",
-    "returns",
-)
-
-
-class _Package(ModuleType):
-    """A package in which such a function keeps its name when its module is imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _NAMESAKES and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
 
 def __getattr__(name: str) -> object:
-    if name not in _NAMESAKES and importlib.util.find_spec(f"{__name__}.{name}"):
+    if importlib.util.find_spec(f"{__name__}.{name}"):
         return importlib.import_module(f"{__name__}.{name}")
     # Modules ask for names like `__path__` while they are being loaded.
     if not name.startswith("__") or name == "__all__":

@@ -1,20 +1,20 @@
 """What `import powermkt as pm` offers; it is loaded when something of it is first used."""
 
 from powermkt import rules
-from powermkt.arbitrage import StorageKind
-from powermkt.audit import audit
-from powermkt.candidates import Candidate, EntryPlan
-from powermkt.capture import Capture
-from powermkt.case import Case
-from powermkt.causes import Cause
-from powermkt.cells import CellStore
-from powermkt.claims import Claims, claims, double_counted
-from powermkt.claimsplan import ClaimsPlan
-from powermkt.clearall import clear
-from powermkt.compare import compare, pass_through
-from powermkt.comparison import Comparison
-from powermkt.conversion import Conversions, convert
-from powermkt.entry import EntryStudy, entry
+from powermkt.accounts.metrics import COLUMNS
+from powermkt.analysis.capture import Capture
+from powermkt.analysis.clearall import clear
+from powermkt.analysis.plan import plan_schedule
+from powermkt.analysis.principles import TieredCharge, charge_consumers, pay_by_principle
+from powermkt.analysis.responsibility import Responsibility, responsibility
+from powermkt.analysis.returns import returns, returns_split, returns_summary
+from powermkt.analysis.switching import SwitchingPoints, switching_points
+from powermkt.common.findings import AuditReport, Finding
+from powermkt.dispatch.arbitrage import StorageKind
+from powermkt.engine.causes import Cause
+from powermkt.engine.cells import CellStore
+from powermkt.engine.regime import Regime, presets, regime
+from powermkt.engine.remedytypes import Remedy, RemedySettings
 from powermkt.errors import (
     ClearingError,
     ExecutionError,
@@ -23,35 +23,35 @@ from powermkt.errors import (
     PowermktError,
     StorageError,
 )
-from powermkt.explain import Explanation, explain_curtailment
-from powermkt.findings import AuditReport, Finding
-from powermkt.flexibilitystudy import Assumptions, FlexibilityStudy, value_flexibility
-from powermkt.forecasts import with_forecast_errors
-from powermkt.instruments import instruments_of
-from powermkt.market import Market
-from powermkt.marketpower import market_power, residual_supply
-from powermkt.metrics import COLUMNS
-from powermkt.onemore import return_on_one_more
-from powermkt.overlap import overlap
-from powermkt.overlapplan import OverlapPlan
-from powermkt.overlapstudy import OverlapStudy
-from powermkt.passthroughstudy import PassThroughStudy, pass_through_study
-from powermkt.plan import plan_schedule
-from powermkt.principles import TieredCharge, charge_consumers, pay_by_principle
-from powermkt.reading import read
-from powermkt.regime import Regime, presets, regime
-from powermkt.remedytypes import Remedy, RemedySettings
-from powermkt.remedyvalues import RemedyValues, value_remedies
+from powermkt.inputs.case import Case
+from powermkt.inputs.claimsplan import ClaimsPlan
+from powermkt.inputs.conversion import Conversions, convert
+from powermkt.inputs.forecasts import with_forecast_errors
+from powermkt.inputs.instruments import instruments_of
+from powermkt.inputs.market import Market
+from powermkt.inputs.overlapplan import OverlapPlan
+from powermkt.inputs.reading import read
+from powermkt.methods.tracing import StorageFlows, Trace, trace
 from powermkt.report import figures
-from powermkt.responsibility import Responsibility, responsibility
-from powermkt.returns import returns, returns_split, returns_summary
-from powermkt.returnsstudy import ReturnsStudy, returns_study
-from powermkt.riskstudy import WeatherRisk, weather_risk
 from powermkt.run import Run
-from powermkt.switching import SwitchingPoints, switching_points
-from powermkt.tracestudy import TraceStudy, trace_regimes
-from powermkt.tracing import StorageFlows, Trace, trace
-from powermkt.weather import read_weather_years
+from powermkt.studies.audit import audit
+from powermkt.studies.candidates import Candidate, EntryPlan
+from powermkt.studies.claims import Claims, claims, double_counted
+from powermkt.studies.compare import compare, pass_through
+from powermkt.studies.comparison import Comparison
+from powermkt.studies.entry import EntryStudy, entry
+from powermkt.studies.explain import Explanation, explain_curtailment
+from powermkt.studies.flexibilitystudy import Assumptions, FlexibilityStudy, value_flexibility
+from powermkt.studies.onemore import return_on_one_more
+from powermkt.studies.overlap import overlap
+from powermkt.studies.overlapstudy import OverlapStudy
+from powermkt.studies.passthroughstudy import PassThroughStudy, pass_through_study
+from powermkt.studies.remedyvalues import RemedyValues, value_remedies
+from powermkt.studies.returnsstudy import ReturnsStudy, returns_study
+from powermkt.studies.riskstudy import WeatherRisk, weather_risk
+from powermkt.studies.tracestudy import TraceStudy, trace_regimes
+from powermkt.system.marketpower import market_power, residual_supply
+from powermkt.system.weather import read_weather_years
 
 __all__ = [
     "COLUMNS",

@@ -15,70 +15,70 @@ from powermkt.errors import ClearingError, InputError, PowermktError
 
 # Where each command is found, and what it says of itself: its module is imported when it is called.
 COMMANDS = {
-    "new": ("newcommand.new", "Lay out a starter study, every line explained."),
+    "new": ("new.new", "Lay out a starter study, every line explained."),
     "check": (
-        "checkcommand.check",
+        "check.check",
         "Say everything that is wrong with a network, and what is assumed; nothing is solved.",
     ),
-    "schema": ("schemacommand.schema", "Print the JSON schema of a file that users write."),
+    "schema": ("schema.schema", "Print the JSON schema of a file that users write."),
     "compare": (
-        "comparecommand.compare", "Compare regimes at several carbon prices on one network.",
+        "compare.compare", "Compare regimes at several carbon prices on one network.",
     ),
     "pass-through": (
-        "passthroughcommand.pass_through",
+        "passthrough.pass_through",
         "Study who pays a carbon price: rates, regression, incidence, switching points.",
     ),
-    "clear": ("clearcommand.clear", "Clear one regime at one carbon price."),
+    "clear": ("clear.clear", "Clear one regime at one carbon price."),
     "plan": (
-        "plancommand.plan",
+        "plan.plan",
         "Derive a framework schedule by least cost and write the network with it.",
     ),
     "returns": (
-        "returnscommand.returns",
+        "returns.returns",
         "Say what plant earns on its investment under each regime, and why.",
     ),
     "explain": (
-        "explaincommand.explain",
+        "explain.explain",
         "Explain why wind, sun and water are curtailed: shares of causes that add up.",
     ),
     "flexibility": (
-        "flexibilitycommand.flexibility",
+        "flexibility.flexibility",
         "Say what storage, capture of CO2 and flexible demand earn under each regime.",
     ),
     "remedies": (
-        "remediescommand.remedies",
+        "remedies.remedies",
         "Value remedies for curtailment: one more GW of each, by dual and by difference.",
     ),
     "invest": (
-        "investcommand.invest",
+        "invest.invest",
         "Say what enters under each regime: until the return meets the hurdle rate.",
     ),
     "risk": (
-        "riskcommand.risk",
+        "risk.risk",
         "Clear regimes in many weather years: what renewables earn and users pay, and how surely.",
     ),
     "claims": (
-        "claimscommand.claims",
+        "claims.claims",
         "Issue green certificates in one regime and claim each of them once.",
     ),
     "instruments": (
-        "claimscommand.instruments",
+        "claims.instruments",
         "List instruments of energy and climate policy: since when, in which unit, for whom.",
     ),
     "report": (
-        "reportcommand.write_report",
+        "report.write_report",
         "Write results, of one folder or several, as one HTML file that works offline.",
     ),
     "trace": (
-        "tracecommand.trace",
+        "trace.trace",
         "Say whose carbon it is: production, consumption, transfers between provinces, who pays.",
     ),
     "audit": (
-        "auditcommand.audit",
+        "audit.audit",
         "Audit results on their files alone; exit 1 if anything is found.",
     ),
     "overlap": (
-        "overlapcommand.overlap",
+        "overlap.overlap",
         "Clear instruments alone, beside each other and merged: cost, burden, double counting.",
     ),
 }  # fmt: skip
@@ -101,7 +101,7 @@ def command(name: str) -> Any:
     """Import a command by its name."""
     module, _, function = COMMANDS[name][0].partition(".")
     own = typer.Typer(add_completion=False)
-    own.command(name)(getattr(importlib.import_module(f"powermkt.{module}"), function))
+    own.command(name)(getattr(importlib.import_module(f"powermkt.commands.{module}"), function))
     return typer.main.get_command(own)
 
 
@@ -124,7 +124,7 @@ def main() -> None:
     try:
         app(prog_name="powermkt")
     except PowermktError as error:
-        from powermkt.session import err
+        from powermkt.commands.session import err
 
         head = "not solved: " if isinstance(error, ClearingError) else ""
         err.print(f"{head}{error}", style="red", markup=False, highlight=False, soft_wrap=True)

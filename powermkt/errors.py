@@ -10,7 +10,8 @@ PowermktError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -57,6 +58,18 @@ class InputError(PowermktError):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[list[Fault]]]:
         return type(self), (self.faults,)
+
+
+@contextmanager
+def collected(faults: list[Fault]) -> Iterator[None]:
+    """Add the faults of an `InputError` raised in here to a list, and go on after the block.
+
+    So that what is wrong is told at once; whoever collects raises what came together.
+    """
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
 
 
 class ClearingError(PowermktError):

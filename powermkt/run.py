@@ -8,25 +8,24 @@ from functools import cached_property
 import pandas as pd
 import pypsa
 
-from powermkt import metrics
-from powermkt.capped import Capped
-from powermkt.case import Case
-from powermkt.compliance import no_account
-from powermkt.components import price_components
-from powermkt.exchange import folded_bids, trade
-from powermkt.findings import AuditReport
-from powermkt.horizon import window_of
-from powermkt.ledger import Ledger
-from powermkt.marketpower import market_power
-from powermkt.notebook import RunView
-from powermkt.obligedprices import Obliged
-from powermkt.outcome import Outcome
-from powermkt.parties import accounts
-from powermkt.plantaccounts import plant_accounts
-from powermkt.regime import Regime
-from powermkt.regulating import deep_peak, mileage, mileage_prices
-from powermkt.reserving import awards, zone_table
-from powermkt.revenue import flexibility_value, revenue
+from powermkt.accounts import metrics
+from powermkt.accounts.components import price_components
+from powermkt.accounts.exchange import folded_bids, trade
+from powermkt.accounts.parties import accounts
+from powermkt.accounts.plantaccounts import plant_accounts
+from powermkt.accounts.regulating import deep_peak, mileage, mileage_prices
+from powermkt.accounts.reserving import awards, zone_table
+from powermkt.accounts.revenue import flexibility_value, revenue
+from powermkt.auditing.runaudit import audit_run
+from powermkt.common.findings import AuditReport
+from powermkt.common.notebook import RunView
+from powermkt.dispatch.compliance import no_account
+from powermkt.dispatch.outcome import Outcome
+from powermkt.engine.capped import Capped
+from powermkt.engine.obligedprices import Obliged
+from powermkt.engine.regime import Regime
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules import (
     AncillaryRule,
     Cleared,
@@ -41,7 +40,8 @@ from powermkt.rules.contract import ContractRule, contract_table
 from powermkt.rules.deals import Deal
 from powermkt.rules.dualtrack import COLUMNS as DUAL_TRACK
 from powermkt.rules.locational import ports
-from powermkt.runaudit import audit_run
+from powermkt.system.horizon import window_of
+from powermkt.system.marketpower import market_power
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pandas as pd
 
-from powermkt.outcome import Outcome
+from powermkt.dispatch.outcome import Outcome
 
 
 def altered(table: pd.DataFrame, count: int, seed: int) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -25,21 +25,21 @@ from conftest import NETWORKS
 from toys import one_bus
 
 import powermkt as pm
-from powermkt.candidates import read_entry_plan
-from powermkt.cells import CellStore
-from powermkt.claimsplan import claims_plan
-from powermkt.contractbook import read_book
-from powermkt.entryfile import read_entry_file
-from powermkt.flexibilitystudy import read_assumptions
-from powermkt.horizon import Horizon, cut
-from powermkt.intake import series_faults
-from powermkt.market import read_market, read_services
-from powermkt.overlapplan import overlap_plan
-from powermkt.packing import DamagedError, unpack
-from powermkt.reading import read_series
+from powermkt.commands.session import _regimes, _study
+from powermkt.dispatch.packing import DamagedError, unpack
+from powermkt.engine.cells import CellStore
+from powermkt.inputs.claimsplan import claims_plan
+from powermkt.inputs.contractbook import read_book
+from powermkt.inputs.intake import series_faults
+from powermkt.inputs.market import read_market, read_services
+from powermkt.inputs.overlapplan import overlap_plan
+from powermkt.inputs.reading import read_series
 from powermkt.report.folders import read_folders, read_results
-from powermkt.session import _regimes, _study
-from powermkt.tracestudy import read_charge
+from powermkt.studies.candidates import read_entry_plan
+from powermkt.studies.entryfile import read_entry_file
+from powermkt.studies.flexibilitystudy import read_assumptions
+from powermkt.studies.tracestudy import read_charge
+from powermkt.system.horizon import Horizon, cut
 
 Reader = Callable[[Random, Path], object]
 
@@ -508,7 +508,7 @@ _packed: list[bytes] = []
 
 def cell(random: Random, folder: Path) -> object:
     """A damaged cell, or one that somebody made, with a digest that is right."""
-    from powermkt.packing import pack
+    from powermkt.dispatch.packing import pack
 
     if not _packed:
         _packed.append(pack(pm.clear(_plain_case(), "full_market").outcome))

@@ -6,7 +6,7 @@ import pypsa
 from toys import copied
 
 import powermkt as pm
-from powermkt.market import Market
+from powermkt.inputs.market import Market
 
 
 @copied

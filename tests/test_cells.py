@@ -20,10 +20,10 @@ from conftest import NETWORKS
 from toys import one_bus, random_network
 
 import powermkt as pm
-from powermkt.cells import CellStore, Keys
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.packing import DamagedError, canonical, pack, unpack
+from powermkt.engine.cells import CellStore, Keys
 from powermkt.errors import StorageError
-from powermkt.outcome import Outcome
-from powermkt.packing import DamagedError, canonical, pack, unpack
 
 TWO = str(NETWORKS / "two_province")
 TABLES = ("comparison", "curtailment", "generation", "ledger", "prices")

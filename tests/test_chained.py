@@ -9,11 +9,11 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.chained import clear_chained
-from powermkt.costs import resource_cost
-from powermkt.cutting import cut_back
-from powermkt.horizon import Horizon, every_week, with_horizon
-from powermkt.outcome import join
+from powermkt.dispatch.costs import resource_cost
+from powermkt.dispatch.cutting import cut_back
+from powermkt.dispatch.outcome import join
+from powermkt.engine.chained import clear_chained
+from powermkt.system.horizon import Horizon, every_week, with_horizon
 
 
 @toys.copied

@@ -16,10 +16,10 @@ from shell import inside
 from toys import add_rows, weigh
 
 import powermkt as pm
-from powermkt.certificates import issued, operating_margin
-from powermkt.findings import AuditReport
-from powermkt.ledger import balances
-from powermkt.studycheck import check_studies
+from powermkt.analysis.certificates import issued, operating_margin
+from powermkt.common.findings import AuditReport
+from powermkt.methods.ledger import balances
+from powermkt.studies.studycheck import check_studies
 
 REGIME = {
     "name": "toy", "extends": "full_market",

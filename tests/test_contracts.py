@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 import powermkt as pm
-from powermkt.ledger import balances
+from powermkt.commands.terminal import report
+from powermkt.methods.ledger import balances
 from powermkt.rules import Cleared
-from powermkt.terminal import report
 
 
 def regime(*book: dict[str, Any], **more: Any) -> pm.Regime:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from shell import inside
 
 import powermkt as pm
-from powermkt.conversion import Conversions, Factor, coal_equivalent
-from powermkt.instruments import Instrument, instruments
+from powermkt.inputs.conversion import Conversions, Factor, coal_equivalent
+from powermkt.inputs.instruments import Instrument, instruments
 
 BASES = ("power supply 2022", "raw coal")
 PAIRS = list(permutations(Conversions().units, 2))

@@ -21,8 +21,8 @@ from benchmarks.curtailment.export import export
 from benchmarks.curtailment.recipe import book, cells
 from benchmarks.curtailment.report import markdown
 from benchmarks.curtailment.results import Results, names_of, read_results, run
+from powermkt.engine.regime import regime
 from powermkt.errors import InputError
-from powermkt.regime import regime
 
 SMALL = ["two_provinces", "three_provinces"]
 

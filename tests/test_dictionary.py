@@ -13,15 +13,15 @@ from conftest import NETWORKS
 
 import powermkt
 import powermkt as pm
-from powermkt.check import OWN
-from powermkt.dictionary import CARRIER, COMMAND, NAME, WHAT, tables, text
-from powermkt.dictionarycolumns import INPUTS
-from powermkt.mapping import _TEXTS
+from powermkt.common.dictionarycolumns import INPUTS
+from powermkt.guide.dictionary import CARRIER, COMMAND, NAME, WHAT, tables, text
+from powermkt.inputs.check import OWN
+from powermkt.inputs.mapping import _TEXTS
 from powermkt.rules import RULES
 
 ROOT = NETWORKS.parent
 # Declared columns of what is no table of a results folder.
-NO_TABLES = {("report.leads", "LEADS"), ("findings", "COLUMNS")}
+NO_TABLES = {("report.leads", "LEADS"), ("common.findings", "COLUMNS")}
 
 
 def undeclared(command: str, name: str, table: pd.DataFrame) -> set[str]:

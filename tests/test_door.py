@@ -19,14 +19,14 @@ from toys import one_bus
 
 import powermkt
 from powermkt import api, cli
-from powermkt.causes import CAUSES
-from powermkt.inspection import inspect_case
-from powermkt.instruments import YEARS
-from powermkt.overlapcommand import overlap
-from powermkt.passthrough import LOAD_QUANTILES
-from powermkt.principles import SHARE
-from powermkt.remedies import REMEDIES
-from powermkt.starting import lay_out
+from powermkt.analysis.passthrough import LOAD_QUANTILES
+from powermkt.analysis.principles import SHARE
+from powermkt.commands.overlap import overlap
+from powermkt.engine.causes import CAUSES
+from powermkt.engine.remedies import REMEDIES
+from powermkt.guide.inspection import inspect_case
+from powermkt.guide.starting import lay_out
+from powermkt.inputs.instruments import YEARS
 
 TWO = str(NETWORKS / "two_province")
 
@@ -50,7 +50,7 @@ assert not heavy, heavy
 def test_the_list_says_what_commands_say_of_themselves() -> None:
     for name, (place, text) in cli.COMMANDS.items():
         module, _, function = place.partition(".")
-        command = getattr(importlib.import_module(f"powermkt.{module}"), function)
+        command = getattr(importlib.import_module(f"powermkt.commands.{module}"), function)
         assert (inspect.getdoc(command) or "").splitlines()[0] == text, name
 
 
@@ -68,14 +68,10 @@ def test_defaults_in_options_are_those_of_the_engine() -> None:
         assert options(command)[option].help.startswith(", ".join(names)), command
 
 
-def test_functions_keep_their_names_beside_modules() -> None:
-    """`pm.claims` is the function, whoever imported `powermkt.claims` before."""
+def test_public_names_stand_beside_packages() -> None:
+    """No package or module takes the name of something public, but for the rules it lists."""
     modules = {item.name for item in pkgutil.iter_modules(powermkt.__path__)}
-    assert set(powermkt._NAMESAKES) == set(api.__all__) & modules - {"rules"}
-    for name in powermkt._NAMESAKES:
-        # As the import of a module does with the package it is in.
-        setattr(powermkt, name, importlib.import_module(f"powermkt.{name}"))
-        assert inspect.isfunction(getattr(powermkt, name)), name
+    assert set(api.__all__) & modules == {"rules"}
     assert set(powermkt.__all__) <= set(dir(powermkt))
     with pytest.raises(AttributeError, match="no attribute 'cleer'"):
         _ = powermkt.cleer

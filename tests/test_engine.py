@@ -22,9 +22,9 @@ from shell import inside
 from toys import one_bus, random_network
 
 import powermkt as pm
-from powermkt.engine import clear_cells
+from powermkt.common.executor import open_executor
+from powermkt.engine.scheduling import clear_cells
 from powermkt.errors import ExecutionError
-from powermkt.executor import open_executor
 
 TESTS = Path(__file__).parent
 

@@ -15,13 +15,13 @@ from shell import inside
 from toys import one_bus
 
 import powermkt as pm
-from powermkt.candidates import EntryPlan
-from powermkt.entrants import shared_alike, with_entrants
-from powermkt.equilibrium import find_entry
-from powermkt.expansion import why_not
-from powermkt.finance import annuity, earnings
-from powermkt.regime import presets, regime
+from powermkt.engine.regime import presets, regime
+from powermkt.inputs.finance import annuity, earnings
 from powermkt.run import Run
+from powermkt.studies.candidates import EntryPlan
+from powermkt.studies.entrants import shared_alike, with_entrants
+from powermkt.studies.equilibrium import find_entry
+from powermkt.studies.expansion import why_not
 
 # A life of one year at a rate of 0: the annuity is the cost to build.
 ONE_YEAR = {"life": 1.0, "hurdle_rate": 0.0}

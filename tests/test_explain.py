@@ -15,14 +15,14 @@ from shell import inside
 from toys import add_rows, one_bus, random_network
 
 import powermkt as pm
-from powermkt.causes import CAUSES, Cause, chosen_causes
-from powermkt.counterfactuals import Counterfactuals
+from powermkt.analysis.counterfactuals import Counterfactuals
+from powermkt.engine.causes import CAUSES, Cause, chosen_causes
 from powermkt.errors import Fault
-from powermkt.explain import COLUMNS, SURPLUS
-from powermkt.heat import with_boilers
-from powermkt.market import Carriers, Market
+from powermkt.inputs.market import Carriers, Market
+from powermkt.methods.shapley import interaction_index, shapley_bounds, shapley_values
 from powermkt.rules import ElectricBoilers, Obligation
-from powermkt.shapley import interaction_index, shapley_bounds, shapley_values
+from powermkt.studies.explain import COLUMNS, SURPLUS
+from powermkt.system.heat import with_boilers
 
 
 def _game(n: int, worth) -> np.ndarray:  # type: ignore[no-untyped-def]

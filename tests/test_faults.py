@@ -11,7 +11,7 @@ import pytest
 from toys import one_bus, random_network
 
 import powermkt as pm
-from powermkt.window import clear_window
+from powermkt.engine.window import clear_window
 
 
 def faults(action: object, *args: object) -> list[str]:

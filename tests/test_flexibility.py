@@ -18,15 +18,15 @@ from hypothesis import given
 from shell import inside
 
 import powermkt as pm
-from powermkt.arbitrage import arbitrage
-from powermkt.breakeven import break_even
-from powermkt.capture import annuity, capture_gain
-from powermkt.demandeffects import demand_effects, without_demand
-from powermkt.flexibilitystudy import Assumptions, read_assumptions
-from powermkt.ledger import balances
-from powermkt.market import Market
+from powermkt.analysis.breakeven import break_even
+from powermkt.analysis.capture import annuity, capture_gain
+from powermkt.analysis.demandeffects import demand_effects, without_demand
+from powermkt.analysis.storagevalue import arbitrage_value, storage_account
+from powermkt.dispatch.arbitrage import arbitrage
+from powermkt.inputs.market import Market
+from powermkt.methods.ledger import balances
 from powermkt.rules import ElectricBoilers, Obligation, ShiftableDemand
-from powermkt.storagevalue import arbitrage_value, storage_account
+from powermkt.studies.flexibilitystudy import Assumptions, read_assumptions
 
 YEAR = 8760.0
 # 100 money/t for capture in all; a year of one more MW costs 79 money for each of 8,760 hours.

@@ -11,8 +11,8 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.horizon import Horizon, cut
-from powermkt.session import gather
+from powermkt.commands.session import gather
+from powermkt.system.horizon import Horizon, cut
 
 P_MAX, LOAD = "generators_t.p_max_pu", "loads_t.p_set"
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from toys import one_bus
 
 import powermkt as pm
-from powermkt.entryfile import read_entry_file
+from powermkt.commands.session import _regimes, _study
+from powermkt.common.files import load_yaml
 from powermkt.errors import PowermktError
-from powermkt.files import load_yaml
-from powermkt.session import _regimes, _study
+from powermkt.studies.entryfile import read_entry_file
 
 QUICK = {"yaml": 10, "offers": 8, "series": 12, "book": 12, "results": 12, "matpower": 2}
 MANY = [pytest.param(*item, id=item[0]) for item in QUICK.items()]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
-from powermkt.horizon import every_week, representative_weeks, scaled_to_mean
+from powermkt.system.horizon import every_week, representative_weeks, scaled_to_mean
 
 
 def year(hours: int = 8760) -> pypsa.Network:

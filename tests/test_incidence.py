@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
-from powermkt.comparison import Comparison
-from powermkt.market import Market
-from powermkt.parties import accounts, parties
+from powermkt.accounts.parties import accounts, parties
+from powermkt.inputs.market import Market
+from powermkt.studies.comparison import Comparison
 
 KEYS = ["group", "detail"]
 FOUND = {

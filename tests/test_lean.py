@@ -14,12 +14,13 @@ from test_stock import Rows, certify
 from toys import one_bus, random_case, random_network
 
 import powermkt as pm
-from powermkt import clearing, solver
-from powermkt.fleet import HELD, add_fleets
-from powermkt.programme import Programme
-from powermkt.regime import regime
-from powermkt.slack import add_slack
-from powermkt.window import clear_window
+from powermkt.dispatch import clearing
+from powermkt.dispatch.programme import Programme
+from powermkt.engine.regime import regime
+from powermkt.engine.window import clear_window
+from powermkt.methods import solver
+from powermkt.system.fleet import HELD, add_fleets
+from powermkt.system.slack import add_slack
 
 HOURS = 36
 

@@ -12,7 +12,7 @@ from reserve_toys import case_with, spinning, toy
 from toys import add_rows, one_bus, random_case, random_network, weigh
 
 import powermkt as pm
-from powermkt.packing import pack, unpack
+from powermkt.dispatch.packing import pack, unpack
 
 MORE_MW = 0.1
 MARKET = "full_market"

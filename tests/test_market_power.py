@@ -9,8 +9,8 @@ from test_offers import book, market
 from toys import copied, random_network
 
 import powermkt as pm
-from powermkt.marketpower import COLUMNS
 from powermkt.rules import MeritOrder, Mitigation
+from powermkt.system.marketpower import COLUMNS
 
 
 @copied

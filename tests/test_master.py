@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from powermkt.master import Master
+from powermkt.methods.master import Master
 
 
 def test_bounds_of_prices_lie_below_the_cost() -> None:

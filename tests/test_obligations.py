@@ -13,12 +13,12 @@ from test_cap import two_buses
 from toys import one_bus
 
 import powermkt as pm
-from powermkt.certificates import issued
-from powermkt.ledger import balances
-from powermkt.mixing import Window
-from powermkt.obliged import gap_of_added
-from powermkt.plantaccounts import _kind
-from powermkt.remedyduals import unread
+from powermkt.accounts.plantaccounts import _kind
+from powermkt.analysis.certificates import issued
+from powermkt.analysis.remedyduals import unread
+from powermkt.engine.mixing import Window
+from powermkt.engine.obliged import gap_of_added
+from powermkt.methods.ledger import balances
 from powermkt.rules import MeritOrder, Obligation
 
 

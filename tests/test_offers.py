@@ -15,8 +15,8 @@ from shell import inside
 from toys import one_bus, random_network
 
 import powermkt as pm
-from powermkt.cells import Keys
-from powermkt.costs import resource_cost
+from powermkt.dispatch.costs import resource_cost
+from powermkt.engine.cells import Keys
 from powermkt.rules import BenchmarkTariff, CarbonPrice, Coupled, LocationalPrice, MeritOrder, Rule
 
 COLUMNS = ["generator", "snapshot", "quantity_mw", "price"]

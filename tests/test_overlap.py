@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 import powermkt as pm
 from powermkt.cli import app
-from powermkt.overlapcases import MERGED, ONCE, SEPARATE, Accounting
-from powermkt.overlapplan import overlap_plan
+from powermkt.inputs.overlapplan import overlap_plan
+from powermkt.studies.overlapcases import MERGED, ONCE, SEPARATE, Accounting
 
 NETWORKS = Path(__file__).parents[1] / "networks"
 

@@ -16,18 +16,18 @@ from conftest import NETWORKS
 from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
-from powermkt.passthrough import (
+from powermkt.analysis.passthrough import (
     COLUMNS,
     HOURLY,
     QUANTILES,
     hourly_pass_through,
     pass_through_by_load,
 )
-from powermkt.regression import COLUMNS as REGRESSION
-from powermkt.regression import WITHIN_HOUR, panel_of, regressions
+from powermkt.analysis.regression import COLUMNS as REGRESSION
+from powermkt.analysis.regression import WITHIN_HOUR, panel_of, regressions
+from powermkt.common.writing import put_between_marks
 from powermkt.rules import CarbonPrice, Coupled, LocationalPrice, MeritOrder
 from powermkt.rules.carbon import Offsets
-from powermkt.writing import put_between_marks
 
 AUCTION, LUMP_SUM, BY_OUTPUT = (
     f"full_market, {allocation}" for allocation in ("auction", "lump_sum", "output_based")

@@ -12,9 +12,9 @@ from toys import weigh
 
 import powermkt as pm
 from benchmarks.stock import SOLVER
-from powermkt import quadratic
-from powermkt.clearall import clear_all
-from powermkt.curves import drop_quadratic, mean_costs
+from powermkt.analysis.clearall import clear_all
+from powermkt.dispatch import quadratic
+from powermkt.inputs.curves import drop_quadratic, mean_costs
 from powermkt.rules import MeritOrder
 
 

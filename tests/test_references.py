@@ -18,9 +18,9 @@ import powermkt as pm
 from benchmarks.references import dcopf
 from benchmarks.references.__main__ import table
 from benchmarks.references.check import Check, Reference, every
+from powermkt.common.writing import put_between_marks
 from powermkt.errors import InputError
-from powermkt.matpower import add_branches, piecewise
-from powermkt.writing import put_between_marks
+from powermkt.inputs.matpower import add_branches, piecewise
 
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
 # run with the slow tests, and whenever the table of the README is made.

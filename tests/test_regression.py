@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import powermkt as pm
-from powermkt.regression import FIXED_EFFECTS, WITHIN_HOUR, estimate
+from powermkt.analysis.regression import FIXED_EFFECTS, WITHIN_HOUR, estimate
 
 
 def made(noise: float, taus: tuple[float, ...] = (0.0, 50.0, 100.0)) -> pd.DataFrame:

@@ -17,13 +17,13 @@ from shell import inside
 from toys import add_rows, one_bus, random_case, random_network
 
 import powermkt as pm
-from powermkt.causes import on_copy, relax_flexibility
-from powermkt.demandeffects import without_demand
-from powermkt.heat import heat_bound, with_boilers
-from powermkt.remedies import REMEDIES, chosen_remedies
-from powermkt.remedyduals import slopes_of, unread
-from powermkt.remedyvalues import COLUMNS, DEFAULT_REMEDIES, remedies_by_regime
+from powermkt.analysis.demandeffects import without_demand
+from powermkt.analysis.remedyduals import slopes_of, unread
+from powermkt.engine.causes import on_copy, relax_flexibility
+from powermkt.engine.remedies import REMEDIES, chosen_remedies
 from powermkt.rules import ElectricBoilers
+from powermkt.studies.remedyvalues import COLUMNS, DEFAULT_REMEDIES, remedies_by_regime
+from powermkt.system.heat import heat_bound, with_boilers
 
 PER_UNIT = ["mwh_per_unit", "money_per_unit"]
 SETTINGS = pm.RemedySettings(round_trip=0.81)

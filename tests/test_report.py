@@ -16,13 +16,13 @@ import pytest
 from toys import one_bus
 
 import powermkt as pm
-from powermkt.overview import overview
-from powermkt.quality import quality_of
+from powermkt.analysis.overview import overview
+from powermkt.analysis.quality import quality_of
+from powermkt.common.writing import write_results
 from powermkt.report import Report, report_of
 from powermkt.report.folders import read_folders
 from powermkt.report.sections import SECTIONS
 from powermkt.report.source import named
-from powermkt.writing import write_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -8,8 +8,8 @@ import pytest
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
-from powermkt.ledger import balances
-from powermkt.market import Market
+from powermkt.inputs.market import Market
+from powermkt.methods.ledger import balances
 
 
 def windy(first: list[float]) -> pypsa.Network:

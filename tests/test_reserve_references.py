@@ -8,7 +8,7 @@ import pytest
 from reserve_toys import awards_of, case_with, price_of
 
 import powermkt as pm
-from powermkt.market import Market
+from powermkt.inputs.market import Market
 
 TRAPEZIUM = {"enablement_min": 50, "low_break": 65, "high_break": 95, "enablement_max": 110}
 

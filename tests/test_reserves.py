@@ -7,7 +7,7 @@ import pytest
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
-from powermkt.ledger import balances
+from powermkt.methods.ledger import balances
 
 
 def test_lost_opportunity_cost_is_in_the_price_of_the_reserve() -> None:

@@ -14,13 +14,13 @@ from shell import inside
 from toys import add_rows, one_bus, random_case
 
 import powermkt as pm
-from powermkt.comparison import Comparison
-from powermkt.findings import AuditReport
-from powermkt.overview import overview
+from powermkt.analysis.overview import overview
+from powermkt.analysis.responsibility import Responsibility
+from powermkt.common.findings import AuditReport
 from powermkt.report import report_of
-from powermkt.responsibility import Responsibility
-from powermkt.studycheck import check_studies
-from powermkt.tracestudy import TraceStudy, read_charge
+from powermkt.studies.comparison import Comparison
+from powermkt.studies.studycheck import check_studies
+from powermkt.studies.tracestudy import TraceStudy, read_charge
 
 TWO = Path(__file__).parents[1] / "networks" / "two_province"
 

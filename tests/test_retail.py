@@ -11,11 +11,11 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.comparison import Comparison
-from powermkt.ledger import balances
-from powermkt.market import Market
+from powermkt.inputs.market import Market
+from powermkt.methods.ledger import balances
 from powermkt.rules import RetailTariff
 from powermkt.rules.contracts import contract_base
+from powermkt.studies.comparison import Comparison
 
 CLASSES = {
     "shops": "industrial_commercial",

@@ -17,14 +17,20 @@ from hypothesis import given
 from shell import inside
 
 import powermkt as pm
-from powermkt import onemore
-from powermkt.comparison import Comparison
-from powermkt.finance import NEVER_NEGATIVE, NEVER_POSITIVE, cash_flows, earnings, rate_effects
-from powermkt.market import read_market
-from powermkt.onemore import median_plant, with_copy
-from powermkt.plantaccounts import KINDS, plant_accounts
-from powermkt.returns import _IRR, _REVENUE
+from powermkt.accounts.plantaccounts import KINDS, plant_accounts
+from powermkt.analysis.returns import _IRR, _REVENUE
+from powermkt.inputs.finance import (
+    NEVER_NEGATIVE,
+    NEVER_POSITIVE,
+    cash_flows,
+    earnings,
+    rate_effects,
+)
+from powermkt.inputs.market import read_market
 from powermkt.rules import EqualShares
+from powermkt.studies import onemore
+from powermkt.studies.comparison import Comparison
+from powermkt.studies.onemore import median_plant, with_copy
 
 FINANCE = {
     "default": {"discount_rate": 0.074},

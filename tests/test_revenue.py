@@ -12,7 +12,7 @@ from reserve_toys import case_with, spinning, toy
 from shell import inside
 
 import powermkt as pm
-from powermkt.revenue import by_carrier
+from powermkt.accounts.revenue import by_carrier
 
 
 @pytest.fixture(scope="module")

@@ -17,17 +17,17 @@ from shell import inside
 from toys import one_bus, weigh
 
 import powermkt as pm
-from powermkt import engine
-from powermkt.horizon import Horizon, cut
-from powermkt.ledger import Ledger
-from powermkt.risk import (
+from powermkt.engine import scheduling as engine
+from powermkt.methods.ledger import Ledger
+from powermkt.methods.risk import (
     conditional_value_at_risk,
     hedging_table,
     risk_table,
     value_at_risk,
 )
 from powermkt.rules.base import Cleared, Role, Rule
-from powermkt.weather import weather_faults, with_weather
+from powermkt.system.horizon import Horizon, cut
+from powermkt.system.weather import weather_faults, with_weather
 
 SHARE = "generators_t.p_max_pu"
 Years = dict[str, dict[str, pd.DataFrame]]

@@ -14,9 +14,9 @@ from conftest import NETWORKS
 from toys import one_bus
 
 import powermkt as pm
-from powermkt import rts_gmlc
-from powermkt.horizon import Horizon, cut
-from powermkt.ladders import energy_cost
+from powermkt.inputs import rts_gmlc
+from powermkt.system.horizon import Horizon, cut
+from powermkt.system.ladders import energy_cost
 
 FOLDER = NETWORKS / "rts_gmlc"
 

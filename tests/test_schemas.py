@@ -11,7 +11,7 @@ import yaml
 from conftest import NETWORKS
 
 import powermkt
-from powermkt.schemas import FILES, schema
+from powermkt.guide.schemas import FILES, schema
 
 PRESETS = Path(powermkt.__file__).parent / "presets"
 # What each YAML file under networks/ is.

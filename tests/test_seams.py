@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import powermkt as pm
-from powermkt.clearall import clear_all
-from powermkt.horizon import Horizon, every_week, with_horizon
-from powermkt.levels import Seams
-from powermkt.reach import reachable_plan, reaches
+from powermkt.analysis.clearall import clear_all
+from powermkt.inputs.levels import Seams
+from powermkt.system.horizon import Horizon, every_week, with_horizon
+from powermkt.system.reach import reachable_plan, reaches
 
 
 @toys.copied

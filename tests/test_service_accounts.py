@@ -13,11 +13,11 @@ from reserve_toys import case_with, spinning, toy
 from toys import weigh
 
 import powermkt as pm
-from powermkt.comparison import Comparison
-from powermkt.revenue import by_carrier
+from powermkt.accounts.revenue import by_carrier
+from powermkt.commands.terminal import report
+from powermkt.inputs.services import Charge
 from powermkt.rules.charging import charged
-from powermkt.services import Charge
-from powermkt.terminal import report
+from powermkt.studies.comparison import Comparison
 
 PRODUCTS = {
     "spin": spinning(15, providers=["peaker"], offer=5),

@@ -18,7 +18,7 @@ from toys import random_case
 
 import powermkt as pm
 from powermkt.errors import ClearingError, InputError
-from powermkt.ledger import balances
+from powermkt.methods.ledger import balances
 from powermkt.rules import RULES
 
 STUDIES = 200

@@ -16,9 +16,9 @@ from toys import add_rows, random_case
 
 import powermkt as pm
 from benchmarks.stock import SOLVER, model, offered, stock
-from powermkt.fleet import HELD
-from powermkt.programme import Point, Programme
-from powermkt.regime import regime
+from powermkt.dispatch.programme import Point, Programme
+from powermkt.engine.regime import regime
+from powermkt.system.fleet import HELD
 
 HOURS = 12
 FOLDERS = sorted(path.parent.name for path in NETWORKS.glob("*/market.yaml"))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from toys import one_bus, random_case
 
 import powermkt as pm
-from powermkt.programme import Adders
+from powermkt.dispatch.programme import Adders
+from powermkt.methods.staircase import Search, Spot, Staircase
 from powermkt.rules import CarbonPrice
-from powermkt.staircase import Search, Spot, Staircase
 
 
 def coal_and_gas(load: list[float], weight: float = 1.0) -> pypsa.Network:

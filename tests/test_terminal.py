@@ -18,10 +18,10 @@ from shell import inside
 from toys import one_bus
 
 import powermkt as pm
-from powermkt import session, terminal
 from powermkt.cli import COMMANDS, command
-from powermkt.fitting import fitted
-from powermkt.terminal import table_of
+from powermkt.commands import session, terminal
+from powermkt.commands.fitting import fitted
+from powermkt.commands.terminal import table_of
 
 TWO = str(NETWORKS / "two_province")
 

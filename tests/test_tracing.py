@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import powermkt as pm
 from benchmarks.tracing import compared
-from powermkt.carbonflow import Grid, Stores, follow
+from powermkt.methods.carbonflow import Grid, Stores, follow
 
 
 def flows(size: int, pairs: dict[tuple[int, int], float]) -> np.ndarray:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from test_two_province import DAY, NIGHT
 
 import powermkt as pm
-from powermkt.exchange import FRAMEWORK, SPOT
-from powermkt.folding import cheapest_paths, delivered_fee, fold
-from powermkt.ledger import balances
+from powermkt.accounts.exchange import FRAMEWORK, SPOT
+from powermkt.methods.ledger import balances
 from powermkt.rules import Coupled, InterprovincialSpot, LocationalPrice, MeritOrder, Scheduled
 from powermkt.rules.trade import block_snapshots, framework
+from powermkt.system.folding import cheapest_paths, delivered_fee, fold
 
 PLAIN = pm.Regime("tiers", (MeritOrder(), InterprovincialSpot(), LocationalPrice()))
 BARRIER = pm.Regime("barrier", (MeritOrder(), Scheduled(band=0.0), LocationalPrice()))

@@ -16,7 +16,7 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.metrics import simultaneous_storage
+from powermkt.accounts.metrics import simultaneous_storage
 
 NIGHT, DAY = slice(0, 12), slice(12, 24)
 

@@ -8,9 +8,9 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.comparison import Comparison
 from powermkt.rules import CarbonPrice, Coupled, ImportAdjustment, LocationalPrice, MeritOrder
 from powermkt.rules.carbon import Offsets
+from powermkt.studies.comparison import Comparison
 
 WEIGHT = 3.0
 FREE = {"auction": 0.0, "half free": 0.5, "all free": 1.0}

@@ -23,8 +23,8 @@ from benchmarks.curtailment.report import WIDTH, judged, markdown, shown
 from benchmarks.curtailment.results import CELL, Results, growing, names_of, read_results, run
 from benchmarks.measure import silence
 from benchmarks.study import quieten
+from powermkt.common.writing import between_marks, check_marks, check_target, put_between_marks
 from powermkt.errors import ClearingError, InputError, StorageError
-from powermkt.writing import between_marks, check_marks, check_target, put_between_marks
 
 _README, _MARK = Path(__file__).parents[2] / "README.md", "curtailment benchmark"
 

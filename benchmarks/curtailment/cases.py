@@ -13,8 +13,8 @@ import pypsa
 import powermkt as pm
 from benchmarks.curtailment.commitment import GivenCommitment, given
 from benchmarks.curtailment.recipe import Cell, book
-from powermkt.market import Carriers, Market
-from powermkt.regime import Regime, regime
+from powermkt.engine.regime import Regime, regime
+from powermkt.inputs.market import Carriers, Market
 from powermkt.rules.dispatch import DispatchRule
 
 _ROOT = Path(__file__).parents[2]

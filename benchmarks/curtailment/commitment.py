@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 import powermkt as pm
+from powermkt.dispatch.programme import Limits
 from powermkt.errors import Fault, name_list
-from powermkt.programme import Limits
 from powermkt.rules import MeritOrder
-from powermkt.units import STATUS
+from powermkt.system.units import STATUS
 
 FILE = Path(__file__).parent / "rts_commitment.csv"
 

@@ -18,12 +18,12 @@ from benchmarks.curtailment.cases import institution, system
 from benchmarks.curtailment.peer import GROUP, curtailable
 from benchmarks.curtailment.recipe import FILE, Cell, book
 from benchmarks.stock import model, network
+from powermkt.dispatch.programme import Adders
+from powermkt.engine.regime import Regime
 from powermkt.errors import Fault, InputError, StorageError
-from powermkt.fleet import fleets
-from powermkt.programme import Adders
-from powermkt.regime import Regime
 from powermkt.rules.dispatch import EqualShares, _heat_and_room, _periods, _quota
 from powermkt.rules.trade import ProvinceFirst, _band
+from powermkt.system.fleet import fleets
 
 _GUIDE = Path(__file__).parent / "guide.md"
 

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 
 import pydantic
 
+from powermkt.common.files import load_yaml
+from powermkt.common.values import NonNegative, Strict
 from powermkt.errors import Fault, InputError, nearest
-from powermkt.files import load_yaml
-from powermkt.values import NonNegative, Strict
 
 FILE = Path(__file__).parent / "recipe.yaml"
 

@@ -15,11 +15,11 @@ from benchmarks.curtailment.cases import institution, system
 from benchmarks.curtailment.peer import ALL, GROUP, peer_of, plant
 from benchmarks.curtailment.recipe import FILE, Cell, Tolerances, book
 from benchmarks.measure import machine, versions
-from powermkt.counterfactuals import kinds_of
+from powermkt.analysis.counterfactuals import kinds_of
+from powermkt.common.files import load_yaml
+from powermkt.common.writing import write_results
 from powermkt.errors import Fault, InputError
-from powermkt.files import load_yaml
-from powermkt.periods import months_of
-from powermkt.writing import write_results
+from powermkt.inputs.periods import months_of
 
 CELL = ["case", "regime"]
 KINDS = ("wind", "solar", "hydro")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.references.check import Check, every
 from benchmarks.study import quieten
-from powermkt.writing import put_between_marks
+from powermkt.common.writing import put_between_marks
 
 _README = Path(__file__).parents[2] / "README.md"
 _HEAD = (

@@ -1,7 +1,7 @@
 """DC optimal power flow: objective and every price, against MATPOWER's `rundcopf`.
 
-MATPOWER's DC model (`powermkt.matpower`): susceptance 1/(x tap), phase shifts kept, Gs added to
-load, RATE_A = 0 no limit. Quadratic costs in 13 of 19 cases, piecewise linear ones in two.
+MATPOWER's DC model (`powermkt.inputs.matpower`): susceptance 1/(x tap), phase shifts kept, Gs
+added to load, RATE_A = 0 no limit. Quadratic costs in 13 of 19 cases, piecewise linear ones in two.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import powermkt as pm
 from benchmarks.references.check import Check, Reference
 from benchmarks.references.matpower_case import read
-from powermkt.matpower import PowerFlow
+from powermkt.inputs.matpower import PowerFlow
 
 
 @cache

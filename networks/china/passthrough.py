@@ -17,9 +17,9 @@ from pathlib import Path
 import pandas as pd
 
 import powermkt as pm
-from powermkt.passthrough import NATION
-from powermkt.regression import FIXED_EFFECTS, WITHIN_HOUR
-from powermkt.writing import put_between_marks
+from powermkt.analysis.passthrough import NATION
+from powermkt.analysis.regression import FIXED_EFFECTS, WITHIN_HOUR
+from powermkt.common.writing import put_between_marks
 
 FOLDER = Path(__file__).parent
 REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")

@@ -6,9 +6,9 @@ Run after `build.py`, and run `build.py` again afterwards:
     python networks/china/plan.py
     python networks/china/build.py
 
-The recipe is `powermkt.plan.plan_table`: for each calendar month one typical week is cleared at
-least cost, with commitment and must-run, each corridor carrying one flow in peak and one in
-off-peak hours.
+The recipe is `powermkt.analysis.plan.plan_table`: for each calendar month one typical week is
+cleared at least cost, with commitment and must-run, each corridor carrying one flow in peak and
+one in off-peak hours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import powermkt as pm
-from powermkt.plan import plan_table
+from powermkt.analysis.plan import plan_table
 
 FOLDER = Path(__file__).parent
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from powermkt.common.files import read_parquet
+from powermkt.common.writing import FILES
 from powermkt.errors import Fault, InputError
-from powermkt.files import read_parquet
-from powermkt.writing import FILES
 
 _RECORD = "record.json"
 # What studies call alike and is not: by a key of the study's record, table -> name on the page.

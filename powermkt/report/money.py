@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 from plotly import graph_objects
 
-from powermkt.demandeffects import DEMAND_EFFECTS
+from powermkt.analysis.demandeffects import DEMAND_EFFECTS
+from powermkt.methods.risk import QUANTITIES
 from powermkt.report.source import Shown, pick, shown_of
 from powermkt.report.style import (
     FEW,
@@ -22,7 +23,6 @@ from powermkt.report.style import (
     scale_of,
     summed,
 )
-from powermkt.risk import QUANTITIES
 
 _ALL = "all"  # a row of all provinces
 

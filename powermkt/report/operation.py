@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects
 
-from powermkt.overview import CHARGING
+from powermkt.analysis.overview import CHARGING
 from powermkt.report.source import Shown, pick, shown_of
 from powermkt.report.style import (
     FEW,

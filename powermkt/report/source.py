@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from powermkt.analysis.overview import OVERVIEW, overview
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.overview import OVERVIEW, overview
 from powermkt.report.folders import of_study, read_results
 from powermkt.report.words import LANGUAGES, Words
 from powermkt.run import Run, labelled

@@ -9,17 +9,17 @@ from typing import ClassVar
 import linopy
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.curves import quadratic_costs
+from powermkt.dispatch.outcome import Outcome, with_columns_of_all
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome, with_columns_of_all
-from powermkt.products import book_of, offers, procures
-from powermkt.programme import Adders
-from powermkt.reserves import add_reserves
+from powermkt.inputs.case import Case
+from powermkt.inputs.curves import quadratic_costs
+from powermkt.inputs.services import Charge
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule
 from powermkt.rules.charging import charged
-from powermkt.services import Charge
+from powermkt.system.products import book_of, offers, procures
+from powermkt.system.reserves import add_reserves
 
 # The account into which a service is charged and from which it is paid.
 ANCILLARY = "ancillary services"
@@ -198,7 +198,8 @@ class Sequential(ReserveMarket):
     A provisional clearing of energy alone gives prices. At these each provider may sell the room
     that it has left at its offer, and be moved away from its output at its offer and what it loses
     in energy by that; the highest accepted sum is the price. Then energy is cleared again with
-    awards withheld (`powermkt.sequential`), and that is what is dispatched and paid for energy.
+    awards withheld (`powermkt.dispatch.sequential`), and that is what is dispatched and paid for
+    energy.
 
     The price of a reserve holds the lost opportunity at provisional prices, and the price of energy
     the dearer units that replace what is withheld, but no shortage price: how scarce reserves are

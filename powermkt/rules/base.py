@@ -10,13 +10,13 @@ import linopy
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.posing import PriceRun
+from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
-from powermkt.posing import PriceRun
-from powermkt.programme import Adders, Limits
-from powermkt.units import Commitment
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
+from powermkt.system.units import Commitment
 
 Role = Literal[
     "dispatch", "trade", "pricing", "carbon", "ancillary", "settlement", "renewables", "contract",

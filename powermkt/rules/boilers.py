@@ -7,11 +7,11 @@ from typing import ClassVar
 import linopy
 import pydantic
 
-from powermkt.arrays import grid
-from powermkt.case import Case
 from powermkt.errors import Fault
-from powermkt.heat import boilers, heat_of
+from powermkt.inputs.arrays import grid
+from powermkt.inputs.case import Case
 from powermkt.rules.base import Role, Rule
+from powermkt.system.heat import boilers, heat_of
 
 
 class ElectricBoilers(Rule):
@@ -36,7 +36,7 @@ class ElectricBoilers(Rule):
         if len(boilers(case)):
             return []
         what = "the network has no electric boilers"
-        return [Fault("ElectricBoilers", what, "add them by `powermkt.heat.with_boilers`")]
+        return [Fault("ElectricBoilers", what, "add them by `powermkt.system.heat.with_boilers`")]
 
     def constrain(self, model: linopy.Model, case: Case) -> None:
         """Let boilers lower the must-run of the plant at their bus."""

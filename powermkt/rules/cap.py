@@ -7,8 +7,8 @@ from typing import Literal
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
 from powermkt.errors import Fault, nearest
+from powermkt.inputs.case import Case
 from powermkt.rules.carbon import CarbonPrice
 
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
+from powermkt.common.values import HOURS_A_YEAR, NonNegative, Share
 from powermkt.errors import Fault, nearest
+from powermkt.inputs.case import Case
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
-from powermkt.values import HOURS_A_YEAR, NonNegative, Share
 
 
 class CapacityPayment(AncillaryRule):

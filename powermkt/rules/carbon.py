@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt import compliance
-from powermkt.case import Case
-from powermkt.classes import benchmark_sets, class_benchmarks
+from powermkt.common.values import NonNegative, Share, Strict
+from powermkt.dispatch import compliance
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.ledger import Ledger
-from powermkt.periods import as_period, cover_faults, over_time
-from powermkt.programme import Adders
+from powermkt.inputs.case import Case
+from powermkt.inputs.classes import benchmark_sets, class_benchmarks
+from powermkt.inputs.periods import as_period, cover_faults, over_time
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule
-from powermkt.values import NonNegative, Share, Strict
 
 ALLOCATIONS = ("auction", "lump_sum", "output_based")
 

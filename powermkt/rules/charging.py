@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.deeppeak import is_below_base
-from powermkt.outcome import Outcome
+from powermkt.common.values import NOISE_MW
+from powermkt.dispatch.deeppeak import is_below_base
+from powermkt.dispatch.outcome import Outcome
+from powermkt.inputs.case import Case
+from powermkt.inputs.servicecheck import party_weights
+from powermkt.inputs.services import Charge
 from powermkt.rules.base import Cleared
-from powermkt.servicecheck import party_weights
-from powermkt.services import Charge
-from powermkt.values import NOISE_MW
 
 
 def charged(cleared: Cleared, amounts: pd.DataFrame, charges: Sequence[Charge]) -> pd.DataFrame:

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
-from powermkt.contractbook import Contract, book_faults, read_book, stated
+from powermkt.common.files import beside
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.files import beside
-from powermkt.ledger import Ledger
+from powermkt.inputs.case import Case
+from powermkt.inputs.contractbook import Contract, book_faults, read_book, stated
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
 from powermkt.rules.counterparties import Basis, Parties, reserved_names
 from powermkt.rules.deals import COLUMNS, Agreed, Deal, struck

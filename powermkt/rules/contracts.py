@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from powermkt.case import Case
+from powermkt.inputs.case import Case
 from powermkt.rules.base import Cleared
 
 UNBOUNDED_MW = 1e7  # what plant without a bound counts for in means by capacity

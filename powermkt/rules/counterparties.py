@@ -9,10 +9,10 @@ from typing import Literal
 
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.check import USER_CLASSES
-from powermkt.compliance import CARBON_FUND, OFFSET_SUPPLIERS
-from powermkt.costs import SHORT
+from powermkt.dispatch.compliance import CARBON_FUND, OFFSET_SUPPLIERS
+from powermkt.dispatch.costs import SHORT
+from powermkt.inputs.case import Case
+from powermkt.inputs.check import USER_CLASSES
 from powermkt.rules.base import EXCESS, GROUPS, MARKET, TRANSMISSION, Cleared, grid_company
 from powermkt.rules.imports import SPECIFIED_IMPORTS
 from powermkt.rules.locational import SURPLUS

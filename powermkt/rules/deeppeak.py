@@ -7,8 +7,7 @@ from typing import ClassVar
 import linopy
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.deeppeak import (
+from powermkt.dispatch.deeppeak import (
     add_depths,
     clearing_prices,
     depths,
@@ -17,13 +16,14 @@ from powermkt.deeppeak import (
     regulators,
     usual_payers,
 )
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list
-from powermkt.fleet import fleets
-from powermkt.programme import Adders
+from powermkt.inputs.case import Case
+from powermkt.inputs.services import Charge
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared, Role, Rule
-from powermkt.services import Charge
-from powermkt.units import units
+from powermkt.system.fleet import fleets
+from powermkt.system.units import units
 
 SERVICE = "deep_peak"
 

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
-from powermkt.check import USER_CLASSES
-from powermkt.demand import BLOCKS, add_elastic, add_shift, block_names, bound_shedding
-from powermkt.elasticity import Shape, blocks, demanded
+from powermkt.dispatch.demand import BLOCKS, add_elastic, add_shift, block_names, bound_shedding
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.programme import Adders
+from powermkt.inputs.case import Case
+from powermkt.inputs.check import USER_CLASSES
+from powermkt.methods.elasticity import Shape, blocks, demanded
 from powermkt.rules.base import Role, Rule
-from powermkt.slack import UNSERVED_COST
+from powermkt.system.slack import UNSERVED_COST
 
 
 class DemandRule(Rule):

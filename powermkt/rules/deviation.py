@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
+from powermkt.common.values import NOISE_MW
 from powermkt.errors import Fault, nearest
-from powermkt.ledger import Ledger
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
-from powermkt.values import NOISE_MW
 
 
 class DeviationPenalty(AncillaryRule):

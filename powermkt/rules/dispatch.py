@@ -10,16 +10,16 @@ import pandas as pd
 import pydantic
 import xarray as xr
 
-from powermkt.arrays import by_name
-from powermkt.case import Case
-from powermkt.curves import mean_costs
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, nearest
-from powermkt.fleet import Commitment, add_fleets
-from powermkt.heat import heat_bound
-from powermkt.ladders import add_steps
-from powermkt.mip import UnitCommitment
-from powermkt.programme import Adders
+from powermkt.inputs.arrays import by_name
+from powermkt.inputs.case import Case
+from powermkt.inputs.curves import mean_costs
+from powermkt.methods.mip import UnitCommitment
 from powermkt.rules.base import Role, Rule
+from powermkt.system.fleet import Commitment, add_fleets
+from powermkt.system.heat import heat_bound
+from powermkt.system.ladders import add_steps
 
 MITIGATED = ["generator", "snapshot", "step", "quantity_mw", "offer", "mitigated_offer"]
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
 from powermkt.errors import Fault, nearest
-from powermkt.horizon import window_of
-from powermkt.ledger import Ledger
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
 from powermkt.rules.contracts import quota_energy
 from powermkt.rules.participation import Participation
 from powermkt.rules.plant import all_plant, output_of, plant_of
 from powermkt.rules.pricing import GuaranteedPurchase
 from powermkt.rules.retail import CATALOGUE
+from powermkt.system.horizon import window_of
 
 COLUMNS = [
     "period", "province", "planned_mwh", "planned_users_mwh", "volume_mwh", "benchmark",

@@ -9,18 +9,18 @@ import linopy
 import pandas as pd
 import pydantic
 
-from powermkt.arrays import grid, names
-from powermkt.case import Case
-from powermkt.compliance import CARBON_FUND
+from powermkt.common.values import NonNegative
+from powermkt.dispatch.compliance import CARBON_FUND
+from powermkt.dispatch.programme import Adders
+from powermkt.dispatch.results import IMPORTS
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.ledger import Ledger
-from powermkt.programme import Adders
-from powermkt.results import IMPORTS
+from powermkt.inputs.arrays import grid, names
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
 from powermkt.rules.carbon import CarbonPrice
 from powermkt.rules.locational import LocationalPrice, ports
 from powermkt.rules.pricing import same
-from powermkt.values import NonNegative
 
 SPECIFIED_IMPORTS = "specified imports"  # account between importers and specified sources
 _FLOWS = {"links": "Link-p", "lines": "Line-s", "transformers": "Transformer-s"}

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.arrays import grid, names
-from powermkt.case import Case
+from powermkt.common.values import NOISE_MW, NonNegative, Share, Strict
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.folding import cheapest_paths, gains
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
-from powermkt.programme import Adders, Limits
+from powermkt.inputs.arrays import grid, names
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import MARKET, TRANSMISSION, Cleared, Rule, grid_company
 from powermkt.rules.locational import LocationalPrice, ports
 from powermkt.rules.pricing import mean_on_grid, same
@@ -29,8 +29,8 @@ from powermkt.rules.trade import (
     schedule_faults,
     shape_faults,
 )
-from powermkt.values import NOISE_MW, NonNegative, Share, Strict
-from powermkt.weighting import load_weighted
+from powermkt.system.folding import cheapest_paths, gains
+from powermkt.system.weighting import load_weighted
 
 EVERY = "all"  # in `import_cap`: each province that is not named
 _BOUGHT = "Import-net"
@@ -61,12 +61,12 @@ class ImportCap(Strict):
 class InterprovincialSpot(TradeRule):
     """Framework energy by schedule, spot trade on what it leaves, then each province for itself.
 
-    The three clearings are those of `powermkt.tiers`. In the first tier a corridor carries its
-    framework flow and, in the directions in which it can run, more up to its rating; on a corridor
-    that runs both ways energy may also be sold back. What a province buys is what arrives on its
-    corridors less what leaves it, beyond the framework: energy in transit is not bought. Lines
-    and transformers between provinces have no schedule; what they carry counts neither as bought
-    nor against a cap.
+    The three clearings are those of `powermkt.dispatch.tiers`. In the first tier a corridor
+    carries its framework flow and, in the directions in which it can run, more up to its rating;
+    on a corridor that runs both ways energy may also be sold back. What a province buys is what
+    arrives on its corridors less what leaves it, beyond the framework: energy in transit is not
+    bought. Lines and transformers between provinces have no schedule; what they carry counts
+    neither as bought nor against a cap.
 
     Settlement. Users and plant settle within their province at its price P (second tier). At each
     border the grid company of the sending province buys there what it sends, that of the receiving
@@ -94,8 +94,8 @@ class InterprovincialSpot(TradeRule):
         Caps on what provinces buy; "all" stands for each that is not named.
     local_first : {"price", "shortage"}, optional
         A province buys only in hours in which its price, alone, folded back along the cheapest path
-        (`powermkt.folding`) is above that of some other province by more than `hurdle_rate`; or
-        only in hours in which, alone, it could not serve its load.
+        (`powermkt.system.folding`) is above that of some other province by more than
+        `hurdle_rate`; or only in hours in which, alone, it could not serve its load.
     hurdle_rate : float, default 0
         Gain of a province's best exchange from which it may buy in an hour, under
         ``local_first: price`` [money/MWh]. It opens the hour and is no cost: what is bought then

@@ -12,11 +12,10 @@ import pandas as pd
 import pydantic
 import pypsa
 
-from powermkt.case import Case
-from powermkt.horizon import window_of
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
-from powermkt.posing import PriceRun
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.posing import PriceRun
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import (
     EXCESS,
     MARKET,
@@ -30,8 +29,9 @@ from powermkt.rules.base import (
 )
 from powermkt.rules.pricing import same
 from powermkt.rules.trade import TradeRule
-from powermkt.units import SHUT, START, STATUS, Commitment, fast_units, units
-from powermkt.weighting import load_weighted
+from powermkt.system.horizon import window_of
+from powermkt.system.units import SHUT, START, STATUS, Commitment, fast_units, units
+from powermkt.system.weighting import load_weighted
 
 
 @dataclass(frozen=True)

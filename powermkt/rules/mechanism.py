@@ -7,16 +7,16 @@ from typing import Any, Literal
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
-from powermkt.check import USER_CLASSES
-from powermkt.contractbook import Contract, Finite
+from powermkt.common.values import Share
 from powermkt.errors import Fault, nearest
+from powermkt.inputs.case import Case
+from powermkt.inputs.check import USER_CLASSES
+from powermkt.inputs.contractbook import Contract, Finite
 from powermkt.rules.base import grid_company
 from powermkt.rules.contract import ContractRule
 from powermkt.rules.counterparties import Parties, Side
 from powermkt.rules.deals import Agreed
 from powermkt.rules.plant import all_plant
-from powermkt.values import Share
 
 
 class MechanismPrice(ContractRule):

@@ -10,25 +10,25 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
-from powermkt.curves import mean_costs, quadratic_costs
+from powermkt.common.values import Strict
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list
-from powermkt.ladders import STEP, Steps, steps
-from powermkt.marketpower import owners, residual_supply
-from powermkt.programme import Adders
+from powermkt.inputs.case import Case
+from powermkt.inputs.curves import mean_costs, quadratic_costs
 from powermkt.rules.dispatch import MITIGATED, DispatchRule
-from powermkt.slack import EXCESS_COST, UNSERVED_COST
-from powermkt.values import Strict
+from powermkt.system.ladders import STEP, Steps, steps
+from powermkt.system.marketpower import owners, residual_supply
+from powermkt.system.slack import EXCESS_COST, UNSERVED_COST
 
 
 class Mitigation(Strict):
     """Offers of owners that a province can hardly do without are held to their cost.
 
-    Where the residual supply index of an owner (`powermkt.marketpower`) is below the threshold in a
-    province and snapshot, each of its offers there becomes the smaller of the offer and
-    ``c + margin |c|``, c being the resource cost of that output; never less than the offer floor.
-    Both are taken without the carbon price, which the carbon rule puts on top of what is left: it
-    is counted once, and no margin is earned on it.
+    Where the residual supply index of an owner (`powermkt.system.marketpower`) is below the
+    threshold in a province and snapshot, each of its offers there becomes the smaller of the offer
+    and ``c + margin |c|``, c being the resource cost of that output; never less than the offer
+    floor. Both are taken without the carbon price, which the carbon rule puts on top of what is
+    left: it is counted once, and no margin is earned on it.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.mileage import Called, call, servers
+from powermkt.dispatch.mileage import Called, call, servers
+from powermkt.inputs.case import Case
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
 

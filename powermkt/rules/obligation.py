@@ -9,19 +9,19 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
+from powermkt.common.values import Names, NonNegative
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.heat import BOILER
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
-from powermkt.programme import Adders
+from powermkt.inputs.case import Case
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
 from powermkt.rules.contract import ContractRule
 from powermkt.rules.participation import Participation
 from powermkt.rules.plant import plant_of
 from powermkt.rules.retail import FUNDS, passed_on
 from powermkt.rules.savings import Measure, Savings
-from powermkt.values import Names, NonNegative
+from powermkt.system.heat import BOILER
 
 RENEWABLE = "renewable"  # carriers of `carriers.renewable`
 CERTIFICATES, PERMITS = "certificates ", "permits "  # beginnings of products in the ledger

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from powermkt.contractbook import Contract
 from powermkt.errors import Fault, name_list
+from powermkt.inputs.contractbook import Contract
 from powermkt.rules.counterparties import Side
 from powermkt.rules.deals import Agreed, Deal
 

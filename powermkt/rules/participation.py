@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.arrays import by_name, by_snapshot, grid, names
-from powermkt.case import Case
-from powermkt.curves import mean_costs
+from powermkt.common.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Share
+from powermkt.dispatch.outcome import Outcome
+from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.horizon import window_of
-from powermkt.ledger import Ledger
-from powermkt.outcome import Outcome
-from powermkt.programme import Adders, Limits
+from powermkt.inputs.arrays import by_name, by_snapshot, grid, names
+from powermkt.inputs.case import Case
+from powermkt.inputs.curves import mean_costs
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, Sale, grid_company
 from powermkt.rules.dispatch import DispatchRule, PriorityOrder, weight_faults
 from powermkt.rules.merit import MeritOrder
@@ -25,7 +25,7 @@ from powermkt.rules.plant import own_output_of, plant_of
 from powermkt.rules.pricing import same
 from powermkt.rules.retail import FUNDS, passed_on
 from powermkt.rules.stages import TwoSettlement
-from powermkt.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Share
+from powermkt.system.horizon import window_of
 
 RENEWABLE = "renewable"  # key of every carrier in `carriers.renewable`
 HOURLY, MEAN, SPILL = "Guaranteed-p", "Guaranteed-mean", "Guaranteed-spill"  # variables

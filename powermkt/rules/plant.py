@@ -6,9 +6,9 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.horizon import window_of
-from powermkt.outcome import Outcome
+from powermkt.dispatch.outcome import Outcome
+from powermkt.inputs.case import Case
+from powermkt.system.horizon import window_of
 
 _PLANT: WeakKeyDictionary[Case, pd.DataFrame] = WeakKeyDictionary()  # asked for by every hook
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.contractbook import Contract
+from powermkt.inputs.case import Case
+from powermkt.inputs.contractbook import Contract
 from powermkt.rules.counterparties import KINDS, Basis, Side
-from powermkt.weighting import load_weighted
+from powermkt.system.weighting import load_weighted
 
 HERE = ("own", "province", "zone", "technology")  # of each member
 

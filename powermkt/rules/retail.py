@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pydantic
 
-from powermkt.case import Case
-from powermkt.check import USER_CLASSES
+from powermkt.common.values import NonNegative, Share
 from powermkt.errors import Fault, nearest
-from powermkt.ledger import Ledger
+from powermkt.inputs.case import Case
+from powermkt.inputs.check import USER_CLASSES
+from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Prices, Role, Rule, grid_company
 from powermkt.rules.contracts import carbon_cost, contract_base, in_band
-from powermkt.values import NonNegative, Share
 
 FUNDS = "public funds"
 CATALOGUE = "residential_agricultural"  # users who pay the catalogue tariff and nothing beside it

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pydantic
 
-from powermkt.case import Case
+from powermkt.common.values import NonNegative, Strict
 from powermkt.errors import Fault, nearest
+from powermkt.inputs.case import Case
 from powermkt.rules.base import SAVERS, Role, Rule
-from powermkt.values import NonNegative, Strict
 
 
 class Measure(Strict):

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import pydantic
 
-from powermkt.case import Case, summed
 from powermkt.errors import Fault, InputError, name_list
+from powermkt.inputs.case import Case, summed
 from powermkt.rules.base import Role, Rule
 from powermkt.rules.trade import TradeRule
 

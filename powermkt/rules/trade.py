@@ -13,9 +13,9 @@ import pandas as pd
 import pydantic
 import xarray as xr
 
-from powermkt.case import Case
+from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault, name_list
-from powermkt.programme import Adders, Limits
+from powermkt.inputs.case import Case
 from powermkt.rules.base import Role, Rule
 
 PEAK_HOURS = range(8, 22)

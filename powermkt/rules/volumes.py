@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from powermkt.case import Case
-from powermkt.contractbook import Contract
+from powermkt.inputs.case import Case
+from powermkt.inputs.contractbook import Contract
 from powermkt.rules.contracts import UNBOUNDED_MW
 from powermkt.rules.counterparties import Basis, Side
 from powermkt.rules.trade import PEAK_HOURS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import powermkt as pm
-from powermkt.horizon import Horizon, with_horizon
+from powermkt.system.horizon import Horizon, with_horizon
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "networks" / "china"

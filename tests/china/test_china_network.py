@@ -13,7 +13,7 @@ import pypsa
 import pytest
 import yaml
 
-from powermkt.classes import benchmark_sets, class_benchmarks
+from powermkt.inputs.classes import benchmark_sets, class_benchmarks
 
 pytest.importorskip("pvlib")
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import powermkt as pm
-from powermkt.weather import weather_faults
+from powermkt.system.weather import weather_faults
 
 pytest.importorskip("pvlib")
 

@@ -1,0 +1,5 @@
+"""``python -m powermkt`` is the command line."""
+
+from powermkt.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""From what was cleared to who is paid: parties, revenue, services, energy, metrics."""

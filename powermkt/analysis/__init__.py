@@ -1,0 +1,1 @@
+"""Ask runs: pass-through, incidence, capture prices, certificates, responsibility, returns."""

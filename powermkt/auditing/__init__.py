@@ -1,0 +1,1 @@
+"""Audit a run without a solver: physics, optimality, books."""

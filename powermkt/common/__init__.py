@@ -1,0 +1,1 @@
+"""What every part stands on: files, tables, findings, a pool of workers."""

@@ -1,0 +1,1 @@
+"""Clear one window: the programme, its rows and prices, unit commitment, sequential auctions."""

@@ -1,0 +1,1 @@
+"""Clear a horizon: regimes, windows, chains, limits over the horizon, stored cells."""

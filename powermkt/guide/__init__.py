@@ -1,0 +1,1 @@
+"""What helps to begin: a starter study, checks, schemas, assumptions, the data dictionary."""

@@ -1,0 +1,1 @@
+"""Read and check what users bring: the network, `market.yaml`, contracts, offers, plans."""
