@@ -9,7 +9,6 @@ the command line answers at once. Its packages, each built on those before it: `
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,16 +18,14 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    if importlib.util.find_spec(f"{__name__}.{name}"):
-        return importlib.import_module(f"{__name__}.{name}")
     # Modules ask for names like `__path__` while they are being loaded.
     if not name.startswith("__") or name == "__all__":
         api = importlib.import_module(f"{__name__}.api")
+        if name == "__all__":
+            return api.__all__
         globals().update({public: getattr(api, public) for public in api.__all__})
         if name in api.__all__:
             return globals()[name]
-        if name == "__all__":
-            return api.__all__
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -68,10 +68,17 @@ def test_defaults_in_options_are_those_of_the_engine() -> None:
         assert options(command)[option].help.startswith(", ".join(names)), command
 
 
-def test_public_names_stand_beside_packages() -> None:
-    """No package or module takes the name of something public, but for the rules it lists."""
+@pytest.mark.parametrize("name", ["presets", "clear", "rules"])
+def test_public_names_stand_beside_folders(name: str) -> None:
+    """Whatever is asked for first; `presets` is a folder too, which Python takes for a package."""
+    code = f"import powermkt as pm; print(pm.{name} is pm.api.{name})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
     modules = {item.name for item in pkgutil.iter_modules(powermkt.__path__)}
     assert set(api.__all__) & modules == {"rules"}
+
+
+def test_names_that_are_not_there() -> None:
     assert set(powermkt.__all__) <= set(dir(powermkt))
     with pytest.raises(AttributeError, match="no attribute 'cleer'"):
         _ = powermkt.cleer

@@ -106,6 +106,16 @@ def test_every_preset_clears_a_network_without_coal(regime: str) -> None:
     assert run.objective == pytest.approx((25 + 35) * 500)
 
 
+def test_a_network_just_solved_is_taken_as_it_is() -> None:
+    """`n.optimize` leaves its model in the network, and PyPSA copies no network with one."""
+    n = one_bus([50.0])
+    n.optimize(include_objective_constant=False, log_to_console=False)
+    market = pm.Market.model_validate({"mapping": {"capacities": "optimal"}})
+    for case in (pm.Case(n), pm.Case(n, market)):
+        assert pm.clear(case, "full_market").objective == pytest.approx(n.objective)
+    assert n.model.solver_model is not None
+
+
 @pytest.mark.parametrize(("component", "sign"), [("generators", -1.0), ("loads", 1.0)])
 def test_turned_signs_are_refused(component: str, sign: float) -> None:
     n = one_bus([50.0])

@@ -18,6 +18,15 @@ from powermkt.errors import Fault, InputError, name_list, nearest
 _FLAGS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
+def copied(network: pypsa.Network) -> pypsa.Network:
+    """Copy a network without the model that `n.optimize` left in it, which PyPSA would not copy."""
+    model, network._model = network._model, None
+    try:
+        return network.copy()
+    finally:
+        network._model = model
+
+
 def sound(
     network: pypsa.Network, own: Mapping[str, Mapping[str, object]], where: str
 ) -> pypsa.Network:
@@ -66,7 +75,7 @@ def sound(
         raise InputError(faults)
     if not (any(static.values()) or any(series.values())):
         return network
-    n = network.copy()
+    n = copied(network)
     for name, columns in static.items():
         for column, values in columns.items():
             n.components[name].static[column] = values

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
-from powermkt.common.tables import numbers, sound
+from powermkt.common.tables import copied, numbers, sound
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.inputs.check import OWN, check, provinces_of, was_off
 from powermkt.inputs.mapping import mapped
@@ -56,7 +56,7 @@ def working_copy(network: pypsa.Network) -> pypsa.Network:
     Transformers of a type get its numbers. Ledger, flows and storage are keyed by name, and PyPSA
     lets a line and a transformer share one: the later kind is renamed to `Kind name`.
     """
-    n = network.copy()
+    n = copied(network)
     if (n.transformers["type"].astype(str) != "").any():
         n.calculate_dependent_values()  # the type says the capacity
     seen: set[str] = set()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+from powermkt.common.tables import copied
 from powermkt.errors import Fault, name_list, nearest
 from powermkt.inputs.check import OWN, static
 from powermkt.inputs.market import Mapping, Market
@@ -55,7 +56,7 @@ def mapped(
     plan = market.mapping
     if plan is None:
         return network, market, []
-    n = network.copy()
+    n = copied(network)
     faults = [*_unknown(n, plan, where), *_fix_capacities(n, plan, where)]
     for name in plan.drop:
         for table in _PLACED:
