@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from alterations import altered, altered_outcomes
+from heattoy import heat_case
+from reserve_toys import case_with, spinning, toy
 from shell import inside
 from toys import one_bus, random_case
 
@@ -223,13 +225,47 @@ def test_a_thousand_alterations_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_alterations_of_what_was_cleared_are_found() -> None:
+@pytest.mark.parametrize("network", ["two_province", "rts_gmlc", "china"])
+def test_clean_results_of_every_network_have_no_findings(network: str, tmp_path: Path) -> None:
+    case = pm.read(NETWORKS / network)
+    if network == "rts_gmlc":  # units on and off, a day
+        quick = NETWORKS / network / "quick.yaml"
+        found = pm.compare(case, [quick], [0.0], start="2020-10-20", days=1)
+    else:
+        regimes = ["fixed_tariff", "priority_dispatch", "provincial_market", "full_market"]
+        found = pm.compare(case, regimes, [0.0, 60.0], weeks=1 if network == "china" else None)
+    report = audit(found.to_parquet(tmp_path / network))
+    assert report.ok, report.findings
+    assert report.checks["cells"] > 1000
+
+
+def _cleared(kind: str) -> pm.Run:
+    """Markets whose outcomes hold what an audit reads: reserves, storage, links of many ports."""
+    if kind == "random":
+        return pm.clear(random_case(5), "full_market", 60.0)
+    if kind == "heat":
+        return pm.clear(heat_case(), "full_market", 20.0)
+    n = toy(150.0, hours=3)
+    n.add("StorageUnit", "cell", bus="A", carrier="battery", p_nom=20, max_hours=2,
+          efficiency_store=0.9, efficiency_dispatch=0.9, cyclic_state_of_charge=True)  # fmt: skip
+    products = {
+        "up": spinning(40.0, shortage=[{"price": 300}]),
+        "slow": spinning(60.0, kind="non_spinning", carriers=["gas"]),
+        "down": spinning(15.0, kind="regulation_down"),
+    }
+    return pm.clear(case_with(n, products), "full_market")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["random", "reserves", "heat"])
+def test_alterations_of_what_was_cleared_are_found(kind: str) -> None:
     missed, count = [], 0
-    run = pm.clear(random_case(5), "full_market", 60.0)
-    assert run.audit().ok
+    run = _cleared(kind)
+    clean = run.audit()
+    assert clean.ok, clean.findings
     for what, outcome in altered_outcomes(run.outcome, 4, 1, _NOT_READ):
         count += 1
         if not findings_of(replace(run, outcome=outcome)):
             missed.append(what)
-    print(f"{count} alterations of outcomes, {len(missed)} not found")
+    print(f"{kind}: {count} alterations of outcomes, {len(missed)} not found")
     assert count >= 40 and not missed
