@@ -15,7 +15,7 @@ gc.freeze()
 gc.set_threshold(100_000, 50, 100)
 
 # Shrinking over linear programmes takes minutes and teaches little.
-for profile, examples in (("lp", 1), ("many", 4)):
+for profile, examples in (("lp", 1), ("many", 3)):
     hypothesis.settings.register_profile(
         profile,
         max_examples=examples,

@@ -29,7 +29,7 @@ KEYS = {
 PACKAGES = {"python", "powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_smoke(tmp_path: Path) -> None:
     out = tmp_path / "benchmarks.json"
     command = [sys.executable, "-m", "benchmarks", "--smoke", "--json", "--out", str(out)]

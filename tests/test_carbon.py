@@ -411,6 +411,7 @@ def regions() -> pm.Case:
     return pm.Case(two_regions())
 
 
+@pytest.mark.slow
 def test_regional_price_moves_its_region_and_leaks(regions: pm.Case) -> None:
     """At 60 A's coal costs 354 and its gas 344; 60 MW come from B at 310.
 

@@ -100,6 +100,7 @@ def test_pass_through_prints_and_writes(tmp_path: Path) -> None:
     assert done.returncode == 2 and "finds the price of its limit" in done.stderr
 
 
+@pytest.mark.slow
 def test_clear_check_and_plan(tmp_path: Path) -> None:
     done = inside("clear", TWO, "--regime", "full_market", "--json", cwd=tmp_path)
     assert done.returncode == 0

@@ -135,12 +135,14 @@ def test_trouble_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     pd.testing.assert_frame_equal(run.prices, want.prices, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_solution_that_is_not_optimal_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "_COLD_SECONDS", 0.0)
     with pytest.raises(pm.ClearingError, match="not solved to optimality: kTimeLimit"):
         pm.clear(days(7, 2e4), "full_market")
 
 
+@pytest.mark.slow
 def test_an_option_that_highs_does_not_know_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(solver._OPTIONS, "presolv", "off")
     with pytest.raises(pm.ClearingError, match="presolv"):

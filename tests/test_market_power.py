@@ -145,6 +145,7 @@ def test_only_the_hours_in_which_an_owner_is_needed() -> None:
     assert (run.mitigated["snapshot"] == n.snapshots[0]).all()
 
 
+@pytest.mark.slow
 def test_mark_ups_are_mitigated_too_and_floors_hold() -> None:
     """Mark-up one half: x1 and x2 ask 450 and 465 and are held to 330 and 341, floor 335.
 

@@ -34,6 +34,7 @@ def case() -> pm.Case:
     return pm.Case(n, windows={"a": n.snapshots[:3], "b": n.snapshots[3:]})
 
 
+@pytest.mark.slow
 def test_a_cap_has_the_price_of_the_carbon_cap(case: pm.Case) -> None:
     found = pm.clear(case, obliged({"name": "co2", "target": 2200.0}))
     other = pm.clear(case, capped(cap=2200.0, allocation="auction"))
@@ -47,6 +48,7 @@ def test_a_cap_has_the_price_of_the_carbon_cap(case: pm.Case) -> None:
     pd.testing.assert_frame_equal(found.prices, other.prices, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_several_at_once_equal_one_programme(case: pm.Case) -> None:
     """Two windows by column generation; PyPSA's own model of all hours with three more rows."""
     run = pm.clear(

@@ -122,6 +122,7 @@ def test_a_sweep_gives_what_single_runs_give() -> None:
         pd.testing.assert_frame_equal(run.dispatch, alone.dispatch, check_exact=True)
 
 
+@pytest.mark.slow
 def test_units_are_committed_beside_curves() -> None:
     """A unit at 28 of 300 to 400 MW, 4000 a start: it pays at 1900 MW, not at 900 MW.
 
@@ -234,6 +235,7 @@ def test_offers_for_a_curve_are_refused() -> None:
         pm.clear(case, "full_market")
 
 
+@pytest.mark.slow
 def test_steps_belong_to_their_generator_whatever_the_order_of_names() -> None:
     """Two ladders, "b" before "a": 20 then 40 up to 100 MW each against 10 then 50."""
     n = two_units([120.0])

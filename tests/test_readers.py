@@ -105,6 +105,7 @@ def dc_opf() -> tuple[float, np.ndarray]:
     return found.fun, found.eqlin.marginals
 
 
+@pytest.mark.slow
 def test_a_matpower_case_equals_its_dc_opf(tmp_path: Path) -> None:
     pytest.importorskip("matpowercaseframes")
     (tmp_path / "toy5.m").write_text(matpower_case())

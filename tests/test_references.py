@@ -25,11 +25,17 @@ from powermkt.inputs.matpower import add_branches, piecewise
 # One of each kind: linear, quadratic and piecewise costs, congestion, the largest; all others
 # run with the slow tests, and whenever the table of the README is made.
 QUICK = {
-    "dcopf case5", "dcopf case118", "dcopf case_RTS_GMLC", "dcopf pglib_opf_case24_ieee_rts__api",
-    "dcopf_published case14_ieee", "dcopf_published case300_ieee", "most_uc dcopf",
-    "most_uc wminup",
+    "dcopf case5", "dcopf case118", "dcopf pglib_opf_case24_ieee_rts__api",
+    "dcopf_published case14_ieee", "most_uc dcopf",
 }  # fmt: skip
-LONG = {"pglib_uc 48 h"}  # the same model as of 24 h
+# Smaller or plainer than others of their kind.
+LONG = {
+    "pglib_uc 24 h", "pglib_uc 48 h", "dcopf case9", "dcopf case6ww", "dcopf case14", "dcopf case30",
+    "dcopf case_ieee30", "dcopf pglib_opf_case3_lmbd", "dcopf pglib_opf_case5_pjm",
+    "dcopf pglib_opf_case30_ieee", "dcopf pglib_opf_case39_epri", "dcopf_published case3_lmbd",
+    "dcopf_published case5_pjm", "dcopf_published case30_as", "dcopf_published case30_ieee",
+    "dcopf_published case39_epri", "dcopf_published case57_ieee",
+}  # fmt: skip
 REFERENCES = [
     pytest.param(
         item,

@@ -272,6 +272,7 @@ def test_a_fleet_offers_depth_and_the_price_is_cost_less_the_offer(fleet: pm.Run
     assert table["amount"].sum() == 0 and fleet.summary()["reserve_cost"] == 0
 
 
+@pytest.mark.slow
 def test_a_tier_that_is_too_dear_is_not_used() -> None:
     """20 - 30 is below the price of wind: coal stays at 32, wind gives 10 of 20, the price is 0."""
     dear = {**NIGHT, "offers": {"coal": [5, 30]}}

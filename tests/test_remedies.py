@@ -111,6 +111,7 @@ def test_differences_by_hand() -> None:
     assert not found.notes and list(found.table) == list(COLUMNS)
 
 
+@pytest.mark.slow
 def test_one_more_on_the_tie(two_province: pm.Case) -> None:
     """Full market: the tie of 300 is full in all 24 hours.
 

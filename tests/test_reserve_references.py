@@ -44,6 +44,7 @@ def national_electricity_market() -> pm.Case:
     return case.with_offers(pd.DataFrame(blocks))
 
 
+@pytest.mark.slow
 def test_services_with_trapeziums_as_in_the_national_electricity_market() -> None:
     # B's upper slope is (110 - 95) / 15 = 1: 95 + 5 + 10 = 110. A MWh more comes from B, whose 6 s
     # award then moves to A: 60 - 20 + 35 = 75. Regulation takes room from the 6 s award of B:
@@ -73,6 +74,7 @@ def test_a_unit_outside_its_trapezium_gives_energy_but_no_service() -> None:
     assert run.reserve_prices["short_mw"].iloc[0] == pytest.approx(10)
 
 
+@pytest.mark.slow
 def test_zonal_reserves_as_matpower_clears_them() -> None:
     # MATPOWER 8, most/examples/ex_case3a.m, runopf_w_res: three buses, quadratic costs 0.1 p^2,
     # 150 MW of reserve at 1, 3 and 5 $/MW from units that may hold 100, 100 and 200.

@@ -10,6 +10,7 @@ import powermkt as pm
 from powermkt.methods.ledger import balances
 
 
+@pytest.mark.slow
 def test_lost_opportunity_cost_is_in_the_price_of_the_reserve() -> None:
     # Only coal may hold 30 MW: it gives 70, gas 80. One more MW of reserve moves a MWh from coal
     # to gas: 50 - 20 = 30. Energy stays at gas: 50.
@@ -37,6 +38,7 @@ def test_a_shortage_is_in_the_price_of_energy() -> None:
     assert run.summary()["reserve_short_mwh"] == pytest.approx(20)
 
 
+@pytest.mark.slow
 def test_a_ladder_of_shortages_is_climbed_step_by_step() -> None:
     steps = [{"mw": 5, "price": 100}, {"mw": 5, "price": 200}, {"price": 900}]
     run = pm.clear(case_with(toy(182), {"spin": spinning(25, shortage=steps)}), "full_market")
@@ -44,6 +46,7 @@ def test_a_ladder_of_shortages_is_climbed_step_by_step() -> None:
     assert run.objective == pytest.approx(100 * 20 + 82 * 50 + 5 * 100 + 2 * 200)
 
 
+@pytest.mark.slow
 def test_nested_zones_add_their_duals() -> None:
     # A: coal, B: gas, linked without limit; 10 MW in A within 40 MW in all. Gas asks 4, coal 9 for
     # a MW. Coal has nothing to spare unless it leaves 30 money/MWh (gas is marginal).
@@ -82,6 +85,7 @@ def test_storage_gives_what_it_can_sustain() -> None:
     assert run.storage.loc[0, "battery"] == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_a_requirement_of_zero_is_no_product() -> None:
     without = pm.clear(pm.Case(toy()), "full_market")
     run = pm.clear(case_with(toy(), {"spin": spinning(0)}), "full_market")

@@ -149,6 +149,7 @@ def odd() -> pm.Case:
     return pm.Case(n, pm.Market(value_of_lost_load=3000, price_of_excess=1000))
 
 
+@pytest.mark.slow
 def test_what_is_unusual_is_accounted_for() -> None:
     found = pm.responsibility(pm.clear(odd(), "full_market"))
     out = found.run.outcome
@@ -203,6 +204,7 @@ def test_levels_handed_on_through_a_year_of_weeks() -> None:
     assert many.intensity[-28:] == pytest.approx(found.intensity.to_numpy(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_study(market: Responsibility, tmp_path: Path) -> None:
     """Differences are against the first regime: here one with half of what North sends."""
     half = replace(market, run=replace(market.run, regime=replace(market.run.regime, name="half")))

@@ -172,6 +172,7 @@ def test_tables_by_hand() -> None:
 # ---- the study -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_years_by_hand(case: pm.Case) -> None:
     """120 MW less 5 of sun: with 25 of wind coal gives 90 at 300, with 10 gas the last 5 at 500.
 

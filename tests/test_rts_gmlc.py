@@ -142,7 +142,7 @@ def test_the_default_day(case: pm.Case) -> None:
     assert (hours[0], len(hours)) == (pd.Timestamp("2020-07-10"), 24)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_day_clears(run: pm.Run) -> None:
     outcome, day = run.outcome, run.case
     load = day.dense("Load", "p_set").sum(axis=1)

@@ -54,6 +54,7 @@ def test_white_certificates_cost_what_the_supply_curve_says() -> None:
     assert balances(run.ledger)["load"] == pytest.approx(balances(free.ledger)["load"] - 1600)
 
 
+@pytest.mark.slow
 def test_a_measure_is_paid_in_every_obligation_in_which_it_counts() -> None:
     """Coal gives 100 MWh and 90 t; 5 t less are 10 MWh of gas at 200 more a MWh: 400 a t.
 
@@ -80,6 +81,7 @@ def test_a_measure_is_paid_in_every_obligation_in_which_it_counts() -> None:
     assert run.obliged.savings["saved"].tolist() == pytest.approx([5, 10, 1])
 
 
+@pytest.mark.slow
 def test_two_lines_that_bind_pay_together() -> None:
     """85 of 90 t are allowed, what is beyond costs 40; 8 tce are asked for, which save 0.8 t too.
 
@@ -95,6 +97,7 @@ def test_two_lines_that_bind_pay_together() -> None:
     assert run.accounts["receipts"].sum() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_bad_savings_are_told_at_once() -> None:
     rule = Savings(measures=[{"name": "a", "potential": 1, "cost": 1, "province": "Q",
                               "counts": {"whit": 1.0}}] * 2)  # type: ignore[list-item]  # fmt: skip

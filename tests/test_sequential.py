@@ -85,6 +85,7 @@ def test_the_auction_does_not_see_that_withholding_makes_energy_dearer() -> None
     assert once.objective + 15 * 35 < after.objective
 
 
+@pytest.mark.slow
 def test_a_shortage_dearer_than_no_provider_is_the_price_and_stays_out_of_energy() -> None:
     # Coal loses 30 on a MW, a shortage costs 25: nothing is held.
     product = spinning(30, carriers=["coal"], shortage=25)
@@ -165,6 +166,7 @@ def test_nested_zones_add() -> None:
 # ---- commitment and storage ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fleets_come_on_for_the_energy_that_is_withheld() -> None:
     # Gas is a fleet that costs 5 an hour for each MW that is on: energy costs 55 before and after.
     # Coal loses 55 - 20. Gas has 50 MW on before, 80 after.

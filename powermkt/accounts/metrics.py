@@ -25,9 +25,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "emissions_t": ("t", "direct CO2 emissions of generation"),
     "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
     "curtailment_rate": ("1", "curtailed / (used + curtailed), wind, solar and hydro together"),
-    "wind_curtailment_rate": ("1", "the same for wind"),
-    "solar_curtailment_rate": ("1", "the same for solar"),
-    "hydro_curtailment_rate": ("1", "the same for hydro (spill)"),
+    "wind_curtailment_rate": ("1", "the same for wind; empty where there is none"),
+    "solar_curtailment_rate": ("1", "the same for solar, likewise"),
+    "hydro_curtailment_rate": ("1", "the same for hydro (spill), likewise"),
     "wholesale_price": ("money/MWh", "price paid to generation, load-weighted over provinces"),
     "retail_price": ("money/MWh", "price paid by users with all charges, load-weighted"),
     "consumer_payment": ("money", "what users pay in all"),
@@ -117,7 +117,7 @@ def summary(
     def lost_rate(carriers: list[str] | None) -> float:
         rows = lost if carriers is None else lost[carrier.isin(carriers)]
         available = rows["available_mwh"].sum()
-        return float(rows["curtailment_mwh"].sum() / available) if available > 0 else 0.0
+        return float(rows["curtailment_mwh"].sum() / available) if available > 0 else np.nan
 
     served = outcome.served(case).mul(case.weights, axis="index")
     by_province = served.T.groupby(case.loads["province"]).sum().T
@@ -134,7 +134,7 @@ def summary(
             "cost": outcome.cost,
             "emissions_t": outcome.emissions(case).mul(case.weights, axis="index").to_numpy().sum(),
             "curtailment_mwh": lost["curtailment_mwh"].sum(),
-            "curtailment_rate": lost_rate(None),
+            "curtailment_rate": float(np.nan_to_num(lost_rate(None))),
             "wind_curtailment_rate": lost_rate(case.carriers.wind),
             "solar_curtailment_rate": lost_rate(case.carriers.solar),
             "hydro_curtailment_rate": lost_rate(case.carriers.hydro),

@@ -34,9 +34,8 @@ def report(result: Comparison) -> Iterator[Table | str]:
         table.add_row(
             row["regime"], f"{row['carbon_price']:g}",
             f"{row['cost'] / scale:,.1f}", f"{row['emissions_t'] / t_scale:,.1f}",
-            f"{100 * row['wind_curtailment_rate']:.2f}",
-            f"{100 * row['solar_curtailment_rate']:.2f}",
-            f"{100 * row['hydro_curtailment_rate']:.2f}",
+            *(rounded(100 * row[f"{kind}_curtailment_rate"], 2)
+              for kind in ("wind", "solar", "hydro")),
             f"{row['wholesale_price']:.1f}", f"{row['retail_price']:.1f}",
             f"{row['consumer_payment'] / scale:,.1f}",
         )  # fmt: skip

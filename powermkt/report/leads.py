@@ -34,9 +34,9 @@ LEADS: dict[str, tuple[str, str]] = {
         "批发电价变化与（碳价变化×边际排放率）之比：1 表示完全传导。无意义处留空。",
     ),
     "incidence": (
-        "Change of welfare against the lowest carbon price; all bars add up to zero with the "
-        "change of resource cost as a bar of its own.",
-        "相对最低碳价的福利变化；把资源成本变化单列后，各项合计为零。",
+        "Change of welfare against the lowest carbon price; all together lose by how much resource "
+        "cost rises, and gain by how much it falls.",
+        "相对最低碳价的福利变化；各方合计等于资源成本变化的相反数。",
     ),
     "leakage": (
         "Change of emissions against the lowest carbon price, where the carbon price holds and in "

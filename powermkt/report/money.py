@@ -8,6 +8,7 @@ import pandas as pd
 from plotly import graph_objects
 
 from powermkt.analysis.demandeffects import DEMAND_EFFECTS
+from powermkt.analysis.incidence import RESOURCE_COST
 from powermkt.methods.risk import QUANTITIES
 from powermkt.report.source import Shown, pick, shown_of
 from powermkt.report.style import (
@@ -128,11 +129,12 @@ def incidence(
     source: Any, regime: str | None = None, carbon_price: float | None = None,
     *, language: str = "en",
 ) -> Any:  # fmt: skip
-    """Change of welfare by group as a waterfall that ends at zero."""
+    """Change of welfare by group as a waterfall; all together is less the change of cost."""
     shown = shown_of(source, language)
     rows = shown.rows("incidence", regime, carbon_price)
-    change = rows.groupby("group", sort=False)["change"].sum()
+    change = rows.groupby("group", sort=False)["change"].sum().drop(RESOURCE_COST, errors="ignore")
     change = change[change.abs() > FEW * max(float(change.abs().max()), 1e-9)]
+    change["all together"] = change.sum()
     divisor, size = shown.scaled(float(change.abs().max()) if len(change) else 0.0, shown.money)
     figure = canvas(
         shown,
@@ -140,6 +142,8 @@ def incidence(
             y=[shown.words(str(name)) for name in change.index], x=(change / divisor).round(6),
             orientation="h", increasing={"marker": {"color": PALETTE[2]}},
             decreasing={"marker": {"color": PALETTE[1]}}, showlegend=False,
+            totals={"marker": {"color": PALETTE[6]}},
+            measure=[*["relative"] * (len(change) - 1), "total"],
             text=[f"{value:+,.3g}" for value in change / divisor], textposition="auto",
             cliponaxis=False, insidetextanchor="middle",
         )

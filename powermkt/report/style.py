@@ -207,14 +207,14 @@ def flows(
     figure = canvas(
         shown,
         graph_objects.Sankey(
-            node={"label": [shown.words(str(name)) for name in [*sources, *targets]], "pad": 10,
+            node={"label": [shown.words(str(name)) for name in [*sources, *targets]], "pad": 15,
                   "thickness": 14, "color": [colour[name] for name in [*sources, *targets]]},
             link=link, valuesuffix=f" {shown.words.unit(size)}", valueformat=",.3f",
             textfont={"size": 12, "color": "#1c2733"},
         )
     )  # fmt: skip
     figure.update_layout(
-        height=300 + 16 * max(len(sources), len(targets)),
+        height=260 + 20 * max(len(sources), len(targets)),
         margin={"l": 10, "r": 10, "t": 10, "b": 10}, font={"family": _FONT},
     )  # fmt: skip
     return figure

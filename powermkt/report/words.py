@@ -42,7 +42,8 @@ _CHINESE: dict[str, str] = {
     # groups and accounts
     "consumers": "用户", "producers": "发电企业", "storage": "储能", "grid companies": "电网企业",
     "transmission": "输电", "carbon fund": "碳基金", "allowance exchange": "配额交易所",
-    "resource cost": "资源成本", "excess generation": "过剩发电", "market operator": "市场运营机构",
+    "resource cost": "资源成本", "all together": "各方合计",
+    "excess generation": "过剩发电", "market operator": "市场运营机构",
     "charging": "储能充电", "load": "负荷", "curtailed": "弃电", "all": "全国",
     "reserve provision": "备用供给", "energy users": "用能企业", "electricity users": "电力用户",
     "users": "用户", "government": "政府", "unserved load": "缺供负荷",
