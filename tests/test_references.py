@@ -30,8 +30,8 @@ QUICK = {
 }  # fmt: skip
 # Smaller or plainer than others of their kind.
 LONG = {
-    "pglib_uc 24 h", "pglib_uc 48 h", "dcopf case9", "dcopf case6ww", "dcopf case14", "dcopf case30",
-    "dcopf case_ieee30", "dcopf pglib_opf_case3_lmbd", "dcopf pglib_opf_case5_pjm",
+    "pglib_uc 24 h", "pglib_uc 48 h", "dcopf case9", "dcopf case6ww", "dcopf case14",
+    "dcopf case30", "dcopf case_ieee30", "dcopf pglib_opf_case3_lmbd", "dcopf pglib_opf_case5_pjm",
     "dcopf pglib_opf_case30_ieee", "dcopf pglib_opf_case39_epri", "dcopf_published case3_lmbd",
     "dcopf_published case5_pjm", "dcopf_published case30_as", "dcopf_published case30_ieee",
     "dcopf_published case39_epri", "dcopf_published case57_ieee",
