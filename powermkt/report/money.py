@@ -266,7 +266,8 @@ def entry(source: Any, *, language: str = "en") -> Any:
         index=["regime", "carbon_price"], columns="candidate", values="entry_mw", aggfunc="sum",
         sort=False,
     ).fillna(0.0)  # fmt: skip
-    names = [f"{shown.words(regime)}, {price:g}" for regime, price in wide.index]
+    per = shown.per("t")
+    names = [f"{shown.words(regime)}, {price:g} {per}" for regime, price in wide.index]
     return bars(shown, wide.set_axis(names, axis="index"), shown.words("capacity"), "MW")
 
 

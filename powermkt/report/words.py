@@ -192,6 +192,21 @@ _CHINESE: dict[str, str] = {
     "claimed twice by any pair": "任意两种工具重复申领量",
     "This page needs JavaScript for its figures.": "图形需要 JavaScript。",
     "money": "货币", "made by": "计算工具",
+    # what a ledger of certificates proves
+    "issued, generated": "签发量不大于发电量",
+    "issued, retired + banked + converted": "签发量等于注销、结存与转换之和",
+    "the same by plant and month: largest difference": "同上，按电厂与月份：最大差异",
+    "MWh in two claims": "被两次声明的电量",
+    "MWh claimed beyond what is issued": "超出签发量的声明电量",
+    "intervals, energy of claims: largest difference": "区间与声明电量：最大差异",
+    "claimed with green power, delivered": "随绿电声明的电量等于交付量",
+    "obligations, met + short": "义务量等于完成与缺口之和",
+    "retired for obligations, in their account": "为义务注销的电量等于账户所记",
+    "credited, avoided": "签发的减排量不大于避免的排放",
+    "credited, in the claims": "签发的减排量等于声明中所记",
+    "credited, surrendered + held": "签发的减排量等于清缴与持有之和",
+    "credited, limit on offsets": "签发的减排量不超过抵销上限",
+    "surrendered, in the account of units": "清缴量不大于机组账户所记",
 }  # fmt: skip
 
 _UNITS = {"k CNY": "千元", "m CNY": "百万元", "bn CNY": "十亿元", "CNY": "元", "/t": "/吨",
