@@ -62,6 +62,18 @@ def test_tables_for_the_page_add_up(two_province: pm.Case, run: pm.Run) -> None:
     assert tables["payments"]["amount"].sum() == pytest.approx(run.ledger["amount"].sum())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("regime", ["fixed_tariff", "priority_dispatch", "guaranteed_purchase"])
+def test_prices_on_the_page_are_what_is_paid(two_province: pm.Case, regime: str) -> None:
+    """Under priority dispatch what one more MWh would cost is paid to nobody."""
+    run = pm.clear(two_province, regime, 60.0)
+    tables, paid = overview(two_province, [run]), run.summary()["wholesale_price"]
+    hours, provinces = tables["hours"], tables["provinces"]
+    load = hours["load"] * hours["hours"]
+    assert (hours["price"] * load).sum() / load.sum() == pytest.approx(paid)
+    assert np.average(provinces["price"], weights=provinces["load_mwh"]) == pytest.approx(paid)
+
+
 @pytest.fixture(scope="module")
 def english(results: Path) -> Report:
     return report_of(results)

@@ -50,7 +50,7 @@ PROVINCE_DAYS: dict[str, tuple[str, str]] = {
     "province": ("", ""),
     "hour": ("h", "hour of the day; of snapshots that are no times, their number in the window"),
     "load": ("MW", "load served, mean of the days of the window by their hours"),
-    "price": ("money/MWh", "wholesale price of its buses by load, mean of the days"),
+    "price": ("money/MWh", "wholesale price, mean of the days"),
     "curtailed": ("MW", "renewable output that was available and not used, without spill"),
     "charging": ("MW", "what storage takes in"),
     "(carrier)": ("MW", "output; of storage: what it gives back"),
@@ -123,9 +123,10 @@ def _hours(run: Run) -> pd.DataFrame:
     output = by_carrier.add(stored, fill_value=0.0)
     served = run.outcome.served(case)
     unused = _unused(run).sum(axis=1).clip(lower=0.0)
+    price = _weighted(run.announced.wholesale, _by_province(case, served))
     head = pd.DataFrame(
         {"window": _windows(case), "snapshot": case.snapshots, "hours": case.weights,
-         "load": served.sum(axis=1), "price": _weighted(run.prices, _at_buses(run, served)),
+         "load": served.sum(axis=1), "price": price,
          "curtailed": unused, CHARGING: -run.storage.clip(upper=0.0).sum(axis=1)},
     )  # fmt: skip
     return pd.concat([head, output], axis=1)
@@ -158,14 +159,11 @@ def _province_days(run: Run) -> pd.DataFrame:
         [frame.T.groupby([at[kind], kinds[kind]]).sum().T for kind, frame in given.items()], axis=1
     )
     output = output.T.groupby(level=[0, 1]).sum().T
-    load = _at_buses(run, run.outcome.served(case))
-    served = load.T.groupby(case.provinces).sum().T
-    plain = run.prices.T.groupby(case.provinces).mean().T
-    paid = (run.prices * load).T.groupby(case.provinces).sum().T
+    served = _by_province(case, run.outcome.served(case))
     unused, taken = _unused(run), -run.storage.clip(upper=0.0)
     series = {
         "load": served,
-        "price": paid.where(served > 0, plain * 1.0) / served.where(served > 0, 1.0),
+        "price": run.announced.wholesale,
         "curtailed": unused.T.groupby(at["generators"][unused.columns]).sum().T.clip(lower=0.0),
         CHARGING: taken.T.groupby(at["stores"].reindex(taken.columns)).sum().T,
     }
@@ -190,33 +188,32 @@ def _province_days(run: Run) -> pd.DataFrame:
     return long[["window", "province", "hour", *names]]
 
 
-def _at_buses(run: Run, load: pd.DataFrame) -> pd.DataFrame:
-    at = load.clip(lower=0.0).T.groupby(run.case.loads["bus"]).sum().T
-    return at.reindex(columns=run.prices.columns, fill_value=0.0)
+def _by_province(case: Case, served: pd.DataFrame) -> pd.DataFrame:
+    """Load served that takes energy, [snapshot x province] in MW."""
+    at = served.clip(lower=0.0).T.groupby(case.loads["province"]).sum().T
+    return at.reindex(columns=case.provinces.unique(), fill_value=0.0)
 
 
 def _weighted(price: pd.DataFrame, load: pd.DataFrame) -> pd.Series:
-    """Mean over buses by hour; plain where nothing is served."""
+    """Mean over provinces by hour; plain where nothing is served."""
     total = load.sum(axis=1)
     return ((price * load).sum(axis=1) / total).where(total > 0, price.mean(axis=1))
 
 
 def _provinces(run: Run) -> pd.DataFrame:
     case = run.case
-    buses, province = case._n.buses, case.provinces
-    served = _at_buses(run, run.outcome.served(case)).mul(case.weights, axis="index")
-    paid = (run.prices * served).sum().groupby(province).sum()
-    load = served.sum().groupby(province).sum()
+    buses, province, price = case._n.buses, case.provinces, run.announced.wholesale
+    served = _by_province(case, run.outcome.served(case)).mul(case.weights, axis="index")
+    load = served.sum()
     output = run.dispatch.mul(case.weights, axis="index").sum()
     lost = run.curtailment.groupby("province")[["curtailment_mwh", "available_mwh"]].sum()
-    hours = case.weights.to_numpy()[:, None]
-    plain = (run.prices * hours).sum().groupby(province).mean() / float(case.weights.sum())
+    plain = price.mul(case.weights, axis="index").sum() / float(case.weights.sum())
     table = pd.DataFrame(
         {"x": buses["x"].groupby(province).mean(), "y": buses["y"].groupby(province).mean()}
     )
     table.insert(0, "name_zh", chinese_names(case))
     table["load_mwh"] = load.reindex(table.index).fillna(0.0)
-    table["price"] = (paid / load.where(load > 0)).reindex(table.index).fillna(plain)
+    table["price"] = ((price * served).sum() / load.where(load > 0)).fillna(plain)
     table["generation_mwh"] = output.groupby(case.generators["province"]).sum()
     table["curtailment_mwh"] = lost["curtailment_mwh"]
     available = lost["available_mwh"].where(lost["available_mwh"] > 0)
