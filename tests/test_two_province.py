@@ -9,6 +9,8 @@ southward. Twelve hours each. In South, with the tie at +100 or more, S1 covers 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pypsa
@@ -234,6 +236,13 @@ def test_storage_that_burns_energy_is_told() -> None:
     assert told in result.record()["notes"]["by weight @ 0"]
     outcome = result.runs[0].outcome
     assert simultaneous_storage(pm.Case(n), outcome) == pytest.approx(67.2)
+    # The river: 5 MW come in, 3 leave for 2.7 MW of output; 2 spilled are all there is, of 0.5
+    # spilled 1.5 MW are gone, in two snapshots of 3 h.
+    moved = outcome.storage.assign(pumped=0.0, river=2.7)
+    for spilled, gone in ((2.0, 0.0), (0.5, 1.5 * 2 * 3)):
+        spill = pd.DataFrame({"river": spilled}, moved.index)
+        found = simultaneous_storage(pm.Case(n), replace(outcome, storage=moved, spill=spill))
+        assert found == pytest.approx(gone, abs=1e-9)
     n.storage_units.loc["pumped", "standing_loss"] = 0.01
     assert simultaneous_storage(pm.Case(n), outcome) == pytest.approx(0, abs=1e-6)
     n.storage_units.loc["pumped", ["standing_loss", "cyclic_state_of_charge"]] = [0.0, False]
