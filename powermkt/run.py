@@ -18,6 +18,7 @@ from powermkt.accounts.reserving import awards, zone_table
 from powermkt.accounts.revenue import flexibility_value, revenue
 from powermkt.auditing.runaudit import audit_run
 from powermkt.common.findings import AuditReport
+from powermkt.common.ledger import Ledger
 from powermkt.common.notebook import RunView
 from powermkt.dispatch.compliance import no_account
 from powermkt.dispatch.outcome import Outcome
@@ -25,7 +26,6 @@ from powermkt.engine.capped import Capped
 from powermkt.engine.obligedprices import Obliged
 from powermkt.engine.regime import Regime
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.rules import (
     AncillaryRule,
     Cleared,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from toys import add_rows, random_case, weigh
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.classes import benchmark_table, shares_of
-from powermkt.methods.ledger import balances
 from powermkt.rules import CarbonPrice, Coupled, ImportAdjustment, LocationalPrice, MeritOrder, Rule
 
 

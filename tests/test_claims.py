@@ -18,7 +18,7 @@ from toys import add_rows, weigh
 import powermkt as pm
 from powermkt.analysis.certificates import issued, operating_margin
 from powermkt.common.findings import AuditReport
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.studies.studycheck import check_studies
 
 REGIME = {

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from toys import add_rows, random_case, weigh
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.dispatch.compliance import COLUMNS
-from powermkt.methods.ledger import balances
 from powermkt.rules import CarbonPrice, Coupled, LocationalPrice, MeritOrder
 
 TAU = 60.0

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
-from powermkt.methods.ledger import balances
 
 
 def two_buses(load: float, efficiency: float = 0.9, limit: float = 200.0) -> pypsa.Network:

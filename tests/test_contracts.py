@@ -16,7 +16,7 @@ from rich.table import Table
 
 import powermkt as pm
 from powermkt.commands.terminal import report
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.rules import Cleared
 
 

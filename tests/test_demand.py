@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.dispatch.costs import RESPONSE, resource_cost, resource_costs
 from powermkt.dispatch.packing import canonical
 from powermkt.methods.elasticity import blocks
-from powermkt.methods.ledger import balances
 from powermkt.rules import ElasticDemand, RetailTariff, ShiftableDemand
 
 MARKET = (pm.rules.MeritOrder(), pm.rules.Coupled(), pm.rules.LocationalPrice())

@@ -11,7 +11,7 @@ import pytest
 import toys
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 
 @cache

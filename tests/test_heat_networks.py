@@ -9,7 +9,7 @@ import yaml
 from heattoy import MARKET, chinese
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 LONG = pytest.mark.long
 

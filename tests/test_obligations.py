@@ -16,9 +16,9 @@ import powermkt as pm
 from powermkt.accounts.plantaccounts import _kind
 from powermkt.analysis.certificates import issued
 from powermkt.analysis.remedyduals import unread
+from powermkt.common.ledger import balances
 from powermkt.engine.mixing import Window
 from powermkt.engine.obliged import gap_of_added
-from powermkt.methods.ledger import balances
 from powermkt.rules import MeritOrder, Obligation
 
 

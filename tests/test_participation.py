@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 
 def taking_part(base: str = "full_market", **terms: Any) -> pm.Regime:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toys import one_bus, random_case, random_network, weigh
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.rules import (
     BenchmarkTariff,
     CarbonPrice,

@@ -8,9 +8,9 @@ import pytest
 import toys
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
 from powermkt.inputs.regulation import score
-from powermkt.methods.ledger import balances
 
 LADDER = {"tiers": [{"to": 0.4, "cap": 400}, {"to": 0.0, "cap": 1000}]}
 WORKED = {

@@ -8,8 +8,8 @@ import pytest
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
-from powermkt.methods.ledger import balances
 
 
 def windy(first: list[float]) -> pypsa.Network:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
-from powermkt.methods.ledger import balances
 
 
 @pytest.mark.slow

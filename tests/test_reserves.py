@@ -7,7 +7,7 @@ import pytest
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 
 @pytest.mark.slow

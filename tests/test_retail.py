@@ -11,8 +11,8 @@ import pytest
 import toys
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
-from powermkt.methods.ledger import balances
 from powermkt.rules import RetailTariff
 from powermkt.rules.contracts import contract_base
 from powermkt.studies.comparison import Comparison

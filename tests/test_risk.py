@@ -17,8 +17,8 @@ from shell import inside
 from toys import one_bus, weigh
 
 import powermkt as pm
+from powermkt.common.ledger import Ledger
 from powermkt.engine import scheduling as engine
-from powermkt.methods.ledger import Ledger
 from powermkt.methods.risk import (
     conditional_value_at_risk,
     hedging_table,

@@ -270,7 +270,7 @@ def test_scope_of_prices(scope: str) -> None:
         lmp = run.outcome.offer_price[case.loads["bus"]].to_numpy()
         assert np.allclose(prices.iloc[:, 0], (load * lmp).sum(axis=1) / load.sum(axis=1))
     # Whatever the settlement price, the operator keeps nothing.
-    from powermkt.methods.ledger import balances
+    from powermkt.common.ledger import balances
 
     assert abs(balances(run.ledger)["market operator"]) < 1e-6 * run.ledger["amount"].abs().sum()
 

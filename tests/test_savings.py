@@ -11,7 +11,7 @@ from test_cap import two_buses
 from test_obligations import obliged, one_window
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.rules import Savings
 
 CURVE = [(100.0, 5.0), (200.0, 10.0), (400.0, 10.0)]  # money/tce, tce

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reserve_toys import awards_of, case_with, price_of, spinning, toy
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 AFTER = pm.regime({"name": "after", "extends": "full_market", "ancillary": "Sequential"})
 AT_ONCE = pm.regime("full_market")

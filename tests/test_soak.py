@@ -17,8 +17,8 @@ import pytest
 from toys import random_case
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.errors import ClearingError, InputError
-from powermkt.methods.ledger import balances
 from powermkt.rules import RULES
 
 STUDIES = 200

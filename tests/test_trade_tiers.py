@@ -15,7 +15,7 @@ from test_two_province import DAY, NIGHT
 
 import powermkt as pm
 from powermkt.accounts.exchange import FRAMEWORK, SPOT
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.rules import Coupled, InterprovincialSpot, LocationalPrice, MeritOrder, Scheduled
 from powermkt.rules.trade import block_snapshots, framework
 from powermkt.system.folding import cheapest_paths, delivered_fee, fold

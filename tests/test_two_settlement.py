@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 
 
 def expected(n: pypsa.Network, **series: list[float]) -> dict[str, pd.DataFrame]:

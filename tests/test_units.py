@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import powermkt as pm
+from powermkt.common.ledger import balances
 from powermkt.inputs.market import Market
-from powermkt.methods.ledger import balances
 
 EXACT = {"rule": "MeritOrder", "units": {"gap": 0}}
 MARKET = pm.regime({"name": "market", "extends": "full_market", "dispatch": EXACT})

@@ -9,7 +9,7 @@ import pytest
 from toys import one_bus, random_network, weigh
 
 import powermkt as pm
-from powermkt.methods.ledger import balances
+from powermkt.common.ledger import balances
 from powermkt.rules import BenchmarkTariff, Coupled, LocationalPrice, MeritOrder, PriorityOrder
 
 

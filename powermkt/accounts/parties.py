@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from powermkt.common.ledger import balances
 from powermkt.dispatch import costs
 from powermkt.dispatch.costs import resource_costs
 from powermkt.dispatch.outcome import Outcome
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import balances
 from powermkt.rules.base import EXCESS, GROUPS, SAVERS, TRANSMISSION, grid_company
 
 CONSUMERS, PRODUCERS, STORAGE, GRID_COMPANIES, NETWORKS = GROUPS

@@ -7,9 +7,9 @@ import pandas as pd
 
 from powermkt.analysis.certificates import VINTAGE, flattened, vintages
 from powermkt.analysis.registration import CARBON, CO2, GREEN, TOLERANCE, Register, beyond
+from powermkt.common.ledger import COLUMNS as LEDGER
 from powermkt.dispatch.compliance import OFFSET_SUPPLIERS
 from powermkt.errors import Fault
-from powermkt.methods.ledger import COLUMNS as LEDGER
 from powermkt.rules.base import grid_company
 from powermkt.rules.carbon import Offsets
 from powermkt.rules.deals import CERTIFICATES

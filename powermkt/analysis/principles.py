@@ -10,11 +10,11 @@ import pandas as pd
 import pydantic
 
 from powermkt.analysis.responsibility import Responsibility
+from powermkt.common.ledger import COLUMNS as LEDGER
 from powermkt.common.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Strict
 from powermkt.dispatch.compliance import CARBON_FUND
 from powermkt.errors import Fault, InputError, nearest
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import COLUMNS as LEDGER
 
 PRINCIPLES = ("producer", "consumer", "shared")
 SHARE = 0.5  # of the consumer, where responsibility is shared

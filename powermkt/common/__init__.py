@@ -1,1 +1,1 @@
-"""What every part stands on: files, tables, findings, a pool of workers."""
+"""What every part stands on: the ledger, files, tables, findings, a pool of workers."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from powermkt.common.ledger import Ledger
 from powermkt.inputs.case import Case
 from powermkt.inputs.periods import years_of
-from powermkt.methods.ledger import Ledger
 
 # Parties of the ledger that are no component of the network.
 CARBON_FUND = "carbon fund"

@@ -9,13 +9,13 @@ from typing import ClassVar
 import linopy
 import pandas as pd
 
+from powermkt.common.ledger import Ledger
 from powermkt.dispatch.outcome import Outcome, with_columns_of_all
 from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list
 from powermkt.inputs.case import Case
 from powermkt.inputs.curves import quadratic_costs
 from powermkt.inputs.services import Charge
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule
 from powermkt.rules.charging import charged
 from powermkt.system.products import book_of, offers, procures

@@ -10,12 +10,12 @@ import linopy
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.posing import PriceRun
 from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.system.units import Commitment
 
 Role = Literal[

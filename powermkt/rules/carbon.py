@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.common.values import NonNegative, Share, Strict
 from powermkt.dispatch import compliance
 from powermkt.dispatch.programme import Adders
@@ -16,7 +17,6 @@ from powermkt.errors import Fault, name_list, nearest
 from powermkt.inputs.case import Case
 from powermkt.inputs.classes import benchmark_sets, class_benchmarks
 from powermkt.inputs.periods import as_period, cover_faults, over_time
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule
 
 ALLOCATIONS = ("auction", "lump_sum", "output_based")

@@ -16,10 +16,10 @@ import pandas as pd
 import pydantic
 
 from powermkt.common.files import beside
+from powermkt.common.ledger import Ledger
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.inputs.case import Case
 from powermkt.inputs.contractbook import Contract, book_faults, read_book, stated
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule
 from powermkt.rules.counterparties import Basis, Parties, reserved_names
 from powermkt.rules.deals import COLUMNS, Agreed, Deal, struck

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from powermkt.common.ledger import Ledger
 from powermkt.inputs.contractbook import Contract
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.counterparties import Basis, Side
 from powermkt.rules.references import reference_price
 from powermkt.rules.volumes import anchored_by_seller, volume

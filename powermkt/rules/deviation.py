@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.common.values import NOISE_MW
 from powermkt.errors import Fault, nearest
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.ancillary import AncillaryRule, Payment
 from powermkt.rules.base import Cleared
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.errors import Fault, nearest
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, grid_company
 from powermkt.rules.contracts import quota_energy
 from powermkt.rules.participation import Participation

@@ -12,10 +12,10 @@ import pandas as pd
 import pydantic
 import pypsa
 
+from powermkt.common.ledger import Ledger
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.posing import PriceRun
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import (
     EXCESS,
     MARKET,

@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar, Literal
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.common.values import Names, NonNegative
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, InputError, name_list, nearest
 from powermkt.inputs.case import Case
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
 from powermkt.rules.contract import ContractRule
 from powermkt.rules.participation import Participation

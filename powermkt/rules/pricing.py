@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 import pydantic
 
-from powermkt.methods.ledger import Ledger
+from powermkt.common.ledger import Ledger
 from powermkt.rules.base import (
     TRANSMISSION,
     Cleared,

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pydantic
 
+from powermkt.common.ledger import Ledger
 from powermkt.common.values import NonNegative, Share
 from powermkt.errors import Fault, nearest
 from powermkt.inputs.case import Case
 from powermkt.inputs.check import USER_CLASSES
-from powermkt.methods.ledger import Ledger
 from powermkt.rules.base import Cleared, Prices, Role, Rule, grid_company
 from powermkt.rules.contracts import carbon_cost, contract_base, in_band
 
