@@ -1,9 +1,9 @@
 """powermkt: what an electricity market's rules do to cost, emissions, curtailment and prices.
 
 What it offers is listed in `powermkt.api` and loaded when something of it is first used, so that
-the command line answers at once. Its packages, each built on those before it: `common`,
-`methods`, `inputs`, `system`, `dispatch`, `rules`, `engine`, `accounts`, `auditing`, `analysis`,
-`report`, `studies`, `guide`, `commands`.
+the command line answers at once. Its parts, each built on those before it: `errors`, `common`,
+`methods`, `inputs`, `system`, `dispatch`, `rules`, `engine`, `accounts`, `auditing`, `run`,
+`analysis`, `report`, `studies`, `api`, `guide`, `commands`, `cli`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> object:
         if name == "__all__":
             return api.__all__
         globals().update({public: getattr(api, public) for public in api.__all__})
-        if name in api.__all__:
+        if name in globals():  # what is public, and packages that came with it
             return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

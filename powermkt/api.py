@@ -2,6 +2,7 @@
 
 from powermkt import rules
 from powermkt.accounts.metrics import COLUMNS
+from powermkt.analysis.arbitrage import StorageKind
 from powermkt.analysis.capture import Capture
 from powermkt.analysis.clearall import clear
 from powermkt.analysis.plan import plan_schedule
@@ -10,7 +11,6 @@ from powermkt.analysis.responsibility import Responsibility, responsibility
 from powermkt.analysis.returns import returns, returns_split, returns_summary
 from powermkt.analysis.switching import SwitchingPoints, switching_points
 from powermkt.common.findings import AuditReport, Finding
-from powermkt.dispatch.arbitrage import StorageKind
 from powermkt.engine.causes import Cause
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import Regime, presets, regime

@@ -17,12 +17,12 @@ import powermkt as pm
 from powermkt.analysis.evidence import FOLDER, EvidenceError, read_evidence
 from powermkt.auditing.optimality import _NOT_READ
 from powermkt.auditing.runaudit import audit_runs
+from powermkt.auditing.tablecheck import compare_sums, compare_tables
 from powermkt.common.findings import AuditReport
 from powermkt.common.writing import FILES, SEAL, digests, sealed, write_results
 from powermkt.dispatch.packing import DamagedError, pack, unpack, unpack_certificates
 from powermkt.methods.certificate import DISPATCH, Certificate
 from powermkt.studies.audit import audit
-from powermkt.studies.tablecheck import compare_sums, compare_tables
 
 NETWORKS = Path(__file__).parents[1] / "networks"
 

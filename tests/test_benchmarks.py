@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import benchmarks
 import powermkt as pm
 from benchmarks.networks import china, cut
 
@@ -27,6 +30,17 @@ KEYS = {
     "date",
 }
 PACKAGES = {"python", "powermkt", "pypsa", "linopy", "highspy", "pandas", "numpy"}
+
+
+def test_every_benchmark_is_imported() -> None:
+    names = [item.name for item in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.")]
+    assert "benchmarks.obligations" in names
+    for name in names:
+        if not name.endswith("__main__"):
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                assert error.name in ("egret", "pyomo"), name
 
 
 @pytest.mark.long

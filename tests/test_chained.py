@@ -11,7 +11,7 @@ import toys
 import powermkt as pm
 from powermkt.dispatch.costs import resource_cost
 from powermkt.dispatch.cutting import cut_back
-from powermkt.dispatch.outcome import join
+from powermkt.dispatch.outcome import Outcome, join
 from powermkt.engine.chained import clear_chained
 from powermkt.system.horizon import Horizon, every_week, with_horizon
 
@@ -58,7 +58,7 @@ def stored(load: list[float], **unit: float) -> pypsa.Network:
 MARKET = pm.regime("full_market")
 
 
-def chain(n: pypsa.Network, look_ahead: float) -> tuple[pm.Case, list[pm.run.Outcome]]:
+def chain(n: pypsa.Network, look_ahead: float) -> tuple[pm.Case, list[Outcome]]:
     case = with_horizon(pm.Case(n), Horizon(year=True, look_ahead=look_ahead))
     return case, list(clear_chained(case, MARKET))
 

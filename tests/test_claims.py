@@ -17,9 +17,9 @@ from toys import add_rows, weigh
 
 import powermkt as pm
 from powermkt.analysis.certificates import issued, operating_margin
+from powermkt.auditing.studycheck import check_studies
 from powermkt.common.findings import AuditReport
 from powermkt.common.ledger import balances
-from powermkt.studies.studycheck import check_studies
 
 REGIME = {
     "name": "toy", "extends": "full_market",

@@ -28,7 +28,7 @@ def two_buses(load: float, efficiency: float = 0.9, limit: float = 200.0) -> pyp
     return n
 
 
-def parts(run: pm.run.Run) -> pd.DataFrame:
+def parts(run: pm.Run) -> pd.DataFrame:
     return run.price_components.set_index("bus")[["energy", "congestion", "loss"]]
 
 

@@ -58,7 +58,7 @@ def own_rule() -> Iterator[str]:
     text = (NETWORKS.parent / "REGIMES.md").read_text(encoding="utf-8")
     part = text.partition("## A rule of your own")[2]
     code = part.partition("```python\n")[2].partition("```")[0]
-    exec(compile(code, "REGIMES.md", "exec"), {"__name__": "example"})
+    exec(compile(code, "REGIMES.md", "exec", dont_inherit=True), {"__name__": "example"})
     yield part.partition("```yaml\n")[2].partition("```")[0]
     del RULES["ClimateLevy"]
 

@@ -18,12 +18,12 @@ from hypothesis import given
 from shell import inside
 
 import powermkt as pm
+from powermkt.analysis.arbitrage import arbitrage
 from powermkt.analysis.breakeven import break_even
 from powermkt.analysis.capture import annuity, capture_gain
 from powermkt.analysis.demandeffects import demand_effects, without_demand
 from powermkt.analysis.storagevalue import arbitrage_value, storage_account
 from powermkt.common.ledger import balances
-from powermkt.dispatch.arbitrage import arbitrage
 from powermkt.inputs.market import Market
 from powermkt.rules import ElectricBoilers, Obligation, ShiftableDemand
 from powermkt.studies.flexibilitystudy import Assumptions, read_assumptions

@@ -84,8 +84,11 @@ def test_a_damaged_cell_of_an_explanation_is_made_anew_and_told(tmp_path: Path) 
     assert files(tmp_path / "out") == before
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("command", ["explain", "overlap", "trace", "pass-through", "remedies"])
+@pytest.mark.parametrize(
+    "command",
+    ["explain", *(pytest.param(name, marks=pytest.mark.long)
+                  for name in ("overlap", "trace", "pass-through", "remedies"))],
+)  # fmt: skip
 def test_a_full_disk_leaves_the_results_that_were_there(command: str, tmp_path: Path) -> None:
     """A limit on file size stands for the disk: no table fits, cells of before are read."""
     assert inside(*arguments(command), cwd=tmp_path).returncode == 0

@@ -16,10 +16,10 @@ from toys import add_rows, one_bus, random_case
 import powermkt as pm
 from powermkt.analysis.overview import overview
 from powermkt.analysis.responsibility import Responsibility
+from powermkt.auditing.studycheck import check_studies
 from powermkt.common.findings import AuditReport
 from powermkt.report import report_of
 from powermkt.studies.comparison import Comparison
-from powermkt.studies.studycheck import check_studies
 from powermkt.studies.tracestudy import TraceStudy, read_charge
 
 TWO = Path(__file__).parents[1] / "networks" / "two_province"

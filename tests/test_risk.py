@@ -17,14 +17,14 @@ from shell import inside
 from toys import one_bus, weigh
 
 import powermkt as pm
-from powermkt.common.ledger import Ledger
-from powermkt.engine import scheduling as engine
-from powermkt.methods.risk import (
+from powermkt.analysis.risk import (
     conditional_value_at_risk,
     hedging_table,
     risk_table,
     value_at_risk,
 )
+from powermkt.common.ledger import Ledger
+from powermkt.engine import scheduling as engine
 from powermkt.rules.base import Cleared, Role, Rule
 from powermkt.system.horizon import Horizon, cut
 from powermkt.system.weather import weather_faults, with_weather

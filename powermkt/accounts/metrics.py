@@ -24,7 +24,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "emissions_t": ("t", "direct CO2 emissions of generation"),
     "curtailment_mwh": ("MWh", "unused wind, solar and hydro (spill): available less used"),
-    "curtailment_rate": ("1", "curtailed / (used + curtailed), wind, solar and hydro together"),
+    "curtailment_rate": (
+        "1",
+        "curtailed / (used + curtailed), wind, solar and hydro; 0 for none",
+    ),
     "wind_curtailment_rate": ("1", "the same for wind; empty where there is none"),
     "solar_curtailment_rate": ("1", "the same for solar, likewise"),
     "hydro_curtailment_rate": ("1", "the same for hydro (spill), likewise"),

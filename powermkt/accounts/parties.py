@@ -14,6 +14,7 @@ from powermkt.inputs.case import Case
 from powermkt.rules.base import EXCESS, GROUPS, SAVERS, TRANSMISSION, grid_company
 
 CONSUMERS, PRODUCERS, STORAGE, GRID_COMPANIES, NETWORKS = GROUPS
+RESOURCE_COST = "resource cost"  # a line beside the groups
 
 
 def parties(case: Case, others: Iterable[str] = ()) -> pd.DataFrame:

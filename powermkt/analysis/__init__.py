@@ -1,1 +1,1 @@
-"""Ask runs: pass-through, incidence, capture prices, certificates, responsibility, returns."""
+"""Clear and ask runs: pass-through, incidence, capture prices, certificates, returns, risk."""

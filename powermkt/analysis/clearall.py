@@ -106,7 +106,7 @@ def clear_all(
         With the windows to clear.
     cells : sequence of (regime, carbon price)
     workers, progress, ranges, cluster, store, margins
-        As in `engine.clear_cells`.
+        As in `scheduling.clear_cells`.
 
     Returns
     -------

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from powermkt.accounts.parties import CONSUMERS, GRID_COMPANIES, NETWORKS, PRODUCERS, STORAGE
+from powermkt.accounts.parties import (
+    CONSUMERS,
+    GRID_COMPANIES,
+    NETWORKS,
+    PRODUCERS,
+    RESOURCE_COST,
+    STORAGE,
+)
 from powermkt.analysis.pairs import against_lowest
 from powermkt.dispatch.costs import CARRIAGE, SHORT, UNSERVED
 from powermkt.run import Run
 
-RESOURCE_COST = "resource cost"
 # Order of the groups in the wide table; others follow by name.
 _ORDER = (CONSUMERS, PRODUCERS, STORAGE, GRID_COMPANIES, NETWORKS, "carbon fund")
 _NOISE = 1e-9  # of the largest change of all

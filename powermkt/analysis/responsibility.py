@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from powermkt.analysis.carriage import carried_by, rate_faults
 from powermkt.common.values import NOISE_MW
-from powermkt.engine.carriage import carried_by, rate_faults
 from powermkt.errors import InputError
 from powermkt.methods.carbonflow import follow
 from powermkt.run import Run

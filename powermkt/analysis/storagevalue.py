@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from powermkt.accounts.revenue import net_by_product
+from powermkt.analysis.arbitrage import KIND, StorageKind, arbitrage
 from powermkt.common.values import HOURS_A_YEAR
-from powermkt.dispatch.arbitrage import KIND, StorageKind, arbitrage
 from powermkt.inputs.case import Case
 from powermkt.run import Run
 

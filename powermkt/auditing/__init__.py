@@ -1,1 +1,1 @@
-"""Audit a run without a solver: physics, optimality, books."""
+"""Audit what was cleared, and tables, without a solver: physics, optimality, books."""

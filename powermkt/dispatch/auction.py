@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from powermkt.common.arrays import names
 from powermkt.dispatch.clearing import commit
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.posing import Numbers, offered_costs
 from powermkt.dispatch.programme import Limits, Programme
 from powermkt.dispatch.results import awards_of, reserve_prices_of
 from powermkt.dispatch.ties import generic_costs
-from powermkt.inputs.arrays import names
 from powermkt.inputs.case import Case
 from powermkt.system.fleet import fleets
 from powermkt.system.ladders import STEP

@@ -16,9 +16,9 @@ import linopy
 import numpy as np
 import pandas as pd
 
+from powermkt.common.arrays import names
 from powermkt.common.values import NOISE_MW
 from powermkt.dispatch.outcome import Outcome
-from powermkt.inputs.arrays import names
 from powermkt.inputs.case import Case
 from powermkt.inputs.services import Charge
 from powermkt.system.units import online_capacity

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from powermkt.common.arrays import by_name, by_snapshot, grid, names
 from powermkt.dispatch.programme import Point, Programme
-from powermkt.inputs.arrays import by_name, by_snapshot, grid, names
 from powermkt.inputs.case import Case
 from powermkt.system.slack import SHED
 

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from powermkt.common.positions import aligned, drawn, label_frame, place, positions
 from powermkt.dispatch.search import Search
 from powermkt.errors import ClearingError, name_list
-from powermkt.inputs.positions import aligned, drawn, label_frame, place, positions
 from powermkt.methods.lean import Lean, Levels, usable_levels
 from powermkt.methods.mip import MixedPoint, NoCommitment, UnitCommitment, solve_mixed
 from powermkt.methods.solver import Infeasible

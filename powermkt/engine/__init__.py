@@ -1,1 +1,1 @@
-"""Clear a horizon: regimes, windows, chains, limits over the horizon, stored cells."""
+"""Clear a horizon: regimes, windows, chains, limits, cells; change it by causes and remedies."""

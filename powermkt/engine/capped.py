@@ -158,7 +158,7 @@ def clear_capped(
     regime : Regime
         With a rule `CarbonCap`.
     workers, cluster, store, progress, margins
-        As in `engine.clear_cells`, which clears a few carbon prices at a time.
+        As in `scheduling.clear_cells`, which clears a few carbon prices at a time.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def clear_capped(
     ClearingError
         If the limit is not kept at the ceiling, naming what is reached there.
     InputError, ExecutionError, StorageError
-        As `engine.clear_cells`.
+        As `scheduling.clear_cells`.
     """
     notes: list[str] = []
 

@@ -176,7 +176,7 @@ class Window:
             With the prices of obligations.
         shares : ndarray [answer]
         margins : bool
-            As in `engine.clear_cells`.
+            As in `scheduling.clear_cells`.
         """
         seen: list[Point] = []
 

@@ -58,7 +58,7 @@ def clear_obliged(
     workers : int, optional
         Windows that are cleared at a time, in threads.
     progress, margins
-        As in `engine.clear_cells`; progress counts rounds, of how many nobody knows (0).
+        As in `scheduling.clear_cells`; progress counts rounds, of how many nobody knows (0).
 
     Returns
     -------

@@ -22,11 +22,13 @@ from powermkt.analysis import (
     passthrough,
     principles,
     regression,
+    risk,
     storagevalue,
     switching,
     userprices,
     windfall,
 )
+from powermkt.analysis.arbitrage import StorageKind
 from powermkt.analysis.capture import Capture
 from powermkt.analysis.responsibility import COLUMNS as RESPONSIBILITY
 from powermkt.analysis.returns import COLUMNS as RETURNS
@@ -34,13 +36,11 @@ from powermkt.analysis.returns import SPLIT, SUMMARY
 from powermkt.common import dictionarycolumns
 from powermkt.common.dictionarycolumns import RUN, Columns
 from powermkt.dispatch import compliance
-from powermkt.dispatch.arbitrage import StorageKind
 from powermkt.engine import capped, obligedprices
 from powermkt.engine.remedytypes import RemedySettings
 from powermkt.guide.assumptions import constants, inputs, settings, sources
 from powermkt.guide.schemas import described
 from powermkt.inputs.market import Market
-from powermkt.methods import risk
 from powermkt.rules import RULES
 from powermkt.rules.deals import COLUMNS as CONTRACTS
 from powermkt.studies import (

@@ -68,11 +68,9 @@ def read(
     if services is not None:
         with collected(faults):
             market = market.model_copy(update={"services": read_services(Path(services))})
-    try:
+    book = None
+    with collected(faults):
         book = find_file(folder) if offers is None else Path(offers)
-    except InputError as error:
-        faults += error.faults
-        book = None
     network = None
     forecast: dict[str, pd.DataFrame] = {}
     with collected(faults):

@@ -1,1 +1,1 @@
-"""Mathematics that knows no market: solvers, certificates, tracing, cutting planes, statistics."""
+"""Mathematics that knows no network: solvers, certificates, tracing, cutting planes."""

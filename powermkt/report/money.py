@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 from plotly import graph_objects
 
+from powermkt.accounts.parties import RESOURCE_COST
 from powermkt.analysis.demandeffects import DEMAND_EFFECTS
-from powermkt.analysis.incidence import RESOURCE_COST
-from powermkt.methods.risk import QUANTITIES
+from powermkt.analysis.risk import QUANTITIES
 from powermkt.report.source import Shown, pick, shown_of
 from powermkt.report.style import (
     FEW,
@@ -133,8 +133,9 @@ def incidence(
     shown = shown_of(source, language)
     rows = shown.rows("incidence", regime, carbon_price)
     change = rows.groupby("group", sort=False)["change"].sum().drop(RESOURCE_COST, errors="ignore")
-    change = change[change.abs() > FEW * max(float(change.abs().max()), 1e-9)]
-    change["all together"] = change.sum()
+    least, together = FEW * max(float(change.abs().max()), 1e-9), float(change.sum())
+    change = change[change.abs() > least]
+    change["all together"] = together if abs(together) > least else 0.0
     divisor, size = shown.scaled(float(change.abs().max()) if len(change) else 0.0, shown.money)
     figure = canvas(
         shown,

@@ -7,8 +7,8 @@ from typing import ClassVar
 import linopy
 import pydantic
 
+from powermkt.common.arrays import grid
 from powermkt.errors import Fault
-from powermkt.inputs.arrays import grid
 from powermkt.inputs.case import Case
 from powermkt.rules.base import Role, Rule
 from powermkt.system.heat import boilers, heat_of

@@ -10,9 +10,9 @@ import pandas as pd
 import pydantic
 import xarray as xr
 
+from powermkt.common.arrays import by_name
 from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, nearest
-from powermkt.inputs.arrays import by_name
 from powermkt.inputs.case import Case
 from powermkt.inputs.curves import mean_costs
 from powermkt.methods.mip import UnitCommitment

@@ -9,13 +9,13 @@ import linopy
 import pandas as pd
 import pydantic
 
+from powermkt.common.arrays import grid, names
 from powermkt.common.ledger import Ledger
 from powermkt.common.values import NonNegative
 from powermkt.dispatch.compliance import CARBON_FUND
 from powermkt.dispatch.programme import Adders
 from powermkt.dispatch.results import IMPORTS
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.inputs.arrays import grid, names
 from powermkt.inputs.case import Case
 from powermkt.rules.base import Cleared, Role, Rule, grid_company
 from powermkt.rules.carbon import CarbonPrice

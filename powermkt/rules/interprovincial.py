@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pydantic
 
+from powermkt.common.arrays import grid, names
 from powermkt.common.ledger import Ledger
 from powermkt.common.values import NOISE_MW, NonNegative, Share, Strict
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault, InputError, name_list, nearest
-from powermkt.inputs.arrays import grid, names
 from powermkt.inputs.case import Case
 from powermkt.rules.base import MARKET, TRANSMISSION, Cleared, Rule, grid_company
 from powermkt.rules.locational import LocationalPrice, ports

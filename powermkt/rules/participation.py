@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pydantic
 
+from powermkt.common.arrays import by_name, by_snapshot, grid, names
 from powermkt.common.ledger import Ledger
 from powermkt.common.values import HOURS_A_YEAR, NOISE_MW, NonNegative, Share
 from powermkt.dispatch.outcome import Outcome
 from powermkt.dispatch.programme import Adders, Limits
 from powermkt.errors import Fault, name_list, nearest
-from powermkt.inputs.arrays import by_name, by_snapshot, grid, names
 from powermkt.inputs.case import Case
 from powermkt.inputs.curves import mean_costs
 from powermkt.rules.base import Cleared, PricingRule, Role, Rule, Sale, grid_company

@@ -11,14 +11,14 @@ import pandas as pd
 
 from powermkt.analysis.evidence import FOLDER, Cleared, EvidenceError, read_evidence
 from powermkt.auditing.runaudit import audit_runs
+from powermkt.auditing.studycheck import check_studies, studied
+from powermkt.auditing.tablecheck import compare_sums, compare_tables, compare_twin
 from powermkt.common.files import read_parquet
 from powermkt.common.findings import AuditReport, Finding
 from powermkt.common.writing import FILES, SEAL, digests, read_record, sealed
 from powermkt.errors import Fault, InputError
 from powermkt.inputs.case import Case
 from powermkt.studies.comparison import Comparison
-from powermkt.studies.studycheck import check_studies, studied
-from powermkt.studies.tablecheck import compare_sums, compare_tables, compare_twin
 
 _TABLES = (".parquet", ".csv")
 # Of the machine and the versions that cleared; of files beside the network that are no evidence.

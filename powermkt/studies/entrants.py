@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pypsa
 
+from powermkt.common.positions import aligned
 from powermkt.dispatch import clearing
 from powermkt.errors import Fault, nearest
 from powermkt.inputs.case import Case
 from powermkt.inputs.curves import mean_costs
-from powermkt.inputs.positions import aligned
 from powermkt.rules import Participation
 from powermkt.rules.dispatch import same_energy
 from powermkt.run import Run

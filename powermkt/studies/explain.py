@@ -36,8 +36,8 @@ from powermkt.engine.scheduling import Progress, parts_of
 from powermkt.errors import Fault, InputError, collected
 from powermkt.inputs.case import Case
 from powermkt.methods.shapley import interaction_index, shapley_bounds, shapley_values
+from powermkt.report.causesfigure import figure_of
 from powermkt.run import Run
-from powermkt.studies.causesfigure import figure_of
 from powermkt.studies.comparison import Comparison
 from powermkt.system.horizon import Horizon, cut, with_horizon
 from powermkt.system.seams import with_seams

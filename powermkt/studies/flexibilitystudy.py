@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pydantic
 
+from powermkt.analysis.arbitrage import StorageKind
 from powermkt.analysis.breakeven import ALL, BREAK_EVEN, GAINS, break_even
 from powermkt.analysis.capture import Capture
 from powermkt.analysis.clearall import clear_all, opened
@@ -20,7 +21,6 @@ from powermkt.analysis.storagevalue import arbitrage_value, rechargeable, storag
 from powermkt.common.files import load_yaml
 from powermkt.common.values import Strict
 from powermkt.common.writing import write_results
-from powermkt.dispatch.arbitrage import StorageKind
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import Regime, regime
 from powermkt.engine.scheduling import Progress, parts_of

@@ -11,13 +11,13 @@ import pandas as pd
 
 from powermkt.accounts.parties import CONSUMERS, PRODUCERS, STORAGE
 from powermkt.analysis.clearall import opened
+from powermkt.analysis.risk import hedging_table, risk_table
 from powermkt.common.writing import write_results
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import Regime, regime
 from powermkt.engine.scheduling import Progress, parts_of
 from powermkt.errors import Fault, InputError, collected
 from powermkt.inputs.case import Case
-from powermkt.methods.risk import hedging_table, risk_table
 from powermkt.run import Run
 from powermkt.studies.compare import compare
 from powermkt.studies.comparison import Comparison

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pydantic
 
+from powermkt.analysis.carriage import rate_faults
 from powermkt.analysis.principles import (
     SHARE,
     TieredCharge,
@@ -21,16 +22,15 @@ from powermkt.analysis.principles import (
 from powermkt.analysis.responsibility import Responsibility, responsibility
 from powermkt.common.files import load_yaml
 from powermkt.common.writing import write_results
-from powermkt.engine.carriage import rate_faults
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import regime
 from powermkt.engine.scheduling import Progress
 from powermkt.errors import Fault, InputError, collected, faults_of
 from powermkt.inputs.case import Case
+from powermkt.report.tracefigure import figure_of, rows_of
 from powermkt.run import labelled
 from powermkt.studies.compare import DEFAULT_REGIMES, compare
 from powermkt.studies.comparison import Comparison
-from powermkt.studies.tracefigure import figure_of, rows_of
 from powermkt.system.horizon import Horizon, cut
 
 CARBON_PRICES = (60.0,)

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from powermkt.inputs.arrays import by_name, by_snapshot, grid, names
+from powermkt.common.arrays import by_name, by_snapshot, grid, names
 from powermkt.inputs.case import Case
 
 # Level, start and the rows between them: levels that may be held through a window.

@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from powermkt.common.arrays import grid
 from powermkt.errors import Fault, InputError, name_list
-from powermkt.inputs.arrays import grid
 from powermkt.inputs.case import Case
 from powermkt.inputs.curves import quadratic_costs
 

@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from powermkt.inputs.arrays import by_name, by_snapshot, grid, names
+from powermkt.common.arrays import by_name, by_snapshot, grid, names
 from powermkt.inputs.case import Case
 from powermkt.inputs.services import Product, Shape
 from powermkt.system.fleet import fleets

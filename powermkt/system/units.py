@@ -15,7 +15,7 @@ import pandas as pd
 import pypsa
 import xarray as xr
 
-from powermkt.inputs.arrays import grid
+from powermkt.common.arrays import grid
 from powermkt.inputs.case import Case
 from powermkt.system.fleet import fleets, starts_per_event
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from powermkt.analysis.incidence import RESOURCE_COST
+from powermkt.accounts.parties import RESOURCE_COST
 from powermkt.auditing.bookscheck import audit_allowances, audit_ledger
 from powermkt.auditing.physics import run_key
 from powermkt.common.findings import AuditReport, Finding, number, sums
