@@ -121,12 +121,14 @@ def test_several_folders_in_one_page(results: Path, tmp_path: Path) -> None:
                            "mwh": [5.0]})  # fmt: skip
     record = json.loads((results / "record.json").read_text(encoding="utf-8"))
     record["windows"] = {"week": {"from": "2023-05-01", "to": "2023-05-07", "hours": 168.0}}
+    record["notes"] = {"y01": {"full_market @ 0": ["something odd"]}}
     comparison = pd.read_parquet(results / "comparison.parquet").assign(cost=0.0)
     tables = {"causes": causes, "comparison": comparison}
     study = write_results(tmp_path / "study", tables, record)
     page = report_of([results, study])
     assert {"dispatch", "causes"} <= {*page.sections}
     assert page.repeated == {str(study): ["comparison"]} and "13.86" in page.html
+    assert "y01: full_market @ 0: something odd" in page.html
     assert page.html.count(f"comes from {study}: 2023-05-01 - 2023-05-07") == 1
     alone = report_of(study)  # a study without hours
     assert alone.sections == ["headline", "causes", "assumptions", "record"]

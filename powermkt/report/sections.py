@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -280,19 +281,24 @@ def _record(shown: Shown, record: Record) -> Content:
         else []
     )  # fmt: skip
     versions = ", ".join(f"{name} {number}" for name, number in record.get("versions", {}).items())
-    notes: list[str] = []
-    given = record.get("notes", {})
-    if isinstance(given, dict):
-        notes += [f"{cell}: {note}" for cell, found in given.items() for note in found]
+    notes = [*_noted(record.get("notes"))]
     for key in ("mended", "trace", "flexibility", "overlap"):
-        more = record.get(key, [])
-        notes += [str(note) for note in more] if isinstance(more, list) else []
+        notes += _noted(record.get(key)) if isinstance(record.get(key), list) else []
     texts = {words("versions"): f"{versions}\nPython {record.get('python', '')}"}
     if notes:
         texts[words("notes")] = "\n".join(notes)
     for name, rules in record.get("regimes", {}).items():
         texts[f"{words('rules of')} {words(name)}"] = str(rules)
     return Content(table=windows if len(windows) else None, texts=texts)
+
+
+def _noted(given: object, where: str = "") -> Iterator[str]:
+    """Notes, after the names of what they are in: a run, or a weather year and a run."""
+    if isinstance(given, dict):
+        for name, found in given.items():
+            yield from _noted(found, f"{where}{name}: ")
+    elif isinstance(given, list):
+        yield from (f"{where}{note}" for note in given)
 
 
 SECTIONS = (
