@@ -190,6 +190,39 @@ def test_tables_contradict_each_other_without_evidence(compared: pm.Comparison) 
         assert not found.ok, name
 
 
+@pytest.mark.slow
+def test_studies_that_do_not_add_up_are_found_without_digests(tmp_path: Path) -> None:
+    """An explanation and risk over three weather years, one number altered at a time."""
+    two = pm.read(NETWORKS / "two_province")
+    pm.explain_curtailment(two, "full_market").to_parquet(tmp_path / "explain")
+    case = pm.Case(one_bus([80.0, 150.0]))
+    years = {
+        f"y{share}": {"generators_t.p_max_pu": pd.DataFrame({"wind": share}, case.snapshots)}
+        for share in (0.5, 0.2, 0.3)
+    }
+    regimes = ["full_market", "full_market_auction"]
+    pm.weather_risk(case, years, regimes).to_parquet(tmp_path / "risk")
+    sums = {
+        "explain": {"causes": ["mwh", "total"], "combinations": ["curtailment_mwh", "wind_mwh"]},
+        "risk": {"yearly": ["value"], "risk": ["mean", "std", "cvar"], "hedging": ["std_change"]},
+    }
+    for study, altered_in in sums.items():
+        clean = audit(tmp_path / study)
+        assert clean.ok and clean.checks, clean.findings
+        for name, columns in altered_in.items():
+            path = tmp_path / study / f"{name}.parquet"
+            table = pd.read_parquet(path)
+            path.with_suffix(".csv").unlink()
+            for column in columns:
+                row = table[column].abs().idxmax()
+                table.assign(**{column: table[column].where(table.index != row, 7.7)}).to_parquet(
+                    path
+                )
+                assert not audit(tmp_path / study, seals=False).ok, (name, column)
+            table.to_parquet(path)
+            assert audit(tmp_path / study, seals=False).ok
+
+
 # ---- every table, more than a thousand alterations -----------------------------------------------
 
 

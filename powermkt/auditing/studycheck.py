@@ -1,4 +1,4 @@
-"""Whether tables of claims and of responsibility add up, from the tables alone."""
+"""Whether tables of claims, responsibility and causes add up, from the tables alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def check_studies(report: AuditReport, tables: _Tables, record: _Record) -> None
 
     Claims: what is issued is retired, banked or converted, each MWh and tonne once; credited no
     more than avoided. Responsibility: what arises anywhere is consumed, lost in excess or stored,
-    in all, by province, by origin, and over all hours.
+    in all, by province, by origin, and over all hours. Causes: shares add up to what is curtailed,
+    within their ranges, and nothing relaxed curtails as much.
 
     Parameters
     ----------
@@ -281,12 +282,44 @@ def _of_hours(report: AuditReport, tables: _Tables, record: _Record) -> None:
               tonnes)  # fmt: skip
 
 
+# ---- causes --------------------------------------------------------------------------------------
+
+
+def _of_causes(report: AuditReport, tables: _Tables, record: _Record) -> None:
+    """Shares of the causes add up, in all and to what is curtailed with nothing relaxed."""
+    causes, keys = tables["causes"], ["regime", "province", "carrier", "month"]
+    at = pd.MultiIndex.from_frame(causes[["cause", *keys]])
+    groups = causes.groupby(keys, sort=False)
+    total = groups["total"].first()
+    scale = float(total.abs().sum())
+    _same(report, "causes", "mwh", groups["mwh"].sum(), total, "shares sum to the total", scale)
+    _same(report, "causes", "total", causes["total"].set_axis(at),
+          groups["total"].transform("first").set_axis(at), "of all causes alike",
+          scale)  # fmt: skip
+    ranged = causes["low"].notna()
+    for side, beyond in (("low", causes["low"] - causes["mwh"]),
+                         ("high", causes["mwh"] - causes["high"])):  # fmt: skip
+        out = beyond.clip(lower=0.0).set_axis(at)[ranged.to_numpy()]
+        _same(report, "causes", side, out, 0.0 * out, "the share is in its range", 1e3 * scale)
+    rows = tables["combinations"].set_index("regime")
+    kinds = rows[["wind_mwh", "solar_mwh", "hydro_mwh"]].sum(axis=1)
+    names = [f"{regime}, {name}" for regime, name in rows["relaxed"].items()]
+    _same(report, "combinations", "curtailment_mwh", rows["curtailment_mwh"].set_axis(names),
+          kinds.set_axis(names), "sum of wind, solar and hydro", scale)  # fmt: skip
+    whole = rows.loc[rows["relaxed"] == "nothing", "curtailment_mwh"]
+    _same(report, "combinations", "curtailment_mwh", whole.reindex(total.index.unique("regime")),
+          total.groupby(level="regime", sort=False).sum(), "what the causes share",
+          scale)  # fmt: skip
+
+
 _Check = Callable[[AuditReport, _Tables, _Record], None]
 _NEEDED: dict[str, set[str]] = {
     "claims": {"issued", "claims", "balance"},
     "trace": {"responsibility", "carbon_transfers"},
+    "explain": {"causes", "combinations"},
 }
 _CHECKS: dict[str, Iterable[_Check]] = {
     "claims": (_of_energy, _of_tonnes, _of_payments, _of_proof),
     "trace": (_of_responsibility, _of_transfers, _of_hours),
+    "explain": (_of_causes,),
 }

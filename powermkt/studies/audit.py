@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from powermkt.analysis.evidence import FOLDER, Cleared, EvidenceError, read_evidence
+from powermkt.analysis.risk import hedging_table, risk_table
 from powermkt.auditing.runaudit import audit_runs
 from powermkt.auditing.studycheck import check_studies, studied
 from powermkt.auditing.tablecheck import compare_sums, compare_tables, compare_twin
@@ -70,10 +71,27 @@ def audit(folder: str | Path, *, evidence: bool = True, seals: bool = True) -> A
     if "comparison" in tables and _whole(tables["comparison"]):
         report.leave("tables against what they were made of: there is no evidence")
         compare_sums(report, tables)
-    elif "comparison" not in tables and not studied(tables):
+    elif "comparison" not in tables and not studied(tables) and "yearly" not in tables:
         report.leave("what the tables of a study say: files are compared with their digests alone")
     check_studies(report, tables, record)
+    _check_risk(report, tables, record)
     return report
+
+
+def _check_risk(
+    report: AuditReport, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any]
+) -> None:
+    """Compute the tables of risk again from what every weather year gave."""
+    if {"yearly", "risk"} <= tables.keys():
+        try:
+            risk = risk_table(tables["yearly"], float(record["confidence"]))
+            expected = {"risk": risk, "hedging": hedging_table(risk)}
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"tables are none of risk ({type(error).__name__}: {error})"
+            report.add([Finding("yearly", "", what)])
+        else:
+            stored = {name: tables[name] for name in expected if name in tables}
+            compare_tables(report, stored, expected)
 
 
 def _whole(table: pd.DataFrame) -> bool:
