@@ -380,6 +380,20 @@ def test_a_table_whose_notes_make_no_sense_is_refused(tmp_path: Path) -> None:
         pm.read(NETWORKS / "two_province").with_offers(file)
 
 
+def test_who_is_active_is_said(tmp_path: Path) -> None:
+    """PyPSA reads an empty cell as False: the plant would be gone, and nobody would know."""
+    one_bus([50.0]).export_to_csv_folder(str(tmp_path))
+    file = tmp_path / "generators.csv"
+    table = pd.read_csv(file)
+    table.assign(active=["True", "", "False"]).to_csv(file, index=False)
+    with pytest.raises(
+        pm.InputError, match=r"generators.csv: active is empty for gas -> write True"
+    ):
+        pm.read(tmp_path)
+    table.assign(active=["True", "True", "False"]).to_csv(file, index=False)
+    assert sorted(pm.read(tmp_path).generators.index) == ["coal", "gas"]
+
+
 def test_snapshot_weightings_without_a_column_are_refused(tmp_path: Path) -> None:
     """PyPSA reads a CSV folder whose snapshots.csv has no column `generators`."""
     one_bus([60.0, 70.0]).export_to_csv_folder(str(tmp_path))

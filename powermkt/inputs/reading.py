@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def _load(source: Path) -> pypsa.Network:
     if source.suffix == ".m":
         return read_matpower(source).network
     if source.is_dir():
-        faults = _csv_faults(source)
+        faults = [*_csv_faults(source), *_activity_faults(source)]
         if faults:
             raise InputError(faults)
     logger = logging.getLogger("pypsa")
@@ -211,7 +212,8 @@ def _csv_faults(folder: Path) -> list[Fault]:
     try:
         axis = _times(pd.read_csv(file, dtype=str)["snapshot"])
     except (OSError, ValueError, KeyError) as error:
-        return [Fault(str(file), f"has no column `snapshot` ({error})", "export it with PyPSA")]
+        remedy = "name the column of times `snapshot`, as PyPSA's export does"
+        return [Fault(str(file), f"has no column `snapshot` ({error})", remedy)]
     faults = []
     for item in series:
         try:
@@ -243,6 +245,18 @@ def _csv_faults(folder: Path) -> list[Fault]:
                 )
             )
     return faults
+
+
+def _activity_faults(folder: Path) -> Iterator[Fault]:
+    """Tables that leave open who is active: PyPSA reads an empty cell as False, and it is gone."""
+    for file in sorted(set(folder.glob("*.csv")) - set(folder.glob("*-*.csv"))):
+        try:
+            table = pd.read_csv(file, dtype=str)
+        except (OSError, ValueError):
+            continue  # PyPSA says why it cannot be read
+        if "active" in table and len(open_ := table[table["active"].isna()]):
+            what = f"active is empty for {name_list(open_.iloc[:, 0])}"
+            yield Fault(str(file), what, "write True or False")
 
 
 def _times(column: pd.Series) -> list[object]:
