@@ -128,6 +128,7 @@ def test_an_altered_record_is_found(folder: Path) -> None:
     assert sealed({**record, "currency": "EUR"})[SEAL] != record[SEAL]
 
 
+@pytest.mark.slow
 def test_results_with_obligations_are_audited(tmp_path: Path) -> None:
     """150 MWh of load, 60 % obliged: wind has 50, 40 are short at 20."""
     plain = pm.regime("full_market")

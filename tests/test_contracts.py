@@ -69,6 +69,7 @@ def gain(run: pm.Run, other: pm.Run) -> pd.Series:
 # ---- worked numbers -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_formula_of_two_settlements_with_a_contract() -> None:
     """Coal at 280, gas at 300. Load 150 day ahead: coal 100, price 300; 95 in fact: coal 95, 280.
 
@@ -240,6 +241,7 @@ def test_a_cap_sold_and_a_floor_bought_at_one_strike_are_a_two_way_contract(
     assert more["coal"] == pytest.approx(50 * max(500 - strike, 0) + 50 * max(300 - strike, 0))
 
 
+@pytest.mark.slow
 def test_contracts_are_cleared_with_the_market_they_stand_beside(two_province: pm.Case) -> None:
     """One clearing for all three: dispatch and prices are the same objects, bit by bit."""
     names = ["full_market", "market_with_contracts", "reform_2025"]
@@ -468,6 +470,7 @@ def test_shapes_of_the_day_in_long_snapshots() -> None:
 # ---- input ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_more_than_the_plant_has_is_said_and_settled(spot: pm.Run) -> None:
     case = pm.Case(spot.case.network(), name="net")
     book = [entry("forward", mw=80, price=420), entry("cfd", mw=60)]

@@ -132,6 +132,7 @@ def _three(folder: Path, amounts: tuple[float, ...], cost: str = "48000") -> Pat
     return _file(folder, HEAD + "".join(rows))
 
 
+@pytest.mark.slow
 def test_another_optimum_is_accepted(results: Results, tmp_path: Path) -> None:
     """No sun, 100 + 35 of A's wind and 5 of water are lost: 140, as in every optimum.
 

@@ -35,6 +35,7 @@ def with_account(base: str = "priority_dispatch", more: Any = None, **terms: Any
 PREMIUM = {"pricing": {"rule": "GuaranteedPurchase", "premium": 0.05}}
 
 
+@pytest.mark.slow
 def test_the_account_by_hand() -> None:
     """Wind gives 80, households take 30: 50 MW for two hours go to industry, 100 MWh.
 

@@ -191,6 +191,7 @@ def loky_workers() -> list[int]:
     return [pid for pid, name in names.items() if b"popen_loky" in name]
 
 
+@pytest.mark.slow
 def test_what_clears_alike_is_cleared_once(case: pm.Case) -> None:
     case, tariff = case.window("part 0"), pm.regime("joint_dispatch")
     calls: list[tuple[int, int, str]] = []

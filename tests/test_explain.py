@@ -246,6 +246,7 @@ def test_like_causes_have_like_shares_and_a_cause_of_nothing_has_none() -> None:
     assert cells[-1] == (4, 4)  # of 16 combinations
 
 
+@pytest.mark.slow
 def test_a_counterfactual_that_cannot_be_cleared_is_named_and_the_rest_reported() -> None:
     """With 500 MW more load nothing meets it; with gas free as well the cause refuses itself."""
 

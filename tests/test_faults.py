@@ -158,6 +158,7 @@ def test_excess_is_an_error_not_curtailment() -> None:
         pm.clear(pm.Case(n), "full_market")
 
 
+@pytest.mark.slow
 def test_contradicting_rules_name_the_plan() -> None:
     """A plan of 99 % cannot be met by a unit whose province has no such load."""
     n = one_bus([50.0, 50.0])

@@ -104,6 +104,7 @@ def test_the_price_at_a_kink_is_that_of_the_last_mwh_and_flagged() -> None:
     assert table["unique"].tolist() == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_shifts_survive_limits_that_bind_the_output_itself() -> None:
     """A cap on a unit's output below its level keeps it from being written as level plus more."""
     case = days(5, 2e4)
@@ -159,6 +160,7 @@ def test_conflicting_bounds_name_component_and_hour() -> None:
         programme.solve(programme.cost, programme.lower, programme.upper, {})
 
 
+@pytest.mark.slow
 def test_levels_that_cannot_be_held_are_released() -> None:
     """At night must-run elsewhere leaves no room for the fleet's minimum: holding is infeasible."""
     n = pypsa.Network()

@@ -131,6 +131,7 @@ def test_mix_is_what_more_load_brings(seed: int, bus: str, hour: int) -> None:
     assert emission == pytest.approx((run.emissions - base.emissions) / energy, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_unserved_load_excess_and_spill_are_named() -> None:
     """Load 260 above 225 MW of plant; must-run 50 above a load of 20; a full lake that spills."""
     n = one_bus([260.0, 20.0, 150.0])
@@ -168,6 +169,7 @@ def test_windows_bytes_and_steps_keep_the_mix() -> None:
     )
 
 
+@pytest.mark.slow
 def test_mix_goes_with_the_run_for_prices() -> None:
     """Gas at its minimum of 50 beside coal at 70: coal gives one more MWh. In the run for prices
     gas may be on in part, so coal gives 100 and gas sets price, emissions and mix.

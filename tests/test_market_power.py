@@ -158,6 +158,7 @@ def test_mark_ups_are_mitigated_too_and_floors_hold() -> None:
     assert told["mitigated_offer"].tolist() == pytest.approx([335, 341])
 
 
+@pytest.mark.slow
 def test_a_cost_curve_under_one_block_is_told_by_its_costs() -> None:
     n = two_provinces()
     n.remove("Generator", "x1")

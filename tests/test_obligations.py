@@ -114,6 +114,7 @@ def one_window() -> pm.Case:
     return pm.Case(one_bus([60.0, 90.0]))
 
 
+@pytest.mark.slow
 def test_what_is_short_is_paid_at_its_price_and_users_bear_it() -> None:
     """60 % of 150 MWh are obliged, wind has 50: 40 are short at 20; certificates sell at 20."""
     rps = {"name": "rps", "kind": "at_least", "counts": "output", "carriers": "renewable",
@@ -135,6 +136,7 @@ def test_what_is_short_is_paid_at_its_price_and_users_bear_it() -> None:
         pm.clear(one_window(), obliged(rps))
 
 
+@pytest.mark.slow
 def test_targets_of_a_country() -> None:
     """Coal gives 100 of 150 MWh, 90 t; 1e8 h each: 5 t less are 10 MWh of gas at 200 / 0.5 a t."""
     case = pm.Case(one_bus([60.0, 90.0], weight=1e8))
@@ -144,6 +146,7 @@ def test_targets_of_a_country() -> None:
     assert run.emissions == pytest.approx(8.5e9) and run.dispatch["gas"].sum() == pytest.approx(10)
 
 
+@pytest.mark.slow
 def test_units_offer_at_the_price_that_is_found() -> None:
     """85 t: coal gives 90 MWh, gas 10; coal offers 300 and 0.9 permits at 400."""
     n = one_bus([60.0, 90.0])
@@ -154,6 +157,7 @@ def test_units_offer_at_the_price_that_is_found() -> None:
     assert run.outcome.offered_cost["coal"].sum() == pytest.approx(90 * (300 + 0.9 * 400))
 
 
+@pytest.mark.slow
 def test_a_permit_of_less_than_1_is_settled() -> None:
     """Gas at 300.25: 5 t less than 90 are 10 MWh of gas, at 0.25 / 0.5 = 0.5 a t: 85 t x 0.5."""
     n = one_bus([60.0, 90.0])
@@ -163,6 +167,7 @@ def test_a_permit_of_less_than_1_is_settled() -> None:
     assert balances(run.ledger)["public funds"] == pytest.approx(42.5)
 
 
+@pytest.mark.slow
 def test_what_does_not_bind_has_no_price_and_changes_nothing() -> None:
     case = one_window()
     free = pm.clear(case, "full_market")
@@ -246,6 +251,7 @@ def test_receipts_of_obligations_in_the_accounts_of_plant() -> None:
     assert [_kind(name) for name in names] == found
 
 
+@pytest.mark.slow
 def test_pumped_water_is_no_output() -> None:
     """A river of 40 MWh that also pumps 25, of which 20 come back, counts what flowed in: 40."""
     n = one_bus([20.0, 90.0])

@@ -114,6 +114,7 @@ def curved(load: float) -> pypsa.Network:
     return n
 
 
+@pytest.mark.slow
 def test_the_mark_up_counts_on_a_cost_curve() -> None:
     """95 MW: the second step asks 360 x 1.2 = 432, and not its mean; cost 50 x 300 + 45 x 360."""
     run = pm.clear(pm.Case(curved(120.0)), market(mark_up=0.2))

@@ -90,6 +90,7 @@ def test_every_hour_has_its_rates(study: pm.PassThroughStudy) -> None:
     assert np.allclose(auction["pass_through_marginal"], 1.0)
 
 
+@pytest.mark.slow
 def test_retail_rate_of_an_hour(study: pm.PassThroughStudy) -> None:
     """Users of South pay the price and a charge that stays: dP over the mean rate of its plant.
 

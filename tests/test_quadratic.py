@@ -62,6 +62,7 @@ def test_two_units_have_equal_incremental_cost(weight: float) -> None:
     assert run.outcome.notes == []
 
 
+@pytest.mark.slow
 def test_a_carbon_price_shifts_the_curves() -> None:
     """At 10 money/t b begins at 29, a at 14: 75 x - 1450 - 350 = 900."""
     run = pm.clear(pm.Case(two_units([900.0])), "full_market_auction", 10.0)
@@ -75,6 +76,7 @@ def test_a_carbon_price_shifts_the_curves() -> None:
     assert run.objective == pytest.approx(resource, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_load_that_answers_prices_is_a_generator_below_zero() -> None:
     """Supply (x - 20) / 0.2, use (50 - x) / 0.2 of at most 100 MW, 40 MW fixed: x = 39."""
     n = two_units([40.0], 2.0)
@@ -88,6 +90,7 @@ def test_a_load_that_answers_prices_is_a_generator_below_zero() -> None:
     assert run.objective == pytest.approx(money(n, run.dispatch), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_curve_may_change_in_time_and_be_flat() -> None:
     n = two_units([900.0, 900.0])
     n.generators_t["marginal_cost_quadratic"] = pd.DataFrame({"b": [0.01, 0.0]}, n.snapshots)
@@ -228,6 +231,7 @@ def test_a_curve_has_one_form() -> None:
         pm.Case(n)
 
 
+@pytest.mark.slow
 def test_offers_for_a_curve_are_refused() -> None:
     offers = pd.DataFrame({"generator": ["b"], "quantity_mw": [900.0], "price": [25.0]})
     case = pm.Case(two_units([900.0]), offers=offers)

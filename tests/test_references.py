@@ -54,6 +54,7 @@ def test_a_reference_is_met(reference: Reference) -> None:
     assert found.passed, found
 
 
+@pytest.mark.slow
 def test_a_phase_shift_drives_a_flow_around_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flow is (angle0 - angle1 - shift) / x: 3 degrees against 0.3 p.u. around three branches.
 

@@ -112,6 +112,7 @@ def mileage(**changes: object) -> dict[str, object]:
     return {"mileage": {**WORKED["mileage"], **changes}}
 
 
+@pytest.mark.slow
 def test_equal_ranks_share_and_what_nobody_can_give_is_short(worked: pm.Run) -> None:
     """Both rank at 8: of 400 MW 250 and 150, pro rata to 500 and 300. Of 900 they lack 100.
 

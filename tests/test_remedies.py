@@ -216,6 +216,7 @@ def test_boilers_change_no_tariff_and_are_no_plant() -> None:
     assert rigid is not None and rigid.rules == regime.rules
 
 
+@pytest.mark.slow
 def test_flexible_plant_has_no_heat_for_boilers() -> None:
     """Boilers of 200 MW leave no must-run; relaxed, nothing is left of what is beside them.
 

@@ -59,6 +59,7 @@ def test_services_with_trapeziums_as_in_the_national_electricity_market() -> Non
     assert price_of(run, "raise_reg") == pytest.approx(45, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_unit_outside_its_trapezium_gives_energy_but_no_service() -> None:
     # At 40 MW of load the cheap unit runs below its enablement minimum of 50. It is not forced up,
     # and the service is short at 5 rather than that.

@@ -72,6 +72,7 @@ def test_nested_zones_add_their_duals() -> None:
     assert paid.to_dict() == pytest.approx({"coal": 390, "gas": 120})
 
 
+@pytest.mark.slow
 def test_storage_gives_what_it_can_sustain() -> None:
     n = toy(100)
     n.add("StorageUnit", "battery", bus="A", carrier="battery", p_nom=50, max_hours=1,

@@ -59,6 +59,7 @@ def test_one_more_flexible_mw_is_worth_what_it_saves(run: pm.Run) -> None:
     assert (run.objective - more.objective) * 8760 / 20 == pytest.approx(value["up"])
 
 
+@pytest.mark.slow
 def test_services_from_a_file_of_their_own(tmp_path: Path) -> None:
     toy().export_to_netcdf(tmp_path / "n.nc")
     file = tmp_path / "services.yaml"

@@ -175,6 +175,7 @@ def test_priority_by_heat_rate_may_cost_more_than_by_cost() -> None:
     assert run("heat_rate").outcome.cost_price.iloc[0, 0] == pytest.approx(320)
 
 
+@pytest.mark.slow
 def test_priority_keeps_renewables_on_where_a_start_would_be_saved() -> None:
     """A dip of load: cycling coal costs 2 x 100 x 30; keeping it on curtails wind instead.
 
@@ -234,6 +235,7 @@ def test_wheeling_fee_is_paid_and_is_no_cost() -> None:
     assert run.summary()["congestion_rent"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_equal_shares_leave_heat_outside_the_quota() -> None:
     """Two units of 100 MW, one with 40 MW of heat must-run; load 110 for two hours, band 0.
 

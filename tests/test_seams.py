@@ -113,6 +113,7 @@ def test_levels_given_at_seams_hold() -> None:
     assert level.tolist() == pytest.approx([500, 0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_storage_below_the_threshold_repeats_weekly() -> None:
     """The same water used week by week: (8,400 - 1,680) x 10 + 8,400 x 30 = 319,200."""
     case = pm.Case(dry_and_wet(), pm.Market.model_validate({"seams": {"min_hours": 201}}))
@@ -256,6 +257,7 @@ def test_networks_without_long_storage_are_cut_as_ever() -> None:
     assert cut.window("week 02").network().storage_units["cyclic_state_of_charge"].all()
 
 
+@pytest.mark.slow
 def test_a_window_is_the_network_at_its_snapshots() -> None:
     """Every table and weighting as PyPSA's own, slower way gives them."""
     n = toys.random_network(5, hours=336)

@@ -64,6 +64,7 @@ def test_what_is_paid_is_charged(coal_alone: pm.Run) -> None:
     assert found.sum() == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_the_auction_does_not_see_that_withholding_makes_energy_dearer() -> None:
     # At 195 MW coal gives 100, gas 95, the price is 50. Coal's 20 MW seem to cost 30 each, the
     # peaker asks 35: coal is chosen. Without them gas gives 100 and the peaker 15, at 90.
@@ -98,6 +99,7 @@ def test_a_shortage_dearer_than_no_provider_is_the_price_and_stays_out_of_energy
     assert run.objective == pytest.approx(100 * 20 + 50 * 50 + 30 * 25)
 
 
+@pytest.mark.slow
 def test_an_award_is_given_up_for_energy_and_no_price_of_energy_shows_it() -> None:
     # 190 of 200 MW are needed. Gas sets the price, loses nothing by holding, and sells 30 MW for
     # 0: the auction sees no shortage. Energy then takes 20 of them back, at the shortage price.
@@ -115,6 +117,7 @@ def test_an_award_is_given_up_for_energy_and_no_price_of_energy_shows_it() -> No
     assert once.objective == pytest.approx(after.objective)
 
 
+@pytest.mark.slow
 def test_who_must_run_to_give_less_is_paid_what_it_loses() -> None:
     # 80 MW: coal alone, at 20. Gas may hold 10 MW downwards if it gives 10, at a loss of 50 - 20.
     product = {"kind": "spinning_down", "requirements": [{"mw": 10}], "carriers": ["gas"]}
@@ -139,6 +142,7 @@ def test_a_ladder_of_offers_is_left_from_its_dear_end() -> None:
     assert outputs(run) == pytest.approx({"coal": 55, "gas": 95})
 
 
+@pytest.mark.slow
 def test_carbon_is_in_the_energy_offer_that_is_lost() -> None:
     # At 10 money/t coal (1 t/MWh, auctioned) offers 30: it loses 50 - 30.
     n = toy()
@@ -228,6 +232,7 @@ def test_storage_sells_what_energy_left_it() -> None:
     assert once.objective == pytest.approx(energy + 5 * 50)  # 5 MWh are kept throughout
 
 
+@pytest.mark.slow
 def test_a_trapezium_is_met_in_the_auction_and_after_it() -> None:
     # The peaker may hold 20 MW while it gives 10 or more: 10 at a loss of 90 - 50 each are cheaper
     # than a shortage of 20 at 30.

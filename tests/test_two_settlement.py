@@ -22,6 +22,7 @@ def expected(n: pypsa.Network, **series: list[float]) -> dict[str, pd.DataFrame]
     return {names[k]: pd.DataFrame({k: v}, index=n.snapshots) for k, v in series.items()}
 
 
+@pytest.mark.slow
 def test_deviations_settle_at_real_time_prices() -> None:
     """Coal 100 MW at 300, gas at 500, wind. Forecast wind 25, load 120: coal 95, price 300.
 

@@ -134,6 +134,7 @@ def test_a_unit_started_in_one_day_stays_on_in_the_next_as_long_as_it_must() -> 
     assert seen.objective <= run.objective + 1e-6
 
 
+@pytest.mark.slow
 def test_a_relaxed_commitment_is_labelled() -> None:
     relaxed = {"rule": "MeritOrder", "units": {"relaxed": True}}
     regime = pm.regime({"name": "relaxed", "extends": "full_market", "dispatch": relaxed})
