@@ -30,7 +30,7 @@ from powermkt.common.writing import check_target
 from powermkt.engine.cells import CellStore, store_of
 from powermkt.engine.regime import Regime
 from powermkt.engine.regime import regime as as_regime
-from powermkt.errors import Fault, InputError, faults_of
+from powermkt.errors import Fault, InputError, collected, faults_of
 from powermkt.inputs.case import Case
 from powermkt.inputs.forecasts import with_forecast_errors
 from powermkt.inputs.reading import read
@@ -58,11 +58,9 @@ _R = TypeVar("_R", bound=Written)
 
 def collect(faults: list[Fault], action: Callable[[], _T]) -> _T | None:
     """Run an action and keep the faults it raises, so that all are told at once."""
-    try:
+    with collected(faults):
         return action()
-    except InputError as error:
-        faults += error.faults
-        return None
+    return None
 
 
 def _study(path: Path | None) -> Study:
