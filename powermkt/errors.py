@@ -13,10 +13,12 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 if TYPE_CHECKING:
     import pydantic
+
+_M = TypeVar("_M", bound="pydantic.BaseModel")
 
 _LONGEST = 300  # letters of a name in a message
 
@@ -132,6 +134,22 @@ def faults_of(
                 Fault(place, f"{item['msg']} (given {short(item['input'])})", "correct the value")
             )
     return faults
+
+
+def validated(model: type[_M], content: object, where: str) -> _M:
+    """Make a model of what a file or a call states.
+
+    Raises
+    ------
+    InputError
+        Naming every unknown key and every value that cannot be.
+    """
+    import pydantic
+
+    try:
+        return model.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise InputError(faults_of(error, where, model)) from None
 
 
 def _model_at(model: type[pydantic.BaseModel], path: list[str]) -> type[pydantic.BaseModel]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
-import pydantic
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -30,7 +29,7 @@ from powermkt.common.writing import check_target
 from powermkt.engine.cells import CellStore, store_of
 from powermkt.engine.regime import Regime
 from powermkt.engine.regime import regime as as_regime
-from powermkt.errors import Fault, InputError, collected, faults_of
+from powermkt.errors import Fault, InputError, collected, validated
 from powermkt.inputs.case import Case
 from powermkt.inputs.forecasts import with_forecast_errors
 from powermkt.inputs.reading import read
@@ -66,10 +65,7 @@ def collect(faults: list[Fault], action: Callable[[], _T]) -> _T | None:
 def _study(path: Path | None) -> Study:
     if path is None:
         return Study()
-    try:
-        return Study.model_validate(load_yaml(path))
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), Study)) from None
+    return validated(Study, load_yaml(path), str(path))
 
 
 def _regimes(names: Sequence[Any], study: Path | None, own: bool) -> list[Regime]:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pydantic
 import yaml
 
 from powermkt.common.files import beside, is_file, load_yaml
 from powermkt.common.notebook import RegimeView
 from powermkt.dispatch.programme import Adders
-from powermkt.errors import Fault, InputError, faults_of, nearest
+from powermkt.errors import Fault, InputError, collected, nearest, validated
 from powermkt.inputs.case import Case
 from powermkt.methods.mip import UnitCommitment
 from powermkt.rules import (
@@ -385,11 +384,9 @@ def _rule(entry: Any, role: str, where: str, faults: list[Fault]) -> list[Rule]:
         )
         return []
     values = {key: value for key, value in entry.items() if key != "rule"}
-    try:
-        return [RULES[name].model_validate(values)]
-    except pydantic.ValidationError as error:
-        faults += faults_of(error, f"{where} ({name})", RULES[name])
-        return []
+    with collected(faults):
+        return [validated(RULES[name], values, f"{where} ({name})")]
+    return []
 
 
 def _names(role: str) -> list[str]:

@@ -10,7 +10,7 @@ import pydantic
 
 from powermkt.common.files import load_yaml
 from powermkt.common.values import NonNegative, Share, Strict
-from powermkt.errors import InputError, faults_of
+from powermkt.errors import validated
 from powermkt.inputs.conversion import Factor
 from powermkt.inputs.instruments import YEARS, Instrument
 
@@ -134,7 +134,4 @@ def claims_plan(source: ClaimsPlan | Mapping[str, Any] | str | Path) -> ClaimsPl
         return source
     where = str(source) if isinstance(source, str | Path) else "plan"
     content = load_yaml(Path(source)) if isinstance(source, str | Path) else source
-    try:
-        return ClaimsPlan.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, where, ClaimsPlan)) from None
+    return validated(ClaimsPlan, content, where)

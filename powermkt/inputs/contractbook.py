@@ -26,7 +26,7 @@ import pydantic
 
 from powermkt.common.files import load_yaml
 from powermkt.common.values import NonNegative, Strict
-from powermkt.errors import Fault, InputError, faults_of
+from powermkt.errors import Fault, InputError, collected, validated
 from powermkt.inputs.deliveries import Delivery
 
 Kind = Literal["fixed_price", "green_power", "cfd", "forward", "one_way_cfd", "cap", "floor"]
@@ -251,12 +251,11 @@ def read_book(path: Path) -> list[Contract]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         remedy = "write `book: [{name: ..., kind: ..., ...}, ...]`"
         raise InputError([Fault(str(path), "states no list of contracts", remedy)])
-    found, faults = [], []
+    faults: list[Fault] = []
+    found = []
     for number, row in enumerate(rows, start=1):
-        try:
-            found.append(Contract.model_validate(stated(row)))
-        except pydantic.ValidationError as error:
-            faults += faults_of(error, f"{path}: contract {number}", Contract)
+        with collected(faults):
+            found.append(validated(Contract, stated(row), f"{path}: contract {number}"))
     if faults:
         raise InputError(faults)
     return found

@@ -11,7 +11,7 @@ import pandas as pd
 import pydantic
 
 from powermkt.common.values import Strict
-from powermkt.errors import Fault, InputError, faults_of, nearest
+from powermkt.errors import Fault, InputError, collected, nearest, validated
 from powermkt.inputs.conversion import Conversions, Factor
 
 YEARS = (1950, 2100)
@@ -118,12 +118,11 @@ def stated_instruments(content: dict[str, Any], where: str) -> list[Instrument]:
     if not isinstance(rows, list):
         remedy = "write `instruments: [{instrument: ..., launch_year: ..., unit: ...}, ...]`"
         raise InputError([Fault(where, "states no list of instruments", remedy)])
-    found, faults = [], []
+    faults: list[Fault] = []
+    found = []
     for number, row in enumerate(rows, start=1):
-        try:
-            found.append(Instrument.model_validate(row))
-        except pydantic.ValidationError as error:
-            faults += faults_of(error, f"{where}: instrument {number}", Instrument)
+        with collected(faults):
+            found.append(validated(Instrument, row, f"{where}: instrument {number}"))
     if faults:
         raise InputError(faults)
     return found

@@ -10,7 +10,7 @@ import pydantic
 
 from powermkt.common.files import load_yaml
 from powermkt.common.values import NonNegative, Share, Strict
-from powermkt.errors import Fault, InputError, faults_of
+from powermkt.errors import Fault, InputError, faults_of, validated
 from powermkt.inputs.conversion import Factor
 from powermkt.inputs.instruments import Instrument
 from powermkt.inputs.services import Services
@@ -252,10 +252,7 @@ def read_services(path: Path) -> Services:
     if not content:
         valid = ", ".join(Services.model_fields)
         raise InputError([Fault(str(path), "states no services", f"state some of {valid}")])
-    try:
-        return Services.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), Services)) from None
+    return validated(Services, content, str(path))
 
 
 def read_market(path: Path, faults: list[Fault] | None = None) -> Market:

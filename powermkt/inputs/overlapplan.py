@@ -10,7 +10,7 @@ import pydantic
 
 from powermkt.common.files import load_yaml
 from powermkt.common.values import NonNegative, Strict
-from powermkt.errors import InputError, faults_of
+from powermkt.errors import validated
 from powermkt.inputs.conversion import Factor
 from powermkt.inputs.instruments import YEARS, Instrument
 
@@ -176,7 +176,4 @@ def overlap_plan(source: OverlapPlan | Mapping[str, Any] | str | Path) -> Overla
         return source
     where = str(source) if isinstance(source, str | Path) else "study"
     content = load_yaml(Path(source)) if isinstance(source, str | Path) else source
-    try:
-        return OverlapPlan.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, where, OverlapPlan)) from None
+    return validated(OverlapPlan, content, where)

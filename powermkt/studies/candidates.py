@@ -9,7 +9,7 @@ import pydantic
 
 from powermkt.common.files import load_yaml
 from powermkt.common.values import NonNegative, Share, Strict
-from powermkt.errors import InputError, faults_of
+from powermkt.errors import validated
 from powermkt.inputs.finance import annuity
 
 Kind = Literal["generator", "storage", "corridor"]
@@ -174,7 +174,4 @@ def read_entry_plan(path: str | Path) -> EntryPlan:
 
 def entry_plan(content: object, where: str = "plan") -> EntryPlan:
     """Return a plan from a mapping; errors as `read_entry_plan`."""
-    try:
-        return EntryPlan.model_validate(content)
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, where, EntryPlan)) from None
+    return validated(EntryPlan, content, where)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from powermkt.common.files import load_yaml
 from powermkt.engine.regime import Regime, regime
-from powermkt.errors import Fault, InputError, collected, faults_of
+from powermkt.errors import Fault, InputError, collected, validated
 from powermkt.studies.candidates import EntryPlan
 from powermkt.studies.entry import EntryStudy, entry
 from powermkt.studies.studyfile import Study
@@ -37,10 +35,7 @@ class EntryFile(Study, EntryPlan):
 
 def read_entry_file(path: Path) -> EntryFile:
     """Read a study file of entry; all its faults at once."""
-    try:
-        return EntryFile.model_validate(load_yaml(path))
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), EntryFile)) from None
+    return validated(EntryFile, load_yaml(path), str(path))
 
 
 def entry_of(

@@ -24,7 +24,7 @@ from powermkt.common.writing import write_results
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import Regime, regime
 from powermkt.engine.scheduling import Progress, parts_of
-from powermkt.errors import Fault, InputError, collected, faults_of
+from powermkt.errors import Fault, InputError, collected, validated
 from powermkt.inputs.case import Case
 from powermkt.run import Run
 from powermkt.studies.compare import DEFAULT_REGIMES, compare
@@ -57,10 +57,7 @@ def read_assumptions(path: str | Path) -> Assumptions:
     InputError
         Naming every unknown key and every value that cannot be.
     """
-    try:
-        return Assumptions.model_validate(load_yaml(Path(path)))
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), Assumptions)) from None
+    return validated(Assumptions, load_yaml(Path(path)), str(path))
 
 
 @dataclass(frozen=True)
@@ -291,10 +288,8 @@ def _given(
     }
     said = dict(capture) if isinstance(capture, Mapping) else capture
     assumed = Assumptions()
-    try:
-        assumed = Assumptions.model_validate({"storage": kinds, "capture": said})
-    except pydantic.ValidationError as error:
-        faults += faults_of(error, "flexibility", Assumptions)
+    with collected(faults):
+        assumed = validated(Assumptions, {"storage": kinds, "capture": said}, "flexibility")
     known = set(case.storage_units["carrier"])
     faults += [
         Fault(f"storage.{name}", "is a carrier of the network as well", "give it another name")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydantic
 
 from powermkt.analysis.carriage import rate_faults
 from powermkt.analysis.principles import (
@@ -25,7 +24,7 @@ from powermkt.common.writing import write_results
 from powermkt.engine.cells import CellStore
 from powermkt.engine.regime import regime
 from powermkt.engine.scheduling import Progress
-from powermkt.errors import Fault, InputError, collected, faults_of
+from powermkt.errors import Fault, InputError, collected, validated
 from powermkt.inputs.case import Case
 from powermkt.report.tracefigure import figure_of, rows_of
 from powermkt.run import labelled
@@ -44,10 +43,7 @@ def read_charge(path: str | Path) -> TieredCharge:
     InputError
         Naming every unknown key and every value that cannot be.
     """
-    try:
-        return TieredCharge.model_validate(load_yaml(Path(path)))
-    except pydantic.ValidationError as error:
-        raise InputError(faults_of(error, str(path), TieredCharge)) from None
+    return validated(TieredCharge, load_yaml(Path(path)), str(path))
 
 
 @dataclass(frozen=True)
@@ -211,10 +207,8 @@ def trace_regimes(
         faults.append(Fault("share", f"{share} is no share", "give a number from 0 to 1"))
     tiers = charge if isinstance(charge, TieredCharge) else None
     if isinstance(charge, Mapping):
-        try:
-            tiers = TieredCharge.model_validate(dict(charge))
-        except pydantic.ValidationError as error:
-            faults += faults_of(error, "charge", TieredCharge)
+        with collected(faults):
+            tiers = validated(TieredCharge, dict(charge), "charge")
     persons = pd.Series(dtype=float)
     for check in (lambda: cut(case, Horizon(weeks, year, look_ahead, start, days)),
                   lambda: population(case)):  # fmt: skip
