@@ -167,7 +167,9 @@ def duration(source: Any, carbon_price: float | None = None, *, language: str = 
         figure.add_scatter(
             x=[0.0, *share.round(3)], y=falling["price"].round(2).iloc[[0, *range(len(falling))]],
             name=shown.words(str(regime)), mode="lines",
-            line={"shape": "vh", "color": PALETTE[number % len(PALETTE)]},
+            # Regimes that pay alike lie on each other: through the gaps the one below is seen.
+            line={"shape": "vh", "color": PALETTE[number % len(PALETTE)],
+                  "dash": ("solid", "dash", "dot", "dashdot")[number % 4], "width": 2.5},
         )  # fmt: skip
     finished(figure, shown.words("price"), shown.per("MWh"))
     figure.update_xaxes(title=f"{shown.words('share of hours')} (%)", hoverformat=".1f")
