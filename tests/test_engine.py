@@ -227,8 +227,8 @@ def cells(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in store.glob("*.cell")}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("look_ahead", [None, pytest.param(24.0, marks=pytest.mark.long)])
+@pytest.mark.long  # an explanation that is killed is in `test_interruptions`
+@pytest.mark.parametrize("look_ahead", [None, 24.0])
 def test_a_killed_study_goes_on_and_ends_alike(tmp_path: Path, look_ahead: float | None) -> None:
     options = [] if look_ahead is None else ["--look-ahead", str(look_ahead)]
     stopped(tmp_path, signal.SIGKILL, 1, *options)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,29 +139,36 @@ def _unknown_bus(n: pypsa.Network, where: str, name: str, bus: pd.Series) -> Ite
         )
 
 
+def _which(test: Callable[[Any], Any], constant: pd.Series, frame: pd.DataFrame) -> list[str]:
+    """Names of constants, and of series in any snapshot, of which a test is true."""
+    found = [*constant.index[test(constant.to_numpy())]]
+    if len(frame.columns):
+        found += [*frame.columns[test(frame.to_numpy(dtype=float)).any(axis=0)]]
+    return found
+
+
+def _beyond(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return (values < low) | (values > high)
+
+
 def _numbers(n: pypsa.Network, where: str) -> Iterator[Fault]:
     for name, columns in _NUMBERS.items():
         table, series = static(n, name), getattr(n, f"{name}_t")
         for column, (low, high) in columns.items():
             if table.empty:
                 continue
-            frame = series[column] if column in series else pd.DataFrame()
-            constant = table.loc[table.index.difference(frame.columns), column]
-            constant = pd.to_numeric(constant, errors="coerce")
             place = f"{where}: {name}.{column}"
-            bad = [*constant.index[constant.isna()], *frame.columns[frame.isna().any()]]
-            if bad:
+            frame, constant = series.get(column, pd.DataFrame()), table[column]
+            if len(frame.columns):
+                constant = constant[constant.index.difference(frame.columns)]
+            constant = pd.to_numeric(constant, errors="coerce").astype(float)
+            if bad := _which(np.isnan, constant, frame):
                 hours = int(frame.isna().sum().sum())
                 detail = f" ({hours} values of the time series)" if hours else ""
                 yield Fault(place, f"NaN for {name_list(bad)}{detail}", "give a number")
-            endless = constant.abs() == _INF
-            bad = [*constant.index[endless], *frame.columns[(frame.abs() == _INF).any()]]
-            if bad and column not in _UNBOUNDED:
+            if column not in _UNBOUNDED and (bad := _which(np.isinf, constant, frame)):
                 yield Fault(place, f"infinite for {name_list(bad)}", "give a finite number")
-            outside = (constant < low) | (constant > high)
-            bad = [*constant.index[outside]]
-            bad += frame.columns[((frame < low) | (frame > high)).any()].tolist()
-            if bad:
+            if bad := _which(partial(_beyond, low=low, high=high), constant, frame):
                 yield Fault(place, f"{_outside(low, high)} for {name_list(bad)}", "correct it")
     for name, columns in OWN.items():
         table = static(n, name)
