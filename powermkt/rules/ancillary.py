@@ -10,7 +10,7 @@ import linopy
 import pandas as pd
 
 from powermkt.common.ledger import Ledger
-from powermkt.dispatch.outcome import Outcome, with_columns_of_all
+from powermkt.dispatch.outcome import with_columns_of_all
 from powermkt.dispatch.programme import Adders
 from powermkt.errors import Fault, name_list
 from powermkt.inputs.case import Case
@@ -267,12 +267,8 @@ def zone_sums(case: Case, own: pd.DataFrame) -> pd.DataFrame:
     return total
 
 
-def awards_by_product(outcome: Outcome) -> dict[str, pd.DataFrame]:
-    """Awards of each product, all qualities, [snapshot x provider] in MW."""
-    return _by_product(outcome.reserve)
-
-
 def _by_product(reserve: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Awards of each product, all qualities, [snapshot x provider] in MW."""
     if not reserve.shape[1]:
         return {}
     return {
