@@ -10,16 +10,21 @@ PowermktError
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 if TYPE_CHECKING:
     import pydantic
 
 _M = TypeVar("_M", bound="pydantic.BaseModel")
 
+# What pydantic calls the kinds of a choice, in the place of an error.
+_KIND = re.compile(
+    r"str|int|float|bool|none|(dict|list|tuple|set|literal|function|constrained).*[\[-].*"
+)
 _LONGEST = 300  # letters of a name in a message
 
 
@@ -120,20 +125,34 @@ def faults_of(
     error: pydantic.ValidationError, where: str, model: type[pydantic.BaseModel]
 ) -> list[Fault]:
     """Translate a pydantic error into faults, naming the nearest valid key."""
-    faults = []
+    found: dict[tuple[str, ...], list[Any]] = {}
     for item in error.errors():
         path = [str(part) for part in item["loc"]]
-        place = f"{where}: {'.'.join(path)}" if path else where
-        if item["type"] == "extra_forbidden":
-            owner = _model_at(model, path[:-1])
-            faults.append(
-                Fault(place, f"unknown key {path[-1]!r}", nearest(path[-1], owner.model_fields))
-            )
-        else:
-            faults.append(
-                Fault(place, f"{item['msg']} (given {short(item['input'])})", "correct the value")
-            )
+        # Of a choice of kinds each says what it would need, at a place of its own.
+        end = next((i for i, part in enumerate(path) if _KIND.fullmatch(part)), len(path))
+        found.setdefault(tuple(path[:end]), []).append(item)
+    faults = []
+    for at, items in found.items():
+        place, kind = (f"{where}: {'.'.join(at)}" if at else where), items[0]["type"]
+        if kind == "extra_forbidden" and len(items) == 1:
+            known = _model_at(model, list(at[:-1])).model_fields
+            faults.append(Fault(place, f"unknown key {at[-1]!r}", nearest(at[-1], known)))
+        elif kind == "missing":
+            faults.append(Fault(place, "is missing", "state it"))
+        elif kind != "too_short" or not any(
+            len(other) > len(at) and other[: len(at)] == at for other in found
+        ):  # what is wrong within is told, and is why there is too little
+            what = "; or ".join(dict.fromkeys(item["msg"] for item in items))
+            given = short(items[0]["input"])
+            faults.append(Fault(place, f"{what} (given {given})", "correct the value"))
     return faults
+
+
+def expect(what: str, value: object, kind: type, remedy: str) -> None:
+    """Refuse a value of another type than is meant."""
+    if not isinstance(value, kind):
+        told = f"is of type {type(value).__name__}, not {kind.__name__}"
+        raise InputError([Fault(what, told, remedy)])
 
 
 def validated(model: type[_M], content: object, where: str) -> _M:

@@ -15,7 +15,7 @@ import yaml
 from conftest import NETWORKS
 from scipy.optimize import linprog
 from shapely.geometry import box
-from toys import one_bus
+from toys import one_bus, random_network
 
 import powermkt as pm
 
@@ -380,18 +380,41 @@ def test_a_table_whose_notes_make_no_sense_is_refused(tmp_path: Path) -> None:
         pm.read(NETWORKS / "two_province").with_offers(file)
 
 
-def test_who_is_active_is_said(tmp_path: Path) -> None:
-    """PyPSA reads an empty cell as False: the plant would be gone, and nobody would know."""
-    one_bus([50.0]).export_to_csv_folder(str(tmp_path))
+def test_what_a_csv_folder_leaves_open_or_says_wrongly_is_told_at_once(tmp_path: Path) -> None:
+    """PyPSA reads an empty `active` as False, `no` as True, and passes over files it knows not."""
+    one_bus([50.0, 60.0]).export_to_csv_folder(str(tmp_path))
     file = tmp_path / "generators.csv"
-    table = pd.read_csv(file)
-    table.assign(active=["True", "", "False"]).to_csv(file, index=False)
-    with pytest.raises(
-        pm.InputError, match=r"generators.csv: active is empty for gas -> write True"
-    ):
+    table = pd.read_csv(file).astype({"marginal_cost": object, "p_nom": object})
+    table["active"], table["committable"] = ["True", "", "False"], ["False", "no", "True"]
+    table.loc[table["name"] == "coal", "marginal_cost"] = ""
+    table.loc[table["name"] == "gas", "p_nom"] = "6oo"
+    table.to_csv(file, index=False)
+    loads = pd.read_csv(tmp_path / "loads-p_set.csv").astype(object)
+    loads.iloc[1, 1] = "n/a-ish"
+    loads.to_csv(tmp_path / "loads-p_set.csv", index=False)
+    loads.iloc[:, :1].to_csv(tmp_path / "generator-p_max_pu.csv", index=False)
+    loads.iloc[:, :1].to_csv(tmp_path / "generators-p_maxpu.csv", index=False)
+    with pytest.raises(pm.InputError) as caught:
         pm.read(tmp_path)
-    table.assign(active=["True", "True", "False"]).to_csv(file, index=False)
-    assert sorted(pm.read(tmp_path).generators.index) == ["coal", "gas"]
+    told = str(caught.value)
+    for words in (
+        "generator-p_max_pu.csv: is no table of PyPSA: 'generator' -> did you mean 'generators'?",
+        "generators-p_maxpu.csv: is no series of PyPSA: 'p_maxpu' -> did you mean 'p_max_pu'?",
+        "generators.csv: active: is empty for gas, which PyPSA reads as False",
+        "generators.csv: committable: 'no': with them PyPSA reads every row as True",
+        "generators.csv: marginal_cost: is empty for coal",
+        "generators.csv: p_nom: no number for gas: '6oo'",
+        "loads-p_set.csv: load: no number at 1: 'n/a-ish'",
+    ):
+        assert words in told, told
+
+
+def test_a_link_goes_somewhere() -> None:
+    """PyPSA would let it give energy away."""
+    n = random_network(2)
+    n.links.loc[n.links.index[0], "bus1"] = ""
+    with pytest.raises(pm.InputError, match=r"links\['.*'\]: unknown bus ''"):
+        pm.Case(n)
 
 
 def test_snapshot_weightings_without_a_column_are_refused(tmp_path: Path) -> None:

@@ -106,11 +106,31 @@ def test_every_preset_clears_a_network_without_coal(regime: str) -> None:
     assert run.objective == pytest.approx((25 + 35) * 500)
 
 
+def test_what_is_no_case_is_told() -> None:
+    n = one_bus([50.0])
+    for wrong in (n, "networks/two_province"):
+        with pytest.raises(pm.InputError, match=r"case: is of type .*, not Case -> pm.Case"):
+            pm.clear(wrong, "full_market")
+        with pytest.raises(pm.InputError, match=r"case: is of type .*, not Case -> pm.Case"):
+            pm.compare(wrong)
+    with pytest.raises(pm.InputError, match="network: is of type str, not Network"):
+        pm.Case("networks/two_province")
+    with pytest.raises(pm.InputError, match=r"market: value_of_lost_lode.*did you mean"):
+        pm.Case(n, {"value_of_lost_lode": 9000})
+
+
+def test_one_regime_and_one_price_need_no_list() -> None:
+    result = pm.compare(pm.Case(one_bus([50.0]), {"currency": "EUR"}), "full_market", 60)
+    assert result.table[["regime", "carbon_price"]].to_numpy().tolist() == [["full_market", 60.0]]
+    with pytest.raises(pm.InputError, match="one price passes nothing through"):
+        pm.pass_through_study(pm.Case(one_bus([50.0])), ["full_market"], [60.0])
+
+
 def test_a_network_just_solved_is_taken_as_it_is() -> None:
     """`n.optimize` leaves its model in the network, and PyPSA copies no network with one."""
     n = one_bus([50.0])
     n.optimize(include_objective_constant=False, log_to_console=False)
-    market = pm.Market.model_validate({"mapping": {"capacities": "optimal"}})
+    market = {"mapping": {"capacities": "optimal"}}
     for case in (pm.Case(n), pm.Case(n, market)):
         assert pm.clear(case, "full_market").objective == pytest.approx(n.objective)
     assert n.model.solver_model is not None

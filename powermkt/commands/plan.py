@@ -18,9 +18,11 @@ def plan(
     quiet: QuietOption = False,
 ) -> None:
     """Derive a framework schedule by least cost and write the network with it."""
+    from contextlib import suppress
+
     from powermkt.analysis.plan import plan_schedule
     from powermkt.commands.session import progress_bar
-    from powermkt.errors import Fault, InputError
+    from powermkt.errors import Fault, InputError, StorageError
     from powermkt.inputs.reading import read
 
     case = read(network)
@@ -34,5 +36,11 @@ def plan(
     if planned.schedule is not None:
         n.links_t["p_set"] = planned.schedule
     part = out.with_name(f".{out.name}")
-    n.export_to_netcdf(str(part))
-    part.replace(out)
+    try:
+        n.export_to_netcdf(str(part))
+        part.replace(out)
+    except (OSError, RuntimeError) as error:  # netCDF's own are RuntimeErrors
+        raise StorageError(f"{out}: cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pypsa
 
 from powermkt.common.notebook import CaseView
-from powermkt.errors import Fault, InputError, nearest
+from powermkt.errors import Fault, InputError, expect, nearest, validated
 from powermkt.inputs.check import provinces_of
 from powermkt.inputs.curves import curve_tops, mean_costs, take_ladders
 from powermkt.inputs.intake import (
@@ -39,8 +40,8 @@ class Case(CaseView):
     ----------
     network : pypsa.Network
         Copied, never changed.
-    market : Market, optional
-        Institutional data; defaults as in `market.yaml`.
+    market : Market or mapping, optional
+        Institutional data as in `market.yaml`, with its defaults.
     name : str, optional
         Used in messages and file names.
     windows : dict of str to pandas.Index, optional
@@ -85,7 +86,7 @@ class Case(CaseView):
     def __init__(
         self,
         network: pypsa.Network,
-        market: Market | None = None,
+        market: Market | Mapping[str, Any] | None = None,
         *,
         name: str = "",
         windows: dict[str, pd.Index] | None = None,
@@ -93,7 +94,9 @@ class Case(CaseView):
         offers: pd.DataFrame | str | Path | None = None,
         forecast: Mapping[str, pd.DataFrame] | None = None,
     ) -> None:
-        market = market or Market()
+        expect("network", network, pypsa.Network, "files are read by pm.read(path)")
+        if not isinstance(market, Market):
+            market = validated(Market, dict(market or {}), "market")
         label = name or market.name or network.name or "network"
         network, market, faults = prepared(network, market, label)
         faults += series_faults(network, forecast or {}, label, "forecast")

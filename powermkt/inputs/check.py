@@ -105,9 +105,8 @@ def _structure(n: pypsa.Network, where: str) -> Iterator[Fault]:
         table = static(n, name)
         ends = table.columns[table.columns.str.fullmatch(r"bus\d+")]
         for end in ends:
-            yield from _unknown_bus(
-                n, where, name, table.loc[table[end].replace("", np.nan).notna(), end]
-            )
+            stated = table[end].replace("", np.nan).notna() | (end in ("bus0", "bus1"))
+            yield from _unknown_bus(n, where, name, table.loc[stated, end])
 
 
 def _branch_faults(n: pypsa.Network, where: str) -> Iterator[Fault]:

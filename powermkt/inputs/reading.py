@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import pandas as pd
 import pypsa
 
 from powermkt.common.files import read_parquet
-from powermkt.errors import Fault, InputError, collected, name_list, nearest
+from powermkt.errors import Fault, InputError, collected, name_list
 from powermkt.inputs import rts_gmlc
 from powermkt.inputs.case import Case
+from powermkt.inputs.csvfolder import csv_faults
 from powermkt.inputs.forecasts import with_forecast_errors
 from powermkt.inputs.market import Market, read_market, read_services
 from powermkt.inputs.matpower import read_matpower
@@ -78,7 +78,10 @@ def read(
         if market.source:
             network, forecast = _from_source(path)
         else:
-            network = _load(_found(path))
+            source = _found(path)
+            wrong = csv_faults(source) if source.is_dir() else []
+            faults += wrong
+            network = _load(source, wrong)
     if path.is_dir() and network is not None:
         with collected(faults):
             forecast |= read_series(path / "forecast", network.snapshots)
@@ -145,13 +148,10 @@ def _found(path: Path) -> Path:
     return found[0]
 
 
-def _load(source: Path) -> pypsa.Network:
+def _load(source: Path, wrong: list[Fault]) -> pypsa.Network | None:
+    """Load a network; None where what is wrong with its files already says why it cannot be."""
     if source.suffix == ".m":
         return read_matpower(source).network
-    if source.is_dir():
-        faults = [*_csv_faults(source), *_activity_faults(source)]
-        if faults:
-            raise InputError(faults)
     logger = logging.getLogger("pypsa")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -160,6 +160,8 @@ def _load(source: Path) -> pypsa.Network:
             warnings.simplefilter("ignore")
             return pypsa.Network(str(source))
     except Exception as error:  # PyPSA raises whatever its readers raise
+        if wrong:
+            return None
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(
             [Fault(str(source), f"cannot be read by PyPSA ({detail})", "check the file")]
@@ -199,69 +201,3 @@ def read_series(folder: Path, snapshots: pd.Index) -> dict[str, pd.DataFrame]:
     if faults:
         raise InputError(faults)
     return found
-
-
-def _csv_faults(folder: Path) -> list[Fault]:
-    """Compare the time axis of each series with snapshots.csv; PyPSA would fill gaps silently."""
-    file = folder / "snapshots.csv"
-    series = sorted(folder.glob("*-*.csv"))
-    if not file.is_file():
-        if not series:
-            return []
-        return [Fault(str(file), "missing, but there are time series", "add snapshots.csv")]
-    try:
-        axis = _times(pd.read_csv(file, dtype=str)["snapshot"])
-    except (OSError, ValueError, KeyError) as error:
-        remedy = "name the column of times `snapshot`, as PyPSA's export does"
-        return [Fault(str(file), f"has no column `snapshot` ({error})", remedy)]
-    faults = []
-    for item in series:
-        try:
-            times = _times(pd.read_csv(item, dtype=str).iloc[:, 0])
-        except (OSError, ValueError, IndexError) as error:
-            faults.append(Fault(str(item), f"cannot be read ({error})", "check the file"))
-            continue
-        component = item.stem.partition("-")[0]
-        static = folder / f"{component}.csv"
-        if static.is_file():
-            try:
-                names = set(pd.read_csv(static, dtype=str).iloc[:, 0])
-                columns = pd.read_csv(item, nrows=0).columns[1:]
-            except (OSError, ValueError, IndexError) as error:
-                faults.append(Fault(str(static), f"cannot be read ({error})", "check the file"))
-                continue
-            faults += [
-                Fault(str(item), f"column {name!r} is none of {component}", nearest(name, names))
-                for name in columns
-                if name not in names
-            ]
-        # PyPSA itself writes positions instead of times.
-        if times != axis and times != [str(i) for i in range(len(axis))]:
-            faults.append(
-                Fault(
-                    str(item),
-                    f"its {len(times)} times do not match the {len(axis)} of snapshots.csv",
-                    "give one row for every snapshot, in the same order",
-                )
-            )
-    return faults
-
-
-def _activity_faults(folder: Path) -> Iterator[Fault]:
-    """Tables that leave open who is active: PyPSA reads an empty cell as False, and it is gone."""
-    for file in sorted(set(folder.glob("*.csv")) - set(folder.glob("*-*.csv"))):
-        try:
-            table = pd.read_csv(file, dtype=str)
-        except (OSError, ValueError):
-            continue  # PyPSA says why it cannot be read
-        if "active" in table and len(open_ := table[table["active"].isna()]):
-            what = f"active is empty for {name_list(open_.iloc[:, 0])}"
-            yield Fault(str(file), what, "write True or False")
-
-
-def _times(column: pd.Series) -> list[object]:
-    """Return times where a column holds times, else its words: both spellings are in use."""
-    if column.str.fullmatch(r"\d+").all():
-        return list(column)
-    parsed = pd.to_datetime(column, errors="coerce", format="mixed")
-    return list(column if parsed.isna().any() else parsed)

@@ -16,7 +16,7 @@ from powermkt.errors import Fault, InputError, collected
 from powermkt.inputs.case import Case
 from powermkt.run import Run
 from powermkt.studies.comparison import Comparison
-from powermkt.system.horizon import Horizon, cut
+from powermkt.system.horizon import Horizon, check_case, cut
 from powermkt.system.seams import with_seams
 
 DEFAULT_REGIMES = ("fixed_tariff", "priority_dispatch", "full_market")
@@ -25,8 +25,8 @@ DEFAULT_CARBON_PRICES = (0.0, 60.0, 120.0)
 
 def compare(
     case: Case,
-    regimes: Sequence[str | Path | Regime] = DEFAULT_REGIMES,
-    carbon_prices: Sequence[float] = DEFAULT_CARBON_PRICES,
+    regimes: str | Path | Regime | Sequence[str | Path | Regime] = DEFAULT_REGIMES,
+    carbon_prices: float | Sequence[float] = DEFAULT_CARBON_PRICES,
     *,
     weeks: int | None = None,
     year: bool = False,
@@ -45,9 +45,9 @@ def compare(
     Parameters
     ----------
     case : Case
-    regimes : sequence of str, Path or Regime
+    regimes : str, Path or Regime, or a sequence of them
         Presets, YAML files or regimes.
-    carbon_prices : sequence of float
+    carbon_prices : float or sequence of float
         [money/t]. A regime with a `CarbonCap` is cleared at 0 and at the price it comes to.
     weeks, year, look_ahead, start, days, workers, cluster, store, ranges
         As in `clear`.
@@ -67,6 +67,9 @@ def compare(
     InputError, ClearingError, ExecutionError, StorageError
         As `clear`; all faults of all regimes at once.
     """
+    check_case(case)
+    regimes = [regimes] if isinstance(regimes, (str, Path, Regime)) else regimes
+    carbon_prices = [carbon_prices] if isinstance(carbon_prices, (int, float)) else carbon_prices
     faults: list[Fault] = []
     chosen = []
     for item in regimes:

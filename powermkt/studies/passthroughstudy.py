@@ -15,6 +15,7 @@ from powermkt.analysis.switching import SwitchingPoints, switching_points
 from powermkt.common.writing import write_results
 from powermkt.engine.regime import Regime, regime
 from powermkt.engine.scheduling import parts_of
+from powermkt.errors import Fault, InputError
 from powermkt.inputs.case import Case
 from powermkt.studies.compare import DEFAULT_CARBON_PRICES, DEFAULT_REGIMES, compare
 from powermkt.studies.comparison import Comparison
@@ -133,6 +134,10 @@ def pass_through_study(
         As `compare` and `switching_points`; InputError if `quantiles` is no such number.
     """
     check_quantiles(quantiles)
+    capped = any(regime(item).cap is not None for item in regimes)  # a limit makes its price
+    if switching_to is None and not capped and len(set(carbon_prices)) < 2:
+        remedy = "give two, of which one may be 0, or `switching_to`"
+        raise InputError([Fault("carbon_prices", "one price passes nothing through", remedy)])
     shared = {key: options[key] for key in _OF_BOTH if key in options}
     steps = []
     if switching_to is not None:  # first: what it refuses is known at once

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from powermkt.errors import Fault, InputError, name_list
+from powermkt.errors import Fault, InputError, expect, name_list
 from powermkt.inputs.case import Case, summed
 from powermkt.inputs.forecasts import shifted
 from powermkt.inputs.market import Market
@@ -90,12 +90,18 @@ def with_horizon(case: Case, horizon: Horizon, model: Case | None = None) -> Cas
     return with_seams(case) if year else case
 
 
+def check_case(case: object) -> None:
+    """Refuse what is no case, as networks and paths are none yet."""
+    expect("case", case, Case, "pm.Case(network) or pm.read(path) makes one")
+
+
 def cut(case: Case, horizon: Horizon, model: Case | None = None) -> Case:
     """Return the case cut to the windows of a study; errors as `with_horizon`.
 
     What the market file says of the horizon is then done, and not done again. Representative weeks
     are those of `model` where it is given: a case of the same snapshots with other series.
     """
+    check_case(case)
     found = _cut(case, horizon.of(case.market), model)
     if found is case:
         return case
