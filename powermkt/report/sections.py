@@ -191,6 +191,7 @@ def _calibration(shown: Shown, record: Record) -> Content:
         shown, rows, {name: name for name in names},
         {"model": "model", "observed": "observed", "difference_pct": "difference (%)"},
     )  # fmt: skip
+    found = found.iloc[:, [0, 1, 4, 5, 6, 2, 3]]  # numbers before unit and quality: narrow screens
     return Content(one(figures.calibration(shown), rows).views, table=found)
 
 
