@@ -63,7 +63,7 @@ def rank(carrier: str) -> tuple[int, str]:
 
 def numbers(values: Any, digits: int = 4) -> np.ndarray:
     """Values for a trace, short: a page holds many of them."""
-    return np.asarray(values, dtype=float).round(digits).astype("float32")
+    return np.asarray(values, dtype=float).round(digits)
 
 
 def with_unit(quantity: str, unit: str) -> str:
