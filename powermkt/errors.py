@@ -127,14 +127,15 @@ def faults_of(
     """Translate a pydantic error into faults, naming the nearest valid key."""
     found: dict[tuple[str, ...], list[Any]] = {}
     for item in error.errors():
-        path = [str(part) for part in item["loc"]]
+        path = tuple(str(part) for part in item["loc"])
         # Of a choice of kinds each says what it would need, at a place of its own.
-        end = next((i for i, part in enumerate(path) if _KIND.fullmatch(part)), len(path))
-        found.setdefault(tuple(path[:end]), []).append(item)
+        whole = item["type"] in ("extra_forbidden", "missing")
+        choice = not whole and path and _KIND.fullmatch(path[-1])
+        found.setdefault(path[:-1] if choice else path, []).append(item)
     faults = []
     for at, items in found.items():
         place, kind = (f"{where}: {'.'.join(at)}" if at else where), items[0]["type"]
-        if kind == "extra_forbidden" and len(items) == 1:
+        if kind == "extra_forbidden":
             known = _model_at(model, list(at[:-1])).model_fields
             faults.append(Fault(place, f"unknown key {at[-1]!r}", nearest(at[-1], known)))
         elif kind == "missing":

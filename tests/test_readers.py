@@ -18,6 +18,7 @@ from shapely.geometry import box
 from toys import one_bus, random_network
 
 import powermkt as pm
+from powermkt.errors import validated
 
 # ---- MATPOWER ----------------------------------------------------------------------------------
 
@@ -407,6 +408,29 @@ def test_what_a_csv_folder_leaves_open_or_says_wrongly_is_told_at_once(tmp_path:
         "loads-p_set.csv: load: no number at 1: 'n/a-ish'",
     ):
         assert words in told, told
+
+
+def test_a_series_that_cannot_be_read_beside_an_empty_cell(tmp_path: Path) -> None:
+    one_bus([50.0, 60.0]).export_to_csv_folder(str(tmp_path))
+    file = tmp_path / "generators.csv"
+    table = pd.read_csv(file).astype({"marginal_cost": object})
+    table.loc[0, "marginal_cost"] = ""
+    table.to_csv(file, index=False)
+    (tmp_path / "generators-marginal_cost.csv").write_bytes(b"\xff\xfe\x00,")
+    with pytest.raises(pm.InputError, match=r"generators-marginal_cost\.csv"):
+        pm.read(tmp_path)
+
+
+def test_a_choice_of_kinds_is_one_fault_and_what_is_wrong_within_keeps_its_place() -> None:
+    columns = {"generators.owner": [1, 2], "loads.tariff": 90}
+    faults = {"mapping": {"columns": columns, "int": 1}}
+    with pytest.raises(pm.InputError) as caught:
+        pm.Case(one_bus([50.0]), faults)
+    told = str(caught.value)
+    assert told.startswith("2 faults") and "mapping.int: unknown key 'int'" in told
+    assert "owner: Input should be a valid string; or Input should be a valid number" in told
+    with pytest.raises(pm.InputError, match=r"tiers\.0\.rat: unknown key 'rat' -> did you mean"):
+        validated(pm.TieredCharge, {"tiers": [{"above": 0.5, "rat": 20}]}, "charge")
 
 
 def test_a_link_goes_somewhere() -> None:

@@ -80,11 +80,18 @@ def _cells(folder: Path, file: Path, table: pd.DataFrame) -> Iterator[Fault]:
                                                                   strict=True))  # fmt: skip
                 yield Fault(place, f"no number for {name_list(said)}", "write a number")
             if column in _STATED and empty.any() and not empty.all():
-                series = folder / f"{file.stem}-{column}.csv"
-                given = pd.read_csv(series, nrows=0).columns if series.is_file() else ()
+                given = _given(folder / f"{file.stem}-{column}.csv")
                 if len(missing := names[empty & ~names.isin(given)]):
                     yield Fault(place, f"is empty for {name_list(missing)}",
                                 "write a number, 0 if that is meant")  # fmt: skip
+
+
+def _given(series: Path) -> list[str]:
+    """Names that have a series; none where there is no file, or none that can be read."""
+    try:
+        return [*pd.read_csv(series, nrows=0).columns]
+    except (OSError, ValueError):
+        return []  # what is wrong with it is told with the series
 
 
 def _series(folder: Path) -> Iterator[Fault]:
